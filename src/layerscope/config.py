@@ -1,0 +1,193 @@
+"""The configuration: what keys there are, what they may hold, and one clear line for each that is wrong."""
+
+import json
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+
+from layerscope.errors import UserError
+from layerscope.sources import check_layers, check_positions, is_local, read_model_config
+
+Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]*$", max_length=64)]
+Text = Annotated[str, StringConstraints(min_length=1)]
+
+
+class Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class Source(Section):
+    source: Text = Field(description="Hub id (owner/name), or a local folder or file.")
+    revision: Text | None = Field(None, description="Branch, tag or commit on the hub; default: the newest.")
+
+
+class Model(Source):
+    """A causal language model: a local folder or a hub repository with safetensors weights."""
+
+    tokenizer: Name = Field(description="Name of the tokenizer, from `tokenizers`.")
+    layers: int = Field(ge=1, le=999, description="Number of blocks; checked against the model itself.")
+
+
+class Tokenizer(Source):
+    """A tokenizer in the format of the tokenizers library (tokenizer.json)."""
+
+
+class Corpus(Source):
+    """A named source of documents."""
+
+    subset: Text | None = Field(None, description="Configuration of a hub data set, e.g. sample-10BT.")
+    split: Text = Field("train", description="Split of a hub data set.")
+    text_field: Text = Field("text", description="Field that holds a document's text.")
+
+
+class Sampling(Section):
+    """How many tokens are analysed: sequences x sequence_length."""
+
+    sequences: int = Field(16, ge=1, description="Sequences in all; a multiple of sequences_per_shard.")
+    sequence_length: int = Field(512, ge=2, description="Tokens a sequence.")
+    sequences_per_shard: int = Field(8, ge=1, description="Sequences a file; one extraction job each.")
+
+    @model_validator(mode="after")
+    def whole_shards(self) -> Self:
+        if self.sequences % self.sequences_per_shard:
+            more = -(-self.sequences // self.sequences_per_shard) * self.sequences_per_shard
+            raise ValueError(
+                f"sequences: {self.sequences} is not a multiple of sequences_per_shard "
+                f"({self.sequences_per_shard}); {more} would be"
+            )
+        return self
+
+    @property
+    def shards(self) -> int:
+        return self.sequences // self.sequences_per_shard
+
+
+class Extraction(Section):
+    """How activations are computed and stored."""
+
+    device: Literal["auto", "cpu", "cuda"] = Field("auto", description="auto: a GPU where there is one.")
+    dtype: Literal["float32", "float16", "bfloat16"] = Field("float32", description="Compute precision.")
+    batch_size: Annotated[int, Field(ge=1)] | Literal["auto"] = Field("auto", description="Sequences a pass.")
+    storage_dtype: Literal["float32", "float16"] = Field("float32", description="Stored precision.")
+    compression: Literal["none", "lzf", "gzip"] = Field("none", description="HDF5 compression of shards.")
+
+
+class TokenLength(Section):
+    """MLP pre-activations of every layer against the length of the token in characters."""
+
+    models: list[Name] = Field(min_length=1, description="Names from `models`, in the order of the figures.")
+    corpus: Name = Field(description="Name from `corpora`.")
+    histogram_layer: int = Field(2, ge=0, description="Layer whose activations are drawn by length group.")
+    histogram_bins: int = Field(2048, ge=16, le=65536, description="Bins of the activation histograms.")
+
+    @model_validator(mode="after")
+    def models_differ(self) -> Self:
+        if len(set(self.models)) != len(self.models):
+            raise ValueError(f"models: {self.models} names a model twice; name each once")
+        return self
+
+
+class Studies(Section):
+    """Which studies run; one that is left out or null does not."""
+
+    token_length: TokenLength | None = None
+
+
+class Config(Section):
+    """The whole configuration of the workflow."""
+
+    models: dict[Name, Model] = Field(min_length=1)
+    tokenizers: dict[Name, Tokenizer] = Field(min_length=1)
+    corpora: dict[Name, Corpus] = Field(min_length=1)
+    sampling: Sampling = Sampling()
+    extraction: Extraction = Extraction()
+    studies: Studies
+
+    @model_validator(mode="after")
+    def names_exist(self) -> Self:
+        for name, model in self.models.items():
+            _known(model.tokenizer, self.tokenizers, f"models.{name}.tokenizer", "tokenizers")
+        study = self.studies.token_length
+        if study:
+            _known(study.corpus, self.corpora, "studies.token_length.corpus", "corpora")
+            for name in study.models:
+                _known(name, self.models, "studies.token_length.models", "models")
+                if study.histogram_layer >= self.models[name].layers:
+                    raise ValueError(
+                        f"studies.token_length.histogram_layer: {study.histogram_layer} is not a layer of {name}; "
+                        f"allowed are 0 to {self.models[name].layers - 1}"
+                    )
+        return self
+
+
+def _known(name: str, table: dict[str, Any], key: str, table_key: str) -> None:
+    if name not in table:
+        raise ValueError(f"{key}: '{name}' is not in {table_key}; allowed are {', '.join(table)}")
+
+
+def load_config(raw: dict[str, Any]) -> Config:
+    """Validate the merged configuration.
+
+    Raises:
+        UserError: one line for each wrong key: the key, its value and what is allowed.
+    """
+    try:
+        config = Config.model_validate(raw)
+    except ValidationError as error:
+        raise UserError("\n".join(_line(problem) for problem in error.errors())) from None
+    if config.studies == Studies():
+        raise UserError(f"config: studies: no study is named; allowed are {', '.join(Studies.model_fields)}")
+    check_local_sources(config)
+    return config
+
+
+def _line(problem: Any) -> str:
+    """One validation problem as one line."""
+    place = ".".join(str(part) for part in problem["loc"] if not str(part).startswith(("constrained", "literal")))
+    message = problem["msg"].removeprefix("Value error, ")
+    if problem["type"] == "extra_forbidden":
+        return f"config: {place}: no such key; see config/README.md for the keys there are"
+    if problem["type"] == "missing":
+        return f"config: {place}: is missing"
+    if problem["type"] == "value_error":
+        return f"config: {place}: {message}" if place else f"config: {message}"
+    message = message[0].lower() + message[1:]
+    return f"config: {place}: {_shown(problem['input'])} is not allowed: {message}"
+
+
+def _shown(value: Any) -> str:
+    text = json.dumps(value, ensure_ascii=True, default=str)
+    return text if len(text) <= 80 else text[:77] + "..."
+
+
+def check_local_sources(config: Config) -> None:
+    """Hold what the config says of local models against their config.json, before any job starts.
+
+    Raises:
+        UserError: a source that is neither there nor a hub id, layers that disagree, sequences longer than the
+            model's positions.
+    """
+    for kind in ("models", "tokenizers", "corpora"):
+        for name, entry in getattr(config, kind).items():
+            if is_local(entry.source) and not Path(entry.source).exists():
+                raise UserError(
+                    f"config: {kind}.{name}.source: '{entry.source}' is neither a file or folder here "
+                    f"nor a hub id (owner/name)"
+                )
+    study = config.studies.token_length
+    for name in study.models if study else []:
+        model = config.models[name]
+        if is_local(model.source):
+            model_config = read_model_config(model.source)
+            check_layers(name, model.layers, model_config)
+            check_positions(name, config.sampling.sequence_length, model_config)
+
+
+def schema() -> str:
+    """The JSON schema of the configuration, as it stands in workflow/schemas/config.schema.json."""
+    return json.dumps(Config.model_json_schema(), indent=2) + "\n"
+
+
+if __name__ == "__main__":
+    print(schema(), end="")

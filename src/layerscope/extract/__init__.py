@@ -1,0 +1,1 @@
+"""Token shards to activation shards: one forward pass, every requested site of every layer, straight to HDF5."""

@@ -1,0 +1,88 @@
+"""Hooks that hand over each requested site of each layer as it is computed."""
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import nn
+
+from layerscope.extract.architectures import Architecture, Tap
+
+Receiver = Callable[[str, int, torch.Tensor], None]
+
+
+class SiteError(RuntimeError):
+    """A site did not give what it must: never fired, fired twice, or the wrong kind or shape of value."""
+
+
+@contextmanager
+def tapped(
+    model: nn.Module, architecture: Architecture, sites: list[str], receive: Receiver
+) -> Iterator[Callable[[tuple[int, int]], None]]:
+    """Attach hooks that call ``receive(site, layer, tensor)`` in a forward pass.
+
+    Tensors have the shape [batch, sequence, width] and must not be changed. Yields a function to call after each
+    forward pass with its (batch, sequence); it raises :class:`SiteError` unless every hook fired exactly once.
+    """
+    blocks = model.get_submodule(architecture.blocks)
+    fired: Counter[tuple[str, int]] = Counter()
+    shape: list[tuple[int, ...]] = []
+    handles = []
+
+    def take(site: str, layer: int, tap: Tap, block: nn.Module, value: Any) -> None:
+        tensor = stream_of(value, f"{site} of layer {layer}")
+        if tap.split is not None:
+            tensor = tap.split(tensor, block)
+        fired[site, layer] += 1
+        shape.append(tuple(tensor.shape[:2]))
+        receive(site, layer, tensor)
+
+    def attach(site: str, layer: int, block: nn.Module) -> None:
+        tap = architecture.sites[site]
+        module = block.get_submodule(tap.module)
+        if tap.side == "output":
+            handles.append(module.register_forward_hook(lambda m, args, out: take(site, layer, tap, block, out)))
+        else:
+            handles.append(
+                module.register_forward_pre_hook(
+                    lambda m, args, kwargs: take(
+                        site, layer, tap, block, args[0] if args else kwargs["hidden_states"]
+                    ),
+                    with_kwargs=True,
+                )
+            )
+
+    def check(expected: tuple[int, int]) -> None:
+        for site in sites:
+            for layer in range(len(blocks)):
+                if fired[site, layer] != 1:
+                    raise SiteError(f"the hook of {site} of layer {layer} fired {fired[site, layer]} times, not once")
+        if wrong := set(shape) - {expected}:
+            raise SiteError(f"a site has [batch, sequence] {wrong.pop()}, not {expected}")
+        fired.clear()
+        shape.clear()
+
+    try:
+        for layer, block in enumerate(blocks):
+            for site in sites:
+                attach(site, layer, block)
+        yield check
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def stream_of(value: Any, where: str) -> torch.Tensor:
+    """The [batch, sequence, width] tensor that a module took or gave.
+
+    Blocks of some transformers versions give a tuple with the stream first, of others the stream itself: indexing
+    blindly would silently take batch element 0.
+    """
+    if isinstance(value, tuple):
+        value = value[0]
+    if not isinstance(value, torch.Tensor) or value.ndim != 3:
+        found = tuple(value.shape) if isinstance(value, torch.Tensor) else type(value).__name__
+        raise SiteError(f"{where} gave {found}, not a tensor [batch, sequence, width]")
+    return value.detach()

@@ -1,0 +1,111 @@
+"""Writing of activation shards, batch by batch, so that memory does not grow with the number of tokens."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import xxhash
+
+from layerscope.errors import UserError
+from layerscope.extract.activation_shards import FORMAT, dataset_name, verify_structure
+from layerscope.files import sync
+from layerscope.tokenize.token_shards import Tokens
+
+CHUNK = (1024, 256)  # rows x columns: extraction writes blocks of rows, measuring reads blocks of columns
+
+
+class ActivationShardWriter:
+    """Writes one shard, batch by batch; datasets are made as the first batch shows their widths.
+
+    Use as a context manager; :meth:`finish` gives the manifest and, on success, the file its final name.
+    """
+
+    def __init__(
+        self,
+        path: str | Path,
+        tokens: Tokens,
+        attributes: dict[str, Any],
+        storage_dtype: str,
+        compression: str,
+    ) -> None:
+        self.path = Path(path)
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        self.temporary = self.path.with_name(f".{self.path.stem}.{os.getpid()}.partial.h5")
+        self.tokens = len(tokens)
+        self.dtype = np.dtype(storage_dtype)
+        self.options = {"compression": None if compression == "none" else compression, "fletcher32": True}
+        if compression != "none":
+            self.options["shuffle"] = True
+        self.rows: dict[str, int] = {}
+        self.digests: dict[str, Any] = {}
+        self.ranges: dict[str, tuple[float, float]] = {}
+        self.file = h5py.File(self.temporary, "w", libver="latest", rdcc_nbytes=0)
+        self.file.attrs.update({"format": FORMAT, "storage_dtype": storage_dtype, **attributes})
+        tokens.write(self.file.create_group("tokens"))
+
+    def append(self, site: str, layer: int, values: np.ndarray) -> None:
+        """Append rows [batch tokens, width]; rows beyond the shard's tokens (the filled-up last batch) are dropped.
+
+        Raises:
+            UserError: values that are not finite, or too large for float16 storage.
+        """
+        name = dataset_name(site, layer)
+        row = self.rows.get(name, 0)
+        values = values[: self.tokens - row]
+        low, high = float(values.min()), float(values.max())
+        if not (np.isfinite(low) and np.isfinite(high)):
+            raise UserError(f"{site} of layer {layer} holds NaN or Inf; the model or its weights are damaged")
+        limit = float(np.finfo(self.dtype).max)
+        if max(-low, high) > limit:
+            raise UserError(
+                f"{site} of layer {layer} reaches {max(-low, high):.4g}, more than {self.dtype} can store "
+                f"({limit:.4g}); set extraction.storage_dtype: float32"
+            )
+        stored = np.ascontiguousarray(values, dtype=self.dtype)
+        if name not in self.rows:
+            width = stored.shape[1]
+            chunks = (min(CHUNK[0], self.tokens), min(CHUNK[1], width))
+            self.file.create_dataset(name, (self.tokens, width), self.dtype, chunks=chunks, **self.options)
+            self.digests[name] = xxhash.xxh3_128()
+            self.ranges[name] = (low, high)
+        self.file[name][row : row + len(stored)] = stored
+        self.digests[name].update(stored)
+        self.ranges[name] = (min(low, self.ranges[name][0]), max(high, self.ranges[name][1]))
+        self.rows[name] = row + len(stored)
+
+    def finish(self) -> dict[str, Any]:
+        """Close, sync, verify and rename the file; return its manifest.
+
+        Raises:
+            UserError: rows are missing, or what is on disk is not what was written.
+        """
+        for name, rows in self.rows.items():
+            if rows != self.tokens:
+                raise UserError(f"{self.path}: {name} has {rows} of {self.tokens} rows; nothing was kept")
+        datasets = {}
+        for name in sorted(self.rows):
+            digest = self.digests[name].hexdigest()
+            low, high = self.ranges[name]
+            self.file[name].attrs.update({"digest": digest, "minimum": low, "maximum": high})
+            datasets[name] = {
+                "shape": list(self.file[name].shape),
+                "digest": digest,
+                "minimum": low,
+                "maximum": high,
+            }
+        self.file.close()
+        sync(self.temporary)
+        manifest = {"format": FORMAT, "dtype": str(self.dtype), "tokens": self.tokens, "datasets": datasets}
+        verify_structure(self.temporary, manifest)
+        self.temporary.replace(self.path)
+        sync(self.path.parent)
+        return manifest
+
+    def __enter__(self) -> "ActivationShardWriter":
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.file.close()
+        self.temporary.unlink(missing_ok=True)

@@ -1,0 +1,93 @@
+"""Files that are whole or absent, and digests of what they hold."""
+
+import json
+import os
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import xxhash
+
+
+@contextmanager
+def whole_file(path: str | Path) -> Iterator[Path]:
+    """Yield a temporary name in the folder of ``path``; rename it to ``path`` when the block succeeds.
+
+    The file is synced to disk before the rename, so a name that exists is whole even after a power cut.
+    When the block fails, the temporary file is removed and ``path`` is left as it was.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # The suffix stays last: pandas and matplotlib choose the format by it.
+    temporary = path.with_name(f".{path.stem}.{os.getpid()}.partial{path.suffix}")
+    try:
+        yield temporary
+        sync(temporary)
+        temporary.replace(path)
+        sync(path.parent)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def sync(path: Path) -> None:
+    """Flush a file, or the entries of a folder, to disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def write_json(path: str | Path, record: dict[str, Any]) -> None:
+    with whole_file(path) as temporary:
+        temporary.write_text(json.dumps(record, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def read_json(path: str | Path) -> dict[str, Any]:
+    return json.loads(Path(path).read_text(encoding="utf-8"))
+
+
+def digest_of(chunks: Iterable[bytes]) -> str:
+    """XXH3-128 of the chunks one after the other, in hexadecimal. Finds accidents, not attackers."""
+    state = xxhash.xxh3_128()
+    for chunk in chunks:
+        state.update(chunk)
+    return state.hexdigest()
+
+
+def digest_of_file(path: Path) -> str:
+    def chunks() -> Iterator[bytes]:
+        with path.open("rb") as file:
+            while chunk := file.read(1 << 22):
+                yield chunk
+
+    return digest_of(chunks())
+
+
+class DigestCache:
+    """Digests of files, remembered by size and modification time, so that planning stays instant."""
+
+    def __init__(self, store: Path) -> None:
+        self.store = store
+        try:
+            self.known: dict[str, str] = read_json(store)
+        except (OSError, ValueError):
+            self.known = {}
+
+    def digest(self, paths: Iterable[Path], compute: Callable[[Path], str] = digest_of_file) -> str:
+        """One digest over the names and contents of ``paths``."""
+        parts, fresh = [], False
+        for path in sorted(paths):
+            status = path.stat()
+            key = f"{path.resolve()}:{status.st_size}:{status.st_mtime_ns}"
+            if key not in self.known:
+                self.known[key] = compute(path)
+                fresh = True
+            parts.append(f"{path.name}:{self.known[key]}".encode())
+        if fresh:
+            try:
+                write_json(self.store, self.known)
+            except OSError:
+                pass  # a cache that cannot be written only costs time
+        return digest_of(parts)

@@ -1,0 +1,122 @@
+"""What the result of each job depends on, as one dictionary of plain values a job.
+
+Snakemake compares these between runs (they are every rule's only param) and reruns a job when they differ. So a spec
+holds all that can change the job's result and is not a file the job reads from another job, and nothing else: not the
+device, not threads, not memory.
+"""
+
+from pathlib import Path
+from typing import Any
+
+from layerscope.config import Config, Corpus
+from layerscope.files import DigestCache
+from layerscope.fingerprint import code_fingerprint
+from layerscope.sources import is_local
+from layerscope.tokenize.documents import corpus_files
+
+Spec = dict[str, Any]
+
+
+class Specs:
+    """Specs of the jobs of one configuration.
+
+    Args:
+        config: the validated configuration.
+        scripts: folder of the workflow's scripts.
+        cache: file that remembers digests of local sources.
+    """
+
+    def __init__(self, config: Config, scripts: str | Path, cache: str | Path) -> None:
+        self.config, self.scripts, self.digests = config, Path(scripts), DigestCache(Path(cache))
+
+    def _spec(self, script: str, **values: Any) -> Spec:
+        """Keys sorted, because Snakemake compares the text of the dictionary."""
+        return dict(sorted({**values, "code": code_fingerprint(self.scripts / f"{script}.py")}.items()))
+
+    def _local_digest(self, source: str) -> str | None:
+        """Digest of a local model's or tokenizer's files; None for a hub id, which its commit identifies."""
+        if not is_local(source):
+            return None
+        return self.digests.digest(
+            file for file in Path(source).iterdir() if file.suffix in (".json", ".safetensors", ".txt")
+        )
+
+    def fetch_model(self, name: str) -> Spec:
+        model = self.config.models[name]
+        return self._spec(
+            "fetch_model",
+            source=model.source,
+            revision=model.revision,
+            layers=model.layers,
+            digest=self._local_digest(model.source),
+        )
+
+    def fetch_tokenizer(self, name: str) -> Spec:
+        tokenizer = self.config.tokenizers[name]
+        return self._spec(
+            "fetch_tokenizer",
+            source=tokenizer.source,
+            revision=tokenizer.revision,
+            digest=self._local_digest(tokenizer.source),
+        )
+
+    def resolve_corpus(self, name: str) -> Spec:
+        corpus = self.config.corpora[name]
+        local = is_local(corpus.source)
+        return self._spec(
+            "resolve_corpus",
+            **self._documents(corpus),
+            revision=corpus.revision,
+            digest=self.digests.digest(corpus_files(corpus.source)) if local else None,
+        )
+
+    def _documents(self, corpus: Corpus) -> Spec:
+        return {
+            "source": corpus.source,
+            "subset": corpus.subset,
+            "split": corpus.split,
+            "text_field": corpus.text_field,
+        }
+
+    def fetch_documents(self, name: str) -> Spec:
+        sampling = self.config.sampling
+        return self._spec(
+            "fetch_documents",
+            **self._documents(self.config.corpora[name]),
+            tokens=sampling.sequences * sampling.sequence_length,
+        )
+
+    def tokenize(self, corpus: str) -> Spec:
+        sampling = self.config.sampling
+        return self._spec(
+            "tokenize",
+            text_field=self.config.corpora[corpus].text_field,
+            sequence_length=sampling.sequence_length,
+            sequences_per_shard=sampling.sequences_per_shard,
+        )
+
+    def vocabulary(self) -> Spec:
+        return self._spec("vocabulary")
+
+    def extract(self, model: str, corpus: str) -> Spec:
+        extraction = self.config.extraction
+        study = self.config.studies.token_length
+        sites = ["mlp_pre"] if study and model in study.models and corpus == study.corpus else []
+        return self._spec(
+            "extract",
+            sites=sites,
+            dtype=extraction.dtype,
+            batch_size=extraction.batch_size,
+            storage_dtype=extraction.storage_dtype,
+            compression=extraction.compression,
+        )
+
+    def measure_token_length(self) -> Spec:
+        return self._spec("measure_token_length", histogram_bins=self.config.studies.token_length.histogram_bins)
+
+    def compare_token_length(self) -> Spec:
+        return self._spec("compare_token_length", models=self.config.studies.token_length.models)
+
+    def draw_token_length(self, figure: str) -> Spec:
+        study = self.config.studies.token_length
+        return self._spec("draw_token_length", models=study.models, figure=figure)

@@ -1,0 +1,60 @@
+"""Statistics of many neurons at once, in float64, from values centred before they are multiplied."""
+
+import numpy as np
+from scipy.stats import rankdata
+
+
+def pearson(rows: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Pearson's r of each row with ``y``.
+
+    The dot product of the z-scored row and the z-scored ``y`` over n - 1, computed from centred values in float64.
+
+    Args:
+        rows: [neurons, n].
+        y: [n].
+
+    Returns:
+        [neurons]; NaN for a row that does not vary, and everywhere if ``y`` does not.
+    """
+    rows = np.asarray(rows, dtype=np.float64)
+    y = np.asarray(y, dtype=np.float64)
+    varies = (rows != rows[:, :1]).any(axis=1)
+    centred = rows - rows.mean(axis=1, keepdims=True)
+    y = y - y.mean()
+    with np.errstate(divide="ignore", invalid="ignore"):
+        r = centred @ y / np.sqrt(np.einsum("ij,ij->i", centred, centred) * (y @ y))
+    return np.where(varies, np.clip(r, -1.0, 1.0), np.nan)
+
+
+def spearman(rows: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Spearman's rank correlation of each row with ``y``: Pearson's r of the ranks, ties at their mean rank.
+
+    Shapes and NaN as for :func:`pearson`.
+    """
+    return pearson(rankdata(rows, axis=1), rankdata(y))
+
+
+def moments(rows: np.ndarray) -> dict[str, np.ndarray]:
+    """Mean, standard deviation (n - 1), skewness and excess kurtosis (biased, as scipy's default) of each row.
+
+    Args:
+        rows: [neurons, n].
+
+    Returns:
+        Arrays [neurons]; skewness and kurtosis are NaN for a row that does not vary.
+    """
+    rows = np.asarray(rows, dtype=np.float64)
+    mean = rows.mean(axis=1)
+    centred = rows - mean[:, None]
+    squares = centred * centred
+    m2 = squares.mean(axis=1)
+    varies = (rows != rows[:, :1]).any(axis=1)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        skewness = np.einsum("ij,ij->i", squares, centred) / rows.shape[1] / m2**1.5
+        kurtosis = np.einsum("ij,ij->i", squares, squares) / rows.shape[1] / m2**2 - 3
+    return {
+        "mean": mean,
+        "std": np.sqrt(m2 * rows.shape[1] / (rows.shape[1] - 1)),
+        "skewness": np.where(varies, skewness, np.nan),
+        "kurtosis": np.where(varies, kurtosis, np.nan),
+    }

@@ -1,0 +1,1 @@
+"""Study: MLP pre-activations of every layer against the length of the token in characters."""

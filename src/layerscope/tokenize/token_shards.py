@@ -1,0 +1,79 @@
+"""Token shards: HDF5 files with the tokens of a fixed number of sequences."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any, Self
+
+import h5py
+import numpy as np
+
+from layerscope.errors import UserError
+from layerscope.files import digest_of, whole_file
+
+FORMAT = "layerscope tokens 1"
+
+
+@dataclass(frozen=True)
+class Tokens:
+    """Parallel int32 arrays of shape [tokens], in corpus order."""
+
+    input_ids: np.ndarray
+    sequence: np.ndarray  # number of the sequence within the corpus, from 0
+    position: np.ndarray  # place within the sequence, from 0
+    document: np.ndarray  # number of the document within the corpus, from 0
+
+    def __len__(self) -> int:
+        return len(self.input_ids)
+
+    def digest(self) -> str:
+        return digest_of(np.ascontiguousarray(getattr(self, f.name), "<i4").tobytes() for f in fields(self))
+
+    def write(self, group: h5py.Group) -> None:
+        for field in fields(self):
+            group.create_dataset(
+                field.name,
+                data=getattr(self, field.name),
+                dtype="<i4",
+                chunks=True,
+                shuffle=True,
+                compression="gzip",
+                fletcher32=True,
+            )
+
+    @classmethod
+    def read(cls, group: h5py.Group) -> Self:
+        return cls(**{field.name: group[field.name][:] for field in fields(cls)})
+
+    @classmethod
+    def join(cls, parts: Iterable[Self]) -> Self:
+        parts = list(parts)
+        return cls(**{f.name: np.concatenate([getattr(part, f.name) for part in parts]) for f in fields(cls)})
+
+
+def write_token_shard(path: str | Path, tokens: Tokens, attributes: dict[str, Any]) -> None:
+    """Write a token shard; ``attributes`` describe tokenizer and corpus and end up at the root."""
+    with whole_file(path) as temporary, h5py.File(temporary, "w") as file:
+        file.attrs.update({"format": FORMAT, **attributes, "digest": tokens.digest()})
+        tokens.write(file.create_group("tokens"))
+
+
+def read_token_shard(path: str | Path) -> tuple[Tokens, dict[str, Any]]:
+    """Tokens and root attributes of a token shard.
+
+    Raises:
+        UserError: the file is damaged, of another format, or its values are not those that were written.
+    """
+    try:
+        with h5py.File(path) as file:
+            attributes = dict(file.attrs)
+            if attributes.get("format") != FORMAT:
+                raise UserError(
+                    f"{path}: format {attributes.get('format')!r} is not {FORMAT!r}; delete it and run again"
+                )
+            tokens = Tokens.read(file["tokens"])
+    except (OSError, KeyError) as error:
+        raise UserError(f"{path}: damaged ({error}); delete it and run again") from error
+    if tokens.digest() != attributes["digest"]:
+        raise UserError(f"{path}: its values differ from those that were written; delete it and run again")
+    return tokens, attributes

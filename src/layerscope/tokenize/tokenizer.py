@@ -1,0 +1,50 @@
+"""A tokenizer of the tokenizers library, with the one special token that packing needs."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tokenizers import Tokenizer
+
+from layerscope.errors import UserError
+from layerscope.files import read_json
+
+
+@dataclass(frozen=True)
+class LoadedTokenizer:
+    backend: Tokenizer
+    end_of_text: int  # token id
+
+    @property
+    def size(self) -> int:
+        return self.backend.get_vocab_size(with_added_tokens=True)
+
+    def encode(self, texts: list[str]) -> list[list[int]]:
+        """Token ids of each text, without special tokens of any template."""
+        return [encoding.ids for encoding in self.backend.encode_batch_fast(texts, add_special_tokens=False)]
+
+
+def load_tokenizer(record: dict[str, Any]) -> LoadedTokenizer:
+    """Load the tokenizer of a record from :func:`layerscope.fetch.models.fetch_tokenizer`.
+
+    Raises:
+        UserError: it has no end-of-text token to put between documents, or its file is damaged.
+    """
+    folder = Path(record["path"])
+    try:
+        backend = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    except Exception as error:  # the library raises plain Exception
+        raise UserError(f"tokenizers.{record['name']}: {folder}/tokenizer.json cannot be read: {error}") from error
+    end_of_text = None
+    for file in ("tokenizer_config.json", "special_tokens_map.json"):
+        if end_of_text is None and (folder / file).is_file():
+            token = read_json(folder / file).get("eos_token")
+            text = token["content"] if isinstance(token, dict) else token
+            end_of_text = backend.token_to_id(text) if text else None
+    if end_of_text is None:
+        end_of_text = backend.token_to_id("<|endoftext|>")
+    if end_of_text is None:
+        raise UserError(
+            f"tokenizers.{record['name']}: no eos_token in {folder}/tokenizer_config.json; name one there"
+        )
+    return LoadedTokenizer(backend, end_of_text)

@@ -1,0 +1,54 @@
+"""The vocabulary table: how long each token is, what kind it is, and how often the sample holds it."""
+
+import numpy as np
+import pandas as pd
+
+from layerscope.tokenize.tokenizer import LoadedTokenizer
+
+REPLACEMENT = "\ufffd"  # what a piece of a UTF-8 character decodes to
+
+
+def vocabulary_table(tokenizer: LoadedTokenizer, input_ids: np.ndarray) -> pd.DataFrame:
+    """One row a token id, in order.
+
+    Token length is the number of characters of the decoded token, leading space included (``characters``).
+
+    Args:
+        input_ids: token ids of the sample, any shape.
+
+    Returns:
+        Columns ``token_id``, ``text`` (decoded alone), ``characters``, ``characters_without_space``, ``bytes``,
+        ``leading_space``, ``partial`` (a piece of a UTF-8 character), ``special``, ``count`` (in the sample).
+    """
+    backend = tokenizer.backend
+    ids = range(tokenizer.size)
+    special = {i for i, token in backend.get_added_tokens_decoder().items() if token.special}
+    # Some decoders drop the space of a token that stands first, so each is decoded behind an anchor.
+    anchor = tokenizer.encode(["a"])[0]
+    skip = len(backend.decode(anchor))
+    texts = [text[skip:] for text in backend.decode_batch([[*anchor, i] for i in ids], skip_special_tokens=False)]
+    byte_level = "ByteLevel" in backend.__getstate__().decode()
+    table = pd.DataFrame({"token_id": np.arange(tokenizer.size, dtype=np.int32), "text": texts})
+    table["characters"] = np.array([len(text) for text in texts], dtype=np.int32)
+    table["characters_without_space"] = np.array([len(text.removeprefix(" ")) for text in texts], dtype=np.int32)
+    pieces = [backend.id_to_token(i) or "" for i in ids]
+    table["bytes"] = np.array(
+        [
+            _bytes(piece, text, byte_level and i not in special)
+            for i, piece, text in zip(ids, pieces, texts, strict=True)
+        ],
+        dtype=np.int32,
+    )
+    table["leading_space"] = [text.startswith(" ") for text in texts]
+    table["partial"] = [REPLACEMENT in text for text in texts]
+    table["special"] = [i in special for i in ids]
+    table["count"] = np.bincount(np.ravel(input_ids), minlength=tokenizer.size)
+    return table
+
+
+def _bytes(piece: str, text: str, byte_level: bool) -> int:
+    if byte_level:
+        return len(piece)  # a byte-level vocabulary writes every byte as one character
+    if piece.startswith("<0x") and piece.endswith(">"):
+        return 1  # byte fallback
+    return len(text.encode())

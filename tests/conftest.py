@@ -1,0 +1,33 @@
+"""Fixtures that several test files use."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+# No test reaches a real hub: those that need one start a stand-in on loopback.
+os.environ.setdefault("HF_ENDPOINT", "http://127.0.0.1:9")
+
+PROJECT = Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="session")
+def project() -> Path:
+    """The root of the project."""
+    return PROJECT
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """Real FineWeb text and the GPT-2 tokenizer, where they are beside the project."""
+    folder = PROJECT.parent / "shared" / "data"
+    if not folder.is_dir():
+        pytest.skip("needs ../shared/data (FineWeb sample, GPT-2 tokenizer), which is not beside the project")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def mini_tokenizer() -> dict:
+    """The record of the embedded tokenizer."""
+    path = PROJECT / "resources/tokenizers/mini"
+    return {"name": "mini", "source": str(path), "commit": None, "path": str(path)}

@@ -1,0 +1,43 @@
+# Names and numbers that the rules share.
+
+from layerscope.sources import is_local
+
+
+wildcard_constraints:
+    model=r"[a-z0-9][a-z0-9._-]*",
+    corpus=r"[a-z0-9][a-z0-9._-]*",
+    tokenizer=r"[a-z0-9][a-z0-9._-]*",
+    shard=r"\d{4}",
+    layer=r"\d{2,3}",
+
+
+STUDIES = [study for _, study in CONFIG.studies if study]
+SHARDS = [f"{shard:04d}" for shard in range(CONFIG.sampling.shards)]
+
+
+def tokenizer_of(model):
+    return CONFIG.models[model].tokenizer
+
+
+def tokenizers_of(corpus):
+    """Tokenizers that some study uses on a corpus."""
+    return sorted({tokenizer_of(model) for study in STUDIES if study.corpus == corpus for model in study.models})
+
+
+def layers_of(model):
+    return [f"{layer:02d}" for layer in range(CONFIG.models[model].layers)]
+
+
+def shards_of(model, corpus, ending):
+    """Activation shards of a sample, or their manifests."""
+    return expand(
+        "results/activations/{model}/{corpus}/shard_{shard}.{ending}",
+        model=model,
+        corpus=corpus,
+        shard=SHARDS,
+        ending=ending,
+    )
+
+
+def vocabulary_of(model, corpus):
+    return f"results/tokens/{tokenizer_of(model)}/{corpus}/vocabulary.parquet"

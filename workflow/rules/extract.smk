@@ -1,0 +1,23 @@
+# Token shards to activation shards: one forward pass a shard, all requested sites of all layers.
+
+
+rule extract:
+    input:
+        model="results/sources/models/{model}.json",
+        tokens=lambda w: f"results/tokens/{tokenizer_of(w.model)}/{w.corpus}/shard_{w.shard}.h5",
+    output:
+        shard="results/activations/{model}/{corpus}/shard_{shard}.h5",
+        manifest="results/activations/{model}/{corpus}/shard_{shard}.json",
+    params:
+        spec=lambda w: SPECS.extract(w.model, w.corpus),
+    log:
+        "logs/extract/{model}/{corpus}/shard_{shard}.log",
+    benchmark:
+        "logs/extract/{model}/{corpus}/shard_{shard}.benchmark.tsv"
+    threads: 8
+    resources:
+        gpu=1,
+    message:
+        "Extract activations of {wildcards.model} on {wildcards.corpus}: shard {wildcards.shard}"
+    script:
+        "../scripts/extract.py"

@@ -1,0 +1,64 @@
+# Find models, tokenizers and corpora. These rules alone touch the network, and run where Snakemake runs.
+
+
+localrules:
+    fetch_model,
+    fetch_tokenizer,
+    resolve_corpus,
+    fetch_documents,
+
+
+rule fetch_model:
+    output:
+        "results/sources/models/{model}.json",
+    params:
+        spec=lambda w: SPECS.fetch_model(w.model),
+    log:
+        "logs/fetch_model/{model}.log",
+    message:
+        "Find the model {wildcards.model}"
+    script:
+        "../scripts/fetch_model.py"
+
+
+rule fetch_tokenizer:
+    output:
+        "results/sources/tokenizers/{tokenizer}.json",
+    params:
+        spec=lambda w: SPECS.fetch_tokenizer(w.tokenizer),
+    log:
+        "logs/fetch_tokenizer/{tokenizer}.log",
+    message:
+        "Find the tokenizer {wildcards.tokenizer}"
+    script:
+        "../scripts/fetch_tokenizer.py"
+
+
+rule resolve_corpus:
+    output:
+        "results/sources/corpora/{corpus}.json",
+    params:
+        spec=lambda w: SPECS.resolve_corpus(w.corpus),
+    log:
+        "logs/resolve_corpus/{corpus}.log",
+    message:
+        "Find the corpus {wildcards.corpus}"
+    script:
+        "../scripts/resolve_corpus.py"
+
+
+# Only for data sets on the hub; local files are read where they are.
+rule fetch_documents:
+    input:
+        corpus="results/sources/corpora/{corpus}.json",
+        tokenizers=lambda w: expand("results/sources/tokenizers/{t}.json", t=tokenizers_of(w.corpus)),
+    output:
+        "results/documents/{corpus}.jsonl",
+    params:
+        spec=lambda w: SPECS.fetch_documents(w.corpus),
+    log:
+        "logs/fetch_documents/{corpus}.log",
+    message:
+        "Fetch documents of {wildcards.corpus}"
+    script:
+        "../scripts/fetch_documents.py"

@@ -1,0 +1,46 @@
+# Documents to token shards of fixed-length sequences, and a table of the vocabulary.
+
+
+def documents_of(wildcards):
+    """Documents fetched from the hub; a local corpus is read in place, and its digest is in its record.
+
+    A larger sample extends the fetched file and keeps what it began with, so its newer date alone changes no shard.
+    """
+    if is_local(CONFIG.corpora[wildcards.corpus].source):
+        return []
+    return ancient("results/documents/{corpus}.jsonl")
+
+
+rule tokenize:
+    input:
+        corpus="results/sources/corpora/{corpus}.json",
+        tokenizer="results/sources/tokenizers/{tokenizer}.json",
+        documents=documents_of,
+    output:
+        "results/tokens/{tokenizer}/{corpus}/shard_{shard}.h5",
+    params:
+        spec=lambda w: SPECS.tokenize(w.corpus),
+    log:
+        "logs/tokenize/{tokenizer}/{corpus}/shard_{shard}.log",
+    benchmark:
+        "logs/tokenize/{tokenizer}/{corpus}/shard_{shard}.benchmark.tsv"
+    message:
+        "Tokenize {wildcards.corpus} with {wildcards.tokenizer}: shard {wildcards.shard}"
+    script:
+        "../scripts/tokenize.py"
+
+
+rule vocabulary:
+    input:
+        tokenizer="results/sources/tokenizers/{tokenizer}.json",
+        tokens=expand("results/tokens/{{tokenizer}}/{{corpus}}/shard_{shard}.h5", shard=SHARDS),
+    output:
+        "results/tokens/{tokenizer}/{corpus}/vocabulary.parquet",
+    params:
+        spec=SPECS.vocabulary(),
+    log:
+        "logs/vocabulary/{tokenizer}/{corpus}.log",
+    message:
+        "Measure the tokens of {wildcards.tokenizer} in {wildcards.corpus}"
+    script:
+        "../scripts/vocabulary.py"

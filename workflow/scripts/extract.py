@@ -1,0 +1,15 @@
+from layerscope.extract.extraction import extract_shard
+from layerscope.files import read_json, write_json
+from layerscope.job import job
+
+with job(snakemake) as task:
+    manifest = extract_shard(
+        task.input.tokens,
+        read_json(task.input.model),
+        task.params.spec,
+        # Not in the spec: a run on another device need not be repeated.
+        task.config["extraction"]["device"],
+        task.threads,
+        task.output.shard,
+    )
+    write_json(task.output.manifest, manifest)

@@ -1,0 +1,12 @@
+from layerscope.fetch.corpora import fetch_documents
+from layerscope.files import read_json
+from layerscope.job import job
+
+with job(snakemake) as task:
+    fetch_documents(
+        task.wildcards.corpus,
+        task.params.spec,
+        read_json(task.input.corpus),
+        [read_json(path) for path in task.input.tokenizers],
+        task.output[0],
+    )

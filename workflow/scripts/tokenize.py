@@ -1,0 +1,14 @@
+from layerscope.files import read_json
+from layerscope.job import job
+from layerscope.tokenize.shard import tokenize_shard
+from layerscope.tokenize.token_shards import write_token_shard
+
+with job(snakemake) as task:
+    tokens, attributes = tokenize_shard(
+        read_json(task.input.corpus),
+        read_json(task.input.tokenizer),
+        task.params.spec,
+        int(task.wildcards.shard),
+        task.input.get("documents"),
+    )
+    write_token_shard(task.output[0], tokens, attributes)
