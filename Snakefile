@@ -36,4 +36,4 @@ include: "workflow/rules/report.smk"
 rule all:
     default_target: True
     input:
-        "results/token_length/layers.csv",
+        "results/report.html",

@@ -61,7 +61,7 @@ def token_stream(tokenizer, documents: list[str]) -> np.ndarray:
     encoded = tokenizer([documents[i] for i in order], add_special_tokens=False)["input_ids"]
     stream: list[int] = []
     for ids in encoded:
-        stream += ids + [tokenizer.eos_token_id]
+        stream += [*ids, tokenizer.eos_token_id]
     return np.asarray(stream, dtype=np.int64)
 
 

@@ -3,7 +3,7 @@
 import json
 import os
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -86,8 +86,6 @@ class DigestCache:
                 fresh = True
             parts.append(f"{path.name}:{self.known[key]}".encode())
         if fresh:
-            try:
+            with suppress(OSError):  # a cache that cannot be written only costs time
                 write_json(self.store, self.known)
-            except OSError:
-                pass  # a cache that cannot be written only costs time
         return digest_of(parts)

@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from layerscope.config import Config, Corpus
-from layerscope.files import DigestCache
+from layerscope.files import DigestCache, digest_of_file
 from layerscope.fingerprint import code_fingerprint
 from layerscope.sources import is_local
 from layerscope.tokenize.documents import corpus_files
+
+PAGE = Path(__file__).parent / "report/page.html"
 
 Spec = dict[str, Any]
 
@@ -29,8 +31,11 @@ class Specs:
     def __init__(self, config: Config, scripts: str | Path, cache: str | Path) -> None:
         self.config, self.scripts, self.digests = config, Path(scripts), DigestCache(Path(cache))
 
-    def _spec(self, script: str, **values: Any) -> Spec:
-        """Keys sorted, because Snakemake compares the text of the dictionary."""
+    def script(self, script: str, **values: Any) -> Spec:
+        """The spec of a script: ``values`` and the fingerprint of its code.
+
+        Keys are sorted, because Snakemake compares the text of the dictionary.
+        """
         return dict(sorted({**values, "code": code_fingerprint(self.scripts / f"{script}.py")}.items()))
 
     def _local_digest(self, source: str) -> str | None:
@@ -43,7 +48,7 @@ class Specs:
 
     def fetch_model(self, name: str) -> Spec:
         model = self.config.models[name]
-        return self._spec(
+        return self.script(
             "fetch_model",
             source=model.source,
             revision=model.revision,
@@ -53,7 +58,7 @@ class Specs:
 
     def fetch_tokenizer(self, name: str) -> Spec:
         tokenizer = self.config.tokenizers[name]
-        return self._spec(
+        return self.script(
             "fetch_tokenizer",
             source=tokenizer.source,
             revision=tokenizer.revision,
@@ -63,7 +68,7 @@ class Specs:
     def resolve_corpus(self, name: str) -> Spec:
         corpus = self.config.corpora[name]
         local = is_local(corpus.source)
-        return self._spec(
+        return self.script(
             "resolve_corpus",
             **self._documents(corpus),
             revision=corpus.revision,
@@ -80,7 +85,7 @@ class Specs:
 
     def fetch_documents(self, name: str) -> Spec:
         sampling = self.config.sampling
-        return self._spec(
+        return self.script(
             "fetch_documents",
             **self._documents(self.config.corpora[name]),
             tokens=sampling.sequences * sampling.sequence_length,
@@ -88,21 +93,18 @@ class Specs:
 
     def tokenize(self, corpus: str) -> Spec:
         sampling = self.config.sampling
-        return self._spec(
+        return self.script(
             "tokenize",
             text_field=self.config.corpora[corpus].text_field,
             sequence_length=sampling.sequence_length,
             sequences_per_shard=sampling.sequences_per_shard,
         )
 
-    def vocabulary(self) -> Spec:
-        return self._spec("vocabulary")
-
     def extract(self, model: str, corpus: str) -> Spec:
         extraction = self.config.extraction
         study = self.config.studies.token_length
         sites = ["mlp_pre"] if study and model in study.models and corpus == study.corpus else []
-        return self._spec(
+        return self.script(
             "extract",
             sites=sites,
             dtype=extraction.dtype,
@@ -112,11 +114,17 @@ class Specs:
         )
 
     def measure_token_length(self) -> Spec:
-        return self._spec("measure_token_length", histogram_bins=self.config.studies.token_length.histogram_bins)
+        return self.script("measure_token_length", histogram_bins=self.config.studies.token_length.histogram_bins)
 
     def compare_token_length(self) -> Spec:
-        return self._spec("compare_token_length", models=self.config.studies.token_length.models)
+        return self.script("compare_token_length", models=self.config.studies.token_length.models)
 
-    def draw_token_length(self, figure: str) -> Spec:
-        study = self.config.studies.token_length
-        return self._spec("draw_token_length", models=study.models, figure=figure)
+    def draw_activations(self) -> Spec:
+        return self.script("draw_activations", layer=self.config.studies.token_length.histogram_layer)
+
+    def report(self) -> Spec:
+        """The settings that the report tells of."""
+        settings = self.config.model_dump(include={"sampling", "extraction", "studies"}, mode="json")
+        del settings["extraction"]["device"]
+        template = digest_of_file(PAGE)
+        return self.script("report", settings=settings, template=template)

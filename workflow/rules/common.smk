@@ -21,7 +21,14 @@ def tokenizer_of(model):
 
 def tokenizers_of(corpus):
     """Tokenizers that some study uses on a corpus."""
-    return sorted({tokenizer_of(model) for study in STUDIES if study.corpus == corpus for model in study.models})
+    return sorted(
+        {
+            tokenizer_of(model)
+            for study in STUDIES
+            if study.corpus == corpus
+            for model in study.models
+        }
+    )
 
 
 def layers_of(model):

@@ -8,8 +8,6 @@ rule extract:
     output:
         shard="results/activations/{model}/{corpus}/shard_{shard}.h5",
         manifest="results/activations/{model}/{corpus}/shard_{shard}.json",
-    params:
-        spec=lambda w: SPECS.extract(w.model, w.corpus),
     log:
         "logs/extract/{model}/{corpus}/shard_{shard}.log",
     benchmark:
@@ -17,6 +15,8 @@ rule extract:
     threads: 8
     resources:
         gpu=1,
+    params:
+        spec=lambda w: SPECS.extract(w.model, w.corpus),
     message:
         "Extract activations of {wildcards.model} on {wildcards.corpus}: shard {wildcards.shard}"
     script:

@@ -11,10 +11,10 @@ localrules:
 rule fetch_model:
     output:
         "results/sources/models/{model}.json",
-    params:
-        spec=lambda w: SPECS.fetch_model(w.model),
     log:
         "logs/fetch_model/{model}.log",
+    params:
+        spec=lambda w: SPECS.fetch_model(w.model),
     message:
         "Find the model {wildcards.model}"
     script:
@@ -24,10 +24,10 @@ rule fetch_model:
 rule fetch_tokenizer:
     output:
         "results/sources/tokenizers/{tokenizer}.json",
-    params:
-        spec=lambda w: SPECS.fetch_tokenizer(w.tokenizer),
     log:
         "logs/fetch_tokenizer/{tokenizer}.log",
+    params:
+        spec=lambda w: SPECS.fetch_tokenizer(w.tokenizer),
     message:
         "Find the tokenizer {wildcards.tokenizer}"
     script:
@@ -37,10 +37,10 @@ rule fetch_tokenizer:
 rule resolve_corpus:
     output:
         "results/sources/corpora/{corpus}.json",
-    params:
-        spec=lambda w: SPECS.resolve_corpus(w.corpus),
     log:
         "logs/resolve_corpus/{corpus}.log",
+    params:
+        spec=lambda w: SPECS.resolve_corpus(w.corpus),
     message:
         "Find the corpus {wildcards.corpus}"
     script:
@@ -51,13 +51,15 @@ rule resolve_corpus:
 rule fetch_documents:
     input:
         corpus="results/sources/corpora/{corpus}.json",
-        tokenizers=lambda w: expand("results/sources/tokenizers/{t}.json", t=tokenizers_of(w.corpus)),
+        tokenizers=lambda w: expand(
+            "results/sources/tokenizers/{t}.json", t=tokenizers_of(w.corpus)
+        ),
     output:
         "results/documents/{corpus}.jsonl",
-    params:
-        spec=lambda w: SPECS.fetch_documents(w.corpus),
     log:
         "logs/fetch_documents/{corpus}.log",
+    params:
+        spec=lambda w: SPECS.fetch_documents(w.corpus),
     message:
         "Fetch documents of {wildcards.corpus}"
     script:

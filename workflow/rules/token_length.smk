@@ -1,15 +1,17 @@
 # Study token_length: MLP pre-activations of every layer against the length of the token in characters.
 
 TOKEN_LENGTH = CONFIG.studies.token_length
-TOKEN_LENGTH_FIGURES = "results/token_length/figures"
 
 
 def token_length_figures():
-    """Every figure of the study, in the order of the report, without its ending."""
-    if not TOKEN_LENGTH:
-        return []
-    of_models = expand("{figure}_{model}", figure=["activations", "r_by_layer"], model=TOKEN_LENGTH.models)
-    return ["token_lengths", *of_models, "r_across_models", "r_spread"]
+    """Every figure of the study, in the order of the report."""
+    of_models = expand(
+        "{figure}_{model}",
+        figure=["activations", "r_by_layer"],
+        model=TOKEN_LENGTH.models,
+    )
+    names = ["token_lengths", *of_models, "r_across_models", "r_spread"]
+    return [f"results/token_length/figures/{name}.png" for name in names]
 
 
 rule measure_token_length:
@@ -21,12 +23,12 @@ rule measure_token_length:
     output:
         neurons="results/token_length/{model}/layer_{layer}.parquet",
         histogram="results/token_length/{model}/histogram_{layer}.parquet",
-    params:
-        spec=lambda w: SPECS.measure_token_length(),
     log:
         "logs/measure_token_length/{model}/layer_{layer}.log",
     benchmark:
         "logs/measure_token_length/{model}/layer_{layer}.benchmark.tsv"
+    params:
+        spec=lambda w: SPECS.measure_token_length(),
     message:
         "Token length: measure layer {wildcards.layer} of {wildcards.model}"
     script:
@@ -34,19 +36,148 @@ rule measure_token_length:
 
 
 rule compare_token_length:
-    localrule: True
     input:
         **{
-            model: expand("results/token_length/{model}/layer_{layer}.parquet", model=model, layer=layers_of(model))
+            model: expand(
+                "results/token_length/{model}/layer_{layer}.parquet",
+                model=model,
+                layer=layers_of(model),
+            )
             for model in (TOKEN_LENGTH.models if TOKEN_LENGTH else [])
         },
     output:
         "results/token_length/layers.csv",
-    params:
-        spec=lambda w: SPECS.compare_token_length(),
     log:
         "logs/compare_token_length.log",
+    localrule: True
+    params:
+        spec=lambda w: SPECS.compare_token_length(),
     message:
         "Token length: compare layers and models"
     script:
         "../scripts/compare_token_length.py"
+
+
+# A rule a figure: each reads only what it shows, so that a setting redraws one figure and not all.
+
+
+rule draw_token_lengths:
+    input:
+        **{
+            tokenizer_of(model): vocabulary_of(model, TOKEN_LENGTH.corpus)
+            for model in (TOKEN_LENGTH.models if TOKEN_LENGTH else [])
+        },
+    output:
+        report(
+            "results/token_length/figures/token_lengths.png",
+            caption="../report/token_lengths.rst",
+            category="Token length",
+            subcategory="sample",
+            labels={"figure": "token lengths"},
+        ),
+        "results/token_length/figures/token_lengths.pdf",
+    log:
+        "logs/draw_token_lengths.log",
+    localrule: True
+    params:
+        spec=SPECS.script("draw_token_lengths"),
+    message:
+        "Token length: draw the lengths of the sample's tokens"
+    script:
+        "../scripts/draw_token_lengths.py"
+
+
+rule draw_activations:
+    input:
+        lambda w: f"results/token_length/{w.model}/histogram_{TOKEN_LENGTH.histogram_layer:02d}.parquet",
+    output:
+        report(
+            "results/token_length/figures/activations_{model}.png",
+            caption="../report/activations.rst",
+            category="Token length",
+            subcategory="{model}",
+            labels={"figure": "activations by length group"},
+        ),
+        "results/token_length/figures/activations_{model}.pdf",
+    log:
+        "logs/draw_activations/{model}.log",
+    localrule: True
+    params:
+        spec=lambda w: SPECS.draw_activations(),
+    message:
+        "Token length: draw activations of {wildcards.model}"
+    script:
+        "../scripts/draw_activations.py"
+
+
+rule draw_r_by_layer:
+    input:
+        lambda w: expand(
+            "results/token_length/{model}/layer_{layer}.parquet",
+            model=w.model,
+            layer=layers_of(w.model),
+        ),
+    output:
+        report(
+            "results/token_length/figures/r_by_layer_{model}.png",
+            caption="../report/r_by_layer.rst",
+            category="Token length",
+            subcategory="{model}",
+            labels={"figure": "r by layer"},
+        ),
+        "results/token_length/figures/r_by_layer_{model}.pdf",
+    log:
+        "logs/draw_r_by_layer/{model}.log",
+    localrule: True
+    params:
+        spec=SPECS.script("draw_r_by_layer"),
+    message:
+        "Token length: draw r by layer of {wildcards.model}"
+    script:
+        "../scripts/draw_r_by_layer.py"
+
+
+rule draw_r_across_models:
+    input:
+        "results/token_length/layers.csv",
+    output:
+        report(
+            "results/token_length/figures/r_across_models.png",
+            caption="../report/r_across_models.rst",
+            category="Token length",
+            subcategory="all models",
+            labels={"figure": "r on relative depth"},
+        ),
+        "results/token_length/figures/r_across_models.pdf",
+    log:
+        "logs/draw_r_across_models.log",
+    localrule: True
+    params:
+        spec=SPECS.script("draw_r_across_models"),
+    message:
+        "Token length: draw r of all models on relative depth"
+    script:
+        "../scripts/draw_r_across_models.py"
+
+
+rule draw_r_spread:
+    input:
+        "results/token_length/layers.csv",
+    output:
+        report(
+            "results/token_length/figures/r_spread.png",
+            caption="../report/r_spread.rst",
+            category="Token length",
+            subcategory="all models",
+            labels={"figure": "spread of r"},
+        ),
+        "results/token_length/figures/r_spread.pdf",
+    log:
+        "logs/draw_r_spread.log",
+    localrule: True
+    params:
+        spec=SPECS.script("draw_r_spread"),
+    message:
+        "Token length: draw the spread of r of all models"
+    script:
+        "../scripts/draw_r_spread.py"

@@ -18,12 +18,12 @@ rule tokenize:
         documents=documents_of,
     output:
         "results/tokens/{tokenizer}/{corpus}/shard_{shard}.h5",
-    params:
-        spec=lambda w: SPECS.tokenize(w.corpus),
     log:
         "logs/tokenize/{tokenizer}/{corpus}/shard_{shard}.log",
     benchmark:
         "logs/tokenize/{tokenizer}/{corpus}/shard_{shard}.benchmark.tsv"
+    params:
+        spec=lambda w: SPECS.tokenize(w.corpus),
     message:
         "Tokenize {wildcards.corpus} with {wildcards.tokenizer}: shard {wildcards.shard}"
     script:
@@ -33,13 +33,15 @@ rule tokenize:
 rule vocabulary:
     input:
         tokenizer="results/sources/tokenizers/{tokenizer}.json",
-        tokens=expand("results/tokens/{{tokenizer}}/{{corpus}}/shard_{shard}.h5", shard=SHARDS),
+        tokens=expand(
+            "results/tokens/{{tokenizer}}/{{corpus}}/shard_{shard}.h5", shard=SHARDS
+        ),
     output:
         "results/tokens/{tokenizer}/{corpus}/vocabulary.parquet",
-    params:
-        spec=SPECS.vocabulary(),
     log:
         "logs/vocabulary/{tokenizer}/{corpus}.log",
+    params:
+        spec=SPECS.script("vocabulary"),
     message:
         "Measure the tokens of {wildcards.tokenizer} in {wildcards.corpus}"
     script:

@@ -1,7 +1,8 @@
+import pandas as pd
+
 from layerscope.files import whole_file
 from layerscope.job import job
 from layerscope.token_length.measure import measure_layer
-import pandas as pd
 
 with job(snakemake) as task:
     tables = measure_layer(

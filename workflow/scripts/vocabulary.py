@@ -1,6 +1,6 @@
 from layerscope.files import read_json, whole_file
 from layerscope.job import job
-from layerscope.tokenize.token_shards import read_token_shard, Tokens
+from layerscope.tokenize.token_shards import Tokens, read_token_shard
 from layerscope.tokenize.tokenizer import load_tokenizer
 from layerscope.tokenize.vocabulary import vocabulary_table
 

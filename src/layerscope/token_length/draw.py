@@ -1,0 +1,167 @@
+"""Figures of the study."""
+
+from math import ceil
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import Normalize
+from matplotlib.ticker import MaxNLocator, PercentFormatter
+
+from layerscope.plotting import BLUE, GREY, ORANGE, by_model, figure
+from layerscope.token_length.groups import GROUPS, token_lengths
+
+GROUP_COLOURS = dict(zip(GROUPS, (ORANGE, GREY, BLUE), strict=True))
+GROUP_NAMES = {"short": "shorter than the median", "median": "of median length", "long": "longer than the median"}
+R_LABEL = "Pearson r of activation and token length"
+
+
+def draw_token_lengths(outputs: list[str], vocabularies: dict[str, pd.DataFrame]) -> None:
+    """How many tokens of each length the sample holds, coloured by group; a panel a tokenizer.
+
+    Args:
+        vocabularies: tokenizer → its vocabulary table with counts in the sample.
+    """
+    with figure(outputs, 5.2 * len(vocabularies), 3.2) as drawn:
+        axes = drawn.subplots(1, len(vocabularies), squeeze=False)[0]
+        for ax, (tokenizer, vocabulary) in zip(axes, vocabularies.items(), strict=True):
+            sample = token_lengths(vocabulary, np.repeat(vocabulary["token_id"], vocabulary["count"]))
+            total = len(sample.lengths)
+            lengths, counts = np.unique(sample.lengths, return_counts=True)
+            for i, (group, in_group) in enumerate(sample.counts.items()):
+                chosen = np.sign(lengths - sample.median) + 1 == i
+                label = f"{GROUP_NAMES[group]} ({in_group / total:.1%})"
+                ax.bar(lengths[chosen], counts[chosen] / total, color=GROUP_COLOURS[group], label=label, width=0.85)
+            ax.set_xlabel("token length (characters, leading space included)")
+            ax.set_ylabel("share of tokens")
+            ax.yaxis.set_major_formatter(PercentFormatter(1))
+            ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+            ax.set_title(f"tokenizer {tokenizer}: n = {total:,} tokens, median {sample.median:g}")
+            ax.legend()
+
+
+def draw_activations(outputs: list[str], model: str, layer: int, histogram: pd.DataFrame) -> None:
+    """Activations of one layer, pooled over its neurons, for the three groups of tokens.
+
+    Args:
+        histogram: table of bins of :func:`layerscope.token_length.measure.measure_layer`.
+    """
+    counts = histogram[list(GROUPS)].to_numpy()
+    share = counts.sum(axis=1).cumsum() / counts.sum()
+    low, high = np.searchsorted(share, [0.0005, 0.9995])
+    # Neighbouring bins are joined, so that about 120 fill the visible range.
+    joined = max(1, ceil((high - low + 1) / 120))
+    start, stop = low // joined * joined, min(len(counts), ceil((high + 1) / joined) * joined)
+    edges = np.append(histogram["left"].to_numpy()[start:stop:joined], histogram["right"].to_numpy()[stop - 1])
+    binned = np.add.reduceat(counts[start:stop], np.arange(0, stop - start, joined), axis=0)
+    centres = (histogram["left"] + histogram["right"]).to_numpy() / 2
+    with figure(outputs, 5.2, 3.4) as drawn:
+        ax = drawn.subplots()
+        for i, group in enumerate(GROUPS):
+            total = counts[:, i].sum()
+            if not total:
+                continue
+            density = binned[:, i] / total / np.diff(edges)
+            mean = centres @ counts[:, i] / total
+            ax.stairs(density, edges, color=GROUP_COLOURS[group], linewidth=1.4, label=f"{GROUP_NAMES[group]}")
+            ax.axvline(mean, color=GROUP_COLOURS[group], linestyle="--", linewidth=1)
+        ax.set_xlim(edges[0], edges[-1])
+        ax.set_ylim(0)
+        ax.set_xlabel("MLP pre-activation (model's own units; dashed: mean of the group)")
+        ax.set_ylabel("density")
+        outside = 1 - binned.sum() / counts.sum()
+        ax.set_title(f"{model}, layer {layer}: n = {counts.sum():,} activations\n{outside:.2%} lie outside the axis")
+        ax.legend(title="tokens", alignment="left")
+
+
+def draw_r_by_layer(outputs: list[str], model: str, tables: list[pd.DataFrame]) -> None:
+    """The distribution of r over neurons in every layer: as lines, and as a layer x r heatmap with the median.
+
+    Args:
+        tables: tables of neurons, in the order of the layers.
+    """
+    r = [table["r_pearson"].dropna().to_numpy() for table in tables]
+    reach = np.ceil(np.quantile(np.abs(np.concatenate(r)), 0.999) * 20) / 20
+    edges = np.linspace(-reach, reach, 61)
+    density = np.stack([np.histogram(values, edges)[0] / len(values) / np.diff(edges) for values in r])
+    centres = (edges[1:] + edges[:-1]) / 2
+    with figure(outputs, 9.2, 3.6) as drawn:
+        lines, heat = drawn.subplots(1, 2)
+        colours = ScalarMappable(Normalize(0, max(len(r) - 1, 1)), "viridis")
+        for layer, row in enumerate(density):
+            lines.plot(centres, row, color=colours.to_rgba(layer), linewidth=1.2)
+        lines.axvline(0, color=GREY, linewidth=0.8)
+        lines.set_ylim(0)
+        lines.set_xlabel(R_LABEL)
+        lines.set_ylabel("density over neurons")
+        lines.set_title(f"{model}: {len(r[0]):,} neurons a layer, n = {tables[0]['tokens'].iloc[0]:,} tokens")
+        bar = drawn.colorbar(colours, ax=lines, label="layer")
+        bar.ax.yaxis.set_major_locator(MaxNLocator(integer=True))
+
+        # Layers from the bottom up, as the stream runs.
+        image = heat.pcolormesh(edges, np.arange(len(r) + 1) - 0.5, density, cmap="cividis", rasterized=True)
+        heat.plot(
+            [np.median(values) for values in r], range(len(r)), "o-", color="white", markersize=3, label="median"
+        )
+        heat.axvline(0, color="white", linewidth=0.8, linestyle=":")
+        heat.set_xlabel(R_LABEL)
+        heat.set_ylabel("layer")
+        heat.yaxis.set_major_locator(MaxNLocator(integer=True))
+        heat.legend(labelcolor="white", loc="upper right")
+        drawn.colorbar(image, ax=heat, label="density over neurons")
+
+
+def _depth_axis(ax: Axes) -> None:
+    ax.set_xlabel("relative depth (0 first layer, 1 last)")
+    ax.set_xlim(-0.03, 1.03)
+
+
+def draw_r_across_models(outputs: list[str], layers: pd.DataFrame) -> None:
+    """Median r with its quartile band, and the fraction of positive r, on relative depth; all models.
+
+    Args:
+        layers: layers.csv.
+    """
+    with figure(outputs, 9.2, 3.4) as drawn:
+        middle, positive = drawn.subplots(1, 2)
+        for model, rows, style in by_model(layers):
+            depth = rows["relative_depth"]
+            middle.fill_between(depth, rows["r_q25"], rows["r_q75"], color=style["color"], alpha=0.2, linewidth=0)
+            label = f"{model} ({rows['neurons'].iloc[0]:,} neurons a layer)"
+            middle.plot(depth, rows["r_median"], **style, markersize=4, label=label)
+            positive.plot(depth, rows["fraction_positive"], **style, markersize=4, label=model)
+        middle.axhline(0, color=GREY, linewidth=0.8)
+        middle.set_ylabel("Pearson r with token length")
+        middle.set_title("median over neurons, band: quartiles")
+        positive.axhline(0.5, color=GREY, linewidth=0.8)
+        positive.set_ylabel("neurons with r > 0")
+        positive.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+        positive.set_ylim(0, 1)
+        positive.set_title(f"n = {layers['tokens'].iloc[0]:,} tokens")
+        for ax in (middle, positive):
+            _depth_axis(ax)
+        middle.legend()
+
+
+def draw_r_spread(outputs: list[str], layers: pd.DataFrame) -> None:
+    """The spread of r over the neurons of each layer, on relative depth; all models.
+
+    Args:
+        layers: layers.csv.
+    """
+    with figure(outputs, 5.2, 3.4) as drawn:
+        ax = drawn.subplots()
+        for model, rows, style in by_model(layers):
+            ax.plot(
+                rows["relative_depth"], rows["r_std"], **style, markersize=4, label=f"{model}, standard deviation"
+            )
+            between = rows["r_q95"] - rows["r_q05"]
+            ax.plot(
+                rows["relative_depth"], between, **style, markersize=3, linestyle=":", label=f"{model}, 5 to 95 %"
+            )
+        _depth_axis(ax)
+        ax.set_ylim(0)
+        ax.set_ylabel("spread of r over neurons")
+        ax.set_title(f"n = {layers['tokens'].iloc[0]:,} tokens")
+        ax.legend()
