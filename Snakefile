@@ -18,6 +18,9 @@ try:
 except UserError as error:
     raise WorkflowError(str(error))
 
+# For scripts, which see `config` as it was given.
+config.setdefault("extraction", {}).setdefault("device", CONFIG.extraction.device)
+
 SPECS = Specs(
     CONFIG,
     scripts=Path(workflow.basedir) / "workflow/scripts",
@@ -29,7 +32,13 @@ include: "workflow/rules/common.smk"
 include: "workflow/rules/fetch.smk"
 include: "workflow/rules/tokenize.smk"
 include: "workflow/rules/extract.smk"
-include: "workflow/rules/token_length.smk"
+
+
+for study in CONFIG.studies.run():
+
+    include: f"workflow/rules/{study}.smk"
+
+
 include: "workflow/rules/report.smk"
 
 

@@ -1,9 +1,17 @@
-"""Tiny models with random weights, one of each supported architecture."""
+"""Tiny models with random weights, one of each supported architecture, and extraction from them."""
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import torch
-from transformers import AutoModelForCausalLM, AutoConfig
+from safetensors.torch import load_file, save_file
+from transformers import AutoConfig, AutoModelForCausalLM
+
+from layerscope.extract.architectures import SITES
+from layerscope.extract.extraction import extract_shard
+from layerscope.tokenize.token_shards import Tokens, write_token_shard
 
 COMMON = {"vocab_size": 211, "bos_token_id": 0, "eos_token_id": 0}
 CONFIGS = {
@@ -52,3 +60,35 @@ def save_tiny_model(model_type: str, folder: Path, seed: int = 0, **changes: obj
         "path": str(folder),
         "model_type": model_type,
     }
+
+
+def change_weights(record: dict, change: Callable[[dict[str, torch.Tensor]], object]) -> None:
+    """Change the weights of a saved model."""
+    path = Path(record["path"]) / "model.safetensors"
+    weights = load_file(path)
+    change(weights)
+    save_file(weights, path, metadata={"format": "pt"})
+
+
+def save_random_tokens(path: Path, sequences: int, length: int, seed: int = 0) -> Tokens:
+    """Save a token shard; the first sequences are the same however many there are."""
+    count = sequences * length
+    numbers = np.arange(count, dtype=np.int32)
+    ids = np.random.default_rng(seed).integers(0, COMMON["vocab_size"], count, dtype=np.int32)
+    tokens = Tokens(ids, numbers // length, numbers % length, numbers // 50)
+    sources = {f"{kind}{key}": "here" for kind in ("corpus", "tokenizer") for key in ("", "_source", "_commit")}
+    write_token_shard(path, tokens, {**sources, "shard": 0, "sequences": sequences, "sequence_length": length})
+    return tokens
+
+
+def extract(tokens: Path, record: dict, output: Path, device: str = "cpu", **changes: Any) -> dict:
+    """Extract with two sequences a batch, unless ``changes`` to the spec say otherwise; the manifest."""
+    spec = {
+        "sites": list(SITES),
+        "dtype": "float32",
+        "batch_size": 2,
+        "storage_dtype": "float32",
+        "compression": "none",
+        **changes,
+    }
+    return extract_shard(str(tokens), record, spec, device, 1, output)

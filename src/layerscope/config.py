@@ -1,16 +1,38 @@
 """The configuration: what keys there are, what they may hold, and one clear line for each that is wrong."""
 
 import json
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from types import UnionType
+from typing import Annotated, Any, Literal, Self, get_args, get_origin
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+    WrapValidator,
+    model_validator,
+)
+from pydantic_core import PydanticCustomError
 
 from layerscope.errors import UserError
 from layerscope.sources import check_layers, check_positions, is_local, read_model_config
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]*$", max_length=64)]
 Text = Annotated[str, StringConstraints(min_length=1)]
+
+
+def _one_error(value: Any, validate: Callable[[Any], Any]) -> Any:
+    """One error for a value that fits neither branch of a union, where pydantic gives one a branch."""
+    try:
+        return validate(value)
+    except ValidationError:
+        raise PydanticCustomError("count_or_auto", "input should be 'auto' or an integer of at least 1") from None
+
+
+CountOrAuto = Annotated[Annotated[int, Field(ge=1)] | Literal["auto"], WrapValidator(_one_error)]
 
 
 class Section(BaseModel):
@@ -68,18 +90,13 @@ class Extraction(Section):
 
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="auto: a GPU where there is one.")
     dtype: Literal["float32", "float16", "bfloat16"] = Field("float32", description="Compute precision.")
-    batch_size: Annotated[int, Field(ge=1)] | Literal["auto"] = Field("auto", description="Sequences a pass.")
+    batch_size: CountOrAuto = Field("auto", description="Sequences a pass.")
     storage_dtype: Literal["float32", "float16"] = Field("float32", description="Stored precision.")
     compression: Literal["none", "lzf", "gzip"] = Field("none", description="HDF5 compression of shards.")
 
 
-class TokenLength(Section):
-    """MLP pre-activations of every layer against the length of the token in characters."""
-
+class Study(Section):
     models: list[Name] = Field(min_length=1, description="Names from `models`, in the order of the figures.")
-    corpus: Name = Field(description="Name from `corpora`.")
-    histogram_layer: int = Field(2, ge=0, description="Layer whose activations are drawn by length group.")
-    histogram_bins: int = Field(2048, ge=16, le=65536, description="Bins of the activation histograms.")
 
     @model_validator(mode="after")
     def models_differ(self) -> Self:
@@ -88,10 +105,43 @@ class TokenLength(Section):
         return self
 
 
+class TokenLength(Study):
+    """MLP pre-activations of every layer against the length of the token in characters."""
+
+    corpus: Name = Field(description="Name from `corpora`.")
+    histogram_layer: int = Field(2, ge=0, description="Layer whose activations are drawn by length group.")
+    histogram_bins: int = Field(2048, ge=16, le=65536, description="Bins of the activation histograms.")
+
+
+class TokenSimilarity(Study):
+    """Similarity of the dimensions of Q, K and V of a target token, over sentences that hold it."""
+
+    sentences: Text = Field(description="Text file, one sentence a line.")
+    target: Text = Field(description="The word that every sentence holds, without spaces around it.")
+    seed: int = Field(0, ge=0, description="Draws the non-target token of each sentence.")
+    matrix_layer: int = Field(0, ge=0, description="Layer whose matrix of cosines is drawn.")
+
+
+class PathLength(Study):
+    """How far attention, MLP and the residual stream move per layer and token."""
+
+    corpus: Name = Field(description="Name from `corpora`.")
+    streams: Literal["reduced", "stored"] = Field(
+        "reduced", description="reduced: keep only lengths while extracting; stored: keep the streams in shards."
+    )
+    drop_first_token: bool = Field(True, description="Draw means without the first token of each sequence.")
+
+
 class Studies(Section):
     """Which studies run; one that is left out or null does not."""
 
     token_length: TokenLength | None = None
+    token_similarity: TokenSimilarity | None = None
+    path_length: PathLength | None = None
+
+    def run(self) -> dict[str, Any]:
+        """The studies that run, by name."""
+        return {name: study for name, study in self if study}
 
 
 class Config(Section):
@@ -108,17 +158,22 @@ class Config(Section):
     def names_exist(self) -> Self:
         for name, model in self.models.items():
             _known(model.tokenizer, self.tokenizers, f"models.{name}.tokenizer", "tokenizers")
-        study = self.studies.token_length
-        if study:
-            _known(study.corpus, self.corpora, "studies.token_length.corpus", "corpora")
+        for key, study in self.studies.run().items():
+            if hasattr(study, "corpus"):
+                _known(study.corpus, self.corpora, f"studies.{key}.corpus", "corpora")
             for name in study.models:
-                _known(name, self.models, "studies.token_length.models", "models")
-                if study.histogram_layer >= self.models[name].layers:
-                    raise ValueError(
-                        f"studies.token_length.histogram_layer: {study.histogram_layer} is not a layer of {name}; "
-                        f"allowed are 0 to {self.models[name].layers - 1}"
-                    )
+                _known(name, self.models, f"studies.{key}.models", "models")
+            for setting in ("histogram_layer", "matrix_layer"):
+                if hasattr(study, setting):
+                    self._layer_exists(f"studies.{key}.{setting}", getattr(study, setting), study.models)
         return self
+
+    def _layer_exists(self, key: str, layer: int, models: list[str]) -> None:
+        for name in models:
+            if layer >= self.models[name].layers:
+                raise ValueError(
+                    f"{key}: {layer} is not a layer of {name}; allowed are 0 to {self.models[name].layers - 1}"
+                )
 
 
 def _known(name: str, table: dict[str, Any], key: str, table_key: str) -> None:
@@ -136,7 +191,7 @@ def load_config(raw: dict[str, Any]) -> Config:
         config = Config.model_validate(raw)
     except ValidationError as error:
         raise UserError("\n".join(_line(problem) for problem in error.errors())) from None
-    if config.studies == Studies():
+    if not config.studies.run():
         raise UserError(f"config: studies: no study is named; allowed are {', '.join(Studies.model_fields)}")
     check_local_sources(config)
     return config
@@ -144,16 +199,35 @@ def load_config(raw: dict[str, Any]) -> Config:
 
 def _line(problem: Any) -> str:
     """One validation problem as one line."""
-    place = ".".join(str(part) for part in problem["loc"] if not str(part).startswith(("constrained", "literal")))
+    loc = problem["loc"]
+    place = ".".join(map(str, loc))
     message = problem["msg"].removeprefix("Value error, ")
-    if problem["type"] == "extra_forbidden":
-        return f"config: {place}: no such key; see config/README.md for the keys there are"
-    if problem["type"] == "missing":
-        return f"config: {place}: is missing"
-    if problem["type"] == "value_error":
-        return f"config: {place}: {message}" if place else f"config: {message}"
     message = message[0].lower() + message[1:]
-    return f"config: {place}: {_shown(problem['input'])} is not allowed: {message}"
+    value = _shown(problem["input"])
+    match problem["type"]:
+        case "extra_forbidden":
+            return f"config: {place}: no such key; allowed are {', '.join(_keys_at(loc[:-1]))}"
+        case "missing":
+            return f"config: {place}: is missing"
+        case "value_error":  # of a whole section: the message begins with the key
+            return f"config: {place}.{message}" if place else f"config: {message}"
+        case "model_type" | "dict_type":
+            message = "it holds keys of its own"
+    if loc and loc[-1] == "[key]":  # how pydantic marks a name that is a key itself
+        place, value = str(loc[0]), f"the name {value}"
+    return f"config: {place or 'the file'}: {value} is not allowed: {message}"
+
+
+def _keys_at(place: Iterable[Any]) -> Iterable[str]:
+    """Keys of the section at ``place``."""
+    kind: Any = Config
+    for part in place:
+        if get_origin(kind) is dict:
+            kind = get_args(kind)[1]
+        else:
+            kind = kind.model_fields[part].annotation
+            kind = get_args(kind)[0] if get_origin(kind) is UnionType else kind
+    return kind.model_fields
 
 
 def _shown(value: Any) -> str:
@@ -175,13 +249,20 @@ def check_local_sources(config: Config) -> None:
                     f"config: {kind}.{name}.source: '{entry.source}' is neither a file or folder here "
                     f"nor a hub id (owner/name)"
                 )
-    study = config.studies.token_length
-    for name in study.models if study else []:
-        model = config.models[name]
-        if is_local(model.source):
-            model_config = read_model_config(model.source)
-            check_layers(name, model.layers, model_config)
-            check_positions(name, config.sampling.sequence_length, model_config)
+    for study in config.studies.run().values():
+        for name in study.models:
+            model = config.models[name]
+            if is_local(model.source):
+                model_config = read_model_config(model.source)
+                check_layers(name, model.layers, model_config)
+                if hasattr(study, "corpus"):
+                    check_positions(name, config.sampling.sequence_length, model_config)
+    similarity = config.studies.token_similarity
+    if similarity and not Path(similarity.sentences).is_file():
+        raise UserError(
+            f"config: studies.token_similarity.sentences: '{similarity.sentences}' is not a file here; "
+            "name a text file with one sentence a line"
+        )
 
 
 def schema() -> str:

@@ -71,8 +71,8 @@ class DigestCache:
     def __init__(self, store: Path) -> None:
         self.store = store
         try:
-            self.known: dict[str, str] = read_json(store)
-        except (OSError, ValueError):
+            self.known: dict[str, str] = dict(read_json(store))
+        except (OSError, ValueError, TypeError):
             self.known = {}
 
     def digest(self, paths: Iterable[Path], compute: Callable[[Path], str] = digest_of_file) -> str:

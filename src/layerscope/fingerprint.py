@@ -19,7 +19,7 @@ def code_fingerprint(script: str | Path) -> str:
     pending = [Path(script)]
     while pending:
         path = pending.pop()
-        name = str(path.relative_to(PACKAGE)) if path.is_relative_to(PACKAGE) else path.name
+        name = str(path.relative_to(PACKAGE)) if path.is_relative_to(PACKAGE) else f"script {path.name}"
         if name not in modules:
             text, imported = _syntax(path)
             modules[name] = text
@@ -37,16 +37,18 @@ def _syntax(path: Path) -> tuple[str, list[Path]]:
             first = node.body[0] if node.body else None
             if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant):
                 node.body = node.body[1:]
-    imported = [file for node in ast.walk(tree) for name in _names(node) for file in _files(name)]
+    imported = [file for node in ast.walk(tree) for name in _names(node, path) for file in _files(name)]
     return ast.dump(tree), imported
 
 
-def _names(node: ast.AST) -> list[str]:
+def _names(node: ast.AST, path: Path) -> list[str]:
     """Dotted names that an import statement may load; ``from a import b`` may load module a.b."""
     if isinstance(node, ast.Import):
         return [alias.name for alias in node.names]
-    if isinstance(node, ast.ImportFrom) and node.module and not node.level:
-        return [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+    if isinstance(node, ast.ImportFrom):
+        package = path.relative_to(PACKAGE.parent).parts[: -node.level] if node.level else ()
+        module = ".".join([*package, *filter(None, [node.module])])
+        return [module, *(f"{module}.{alias.name}" for alias in node.names)]
     return []
 
 

@@ -10,6 +10,7 @@ import pandas as pd
 matplotlib.use("Agg")
 
 import matplotlib.pyplot as plt
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from layerscope.files import whole_file
@@ -59,3 +60,8 @@ def by_model(table: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame, dict[str,
             "marker": MODEL_MARKERS[i % len(MODEL_MARKERS)],
         }
         yield str(model), rows, style
+
+
+def relative_depth_axis(ax: Axes) -> None:
+    ax.set_xlabel("relative depth (0 first layer, 1 last)")
+    ax.set_xlim(-0.03, 1.03)

@@ -100,31 +100,69 @@ class Specs:
             sequences_per_shard=sampling.sequences_per_shard,
         )
 
+    def _compute(self) -> Spec:
+        """Settings of a forward pass."""
+        extraction = self.config.extraction
+        return {"dtype": extraction.dtype, "batch_size": extraction.batch_size}
+
+    def sites(self, model: str, corpus: str) -> list[str]:
+        """Sites that the studies read from activation shards of a model and corpus."""
+        sites: list[str] = []
+        length, path = self.config.studies.token_length, self.config.studies.path_length
+        if length and model in length.models and corpus == length.corpus:
+            sites += ["mlp_pre"]
+        if path and path.streams == "stored" and model in path.models and corpus == path.corpus:
+            sites += ["resid_pre", "attn_out", "mlp_out", "resid_post"]
+        return sites
+
     def extract(self, model: str, corpus: str) -> Spec:
         extraction = self.config.extraction
-        study = self.config.studies.token_length
-        sites = ["mlp_pre"] if study and model in study.models and corpus == study.corpus else []
         return self.script(
             "extract",
-            sites=sites,
-            dtype=extraction.dtype,
-            batch_size=extraction.batch_size,
+            sites=self.sites(model, corpus),
+            **self._compute(),
             storage_dtype=extraction.storage_dtype,
             compression=extraction.compression,
+        )
+
+    def extract_paths(self) -> Spec:
+        return self.script("extract_paths", **self._compute())
+
+    def reduce_paths(self, model: str) -> Spec:
+        return self.script("reduce_paths", layers=self.config.models[model].layers)
+
+    def extract_vectors(self) -> Spec:
+        study = self.config.studies.token_similarity
+        return self.script(
+            "extract_vectors",
+            **self._compute(),
+            sentences=study.sentences,
+            digest=self.digests.digest([Path(study.sentences)]),
+            target=study.target,
+            seed=study.seed,
         )
 
     def measure_token_length(self) -> Spec:
         return self.script("measure_token_length", histogram_bins=self.config.studies.token_length.histogram_bins)
 
-    def compare_token_length(self) -> Spec:
-        return self.script("compare_token_length", models=self.config.studies.token_length.models)
+    def compare(self, study: str) -> Spec:
+        return self.script(f"compare_{study}", models=getattr(self.config.studies, study).models)
 
     def draw_activations(self) -> Spec:
         return self.script("draw_activations", layer=self.config.studies.token_length.histogram_layer)
+
+    def draw_path_means(self, script: str) -> Spec:
+        dropped = self.config.studies.path_length.drop_first_token
+        return self.script(script, token_filter="without_first" if dropped else "all")
+
+    def draw_matrix(self) -> Spec:
+        return self.script("draw_matrix", layer=self.config.studies.token_similarity.matrix_layer)
 
     def report(self) -> Spec:
         """The settings that the report tells of."""
         settings = self.config.model_dump(include={"sampling", "extraction", "studies"}, mode="json")
         del settings["extraction"]["device"]
-        template = digest_of_file(PAGE)
-        return self.script("report", settings=settings, template=template)
+        return self.script("report", settings=settings, template=digest_of_file(PAGE), captions=self._captions())
+
+    def _captions(self) -> str:
+        return self.digests.digest(self.scripts.parent.glob("report/*.rst"))

@@ -18,7 +18,8 @@ def pearson(rows: np.ndarray, y: np.ndarray) -> np.ndarray:
     """
     rows = np.asarray(rows, dtype=np.float64)
     y = np.asarray(y, dtype=np.float64)
-    varies = (rows != rows[:, :1]).any(axis=1)
+    # Asked of the values themselves: the mean of equal values may be rounded, and then they seem to vary.
+    varies = (rows != rows[:, :1]).any(axis=1) & (y != y[0]).any()
     centred = rows - rows.mean(axis=1, keepdims=True)
     y = y - y.mean()
     with np.errstate(divide="ignore", invalid="ignore"):

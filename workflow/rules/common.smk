@@ -11,7 +11,11 @@ wildcard_constraints:
     layer=r"\d{2,3}",
 
 
-STUDIES = [study for _, study in CONFIG.studies if study]
+STUDIES = CONFIG.studies.run()
+# Filled by the rules of the studies, for the report.
+FIGURES = {}  # study → names of its figures, in order
+RUNS = []  # a file with attributes for each model of each study
+VOCABULARIES = []
 SHARDS = [f"{shard:04d}" for shard in range(CONFIG.sampling.shards)]
 
 
@@ -48,3 +52,12 @@ def shards_of(model, corpus, ending):
 
 def vocabulary_of(model, corpus):
     return f"results/tokens/{tokenizer_of(model)}/{corpus}/vocabulary.parquet"
+
+
+def drawing(study, figure, category, subcategory, label):
+    """The files of a figure: a PNG, which goes into the report, and a PDF."""
+    path = f"results/{study}/figures/{figure}"
+    caption = f"../report/{figure.removesuffix('_{model}')}.rst"
+    # `report` must not begin a line: Snakemake would take it for its directive.
+    shown = report(f"{path}.png", caption=caption, category=category, subcategory=subcategory, labels={"figure": label})
+    return [shown, f"{path}.pdf"]

@@ -1,26 +1,19 @@
 # One self-contained page with what was run, what was found, and every figure.
 
 
-def first_shards():
-    """One activation shard of each sample: its attributes say how the values came about."""
-    return [
-        shards_of(model, study.corpus, "h5")[0]
-        for study in STUDIES
-        for model in study.models
-    ]
+def reported(name):
+    """What the report reads of a study: its table and its figures."""
+    figures = [f"results/{name}/figures/{figure}.png" for figure in FIGURES[name]]
+    return {f"{name}_layers": f"results/{name}/layers.csv", f"{name}_figures": figures}
 
 
 rule report:
     input:
-        layers="results/token_length/layers.csv",
-        figures=token_length_figures(),
-        vocabularies=sorted(
-            {
-                vocabulary_of(model, TOKEN_LENGTH.corpus)
-                for model in TOKEN_LENGTH.models
-            }
-        ),
-        shards=ancient(first_shards()),
+        **{key: path for name in STUDIES for key, path in reported(name).items()},
+        vocabularies=VOCABULARIES,
+        # One file of each model and study: its attributes say how the values came about.
+        runs=ancient(RUNS),
+        # Their digest is in the spec.
         captions=ancient(sorted(Path(workflow.basedir).glob("workflow/report/*.rst"))),
     output:
         "results/report.html",

@@ -2,16 +2,14 @@
 
 TOKEN_LENGTH = CONFIG.studies.token_length
 
-
-def token_length_figures():
-    """Every figure of the study, in the order of the report."""
-    of_models = expand(
-        "{figure}_{model}",
-        figure=["activations", "r_by_layer"],
-        model=TOKEN_LENGTH.models,
-    )
-    names = ["token_lengths", *of_models, "r_across_models", "r_spread"]
-    return [f"results/token_length/figures/{name}.png" for name in names]
+FIGURES["token_length"] = [
+    "token_lengths",
+    *expand("{figure}_{model}", figure=["activations", "r_by_layer"], model=TOKEN_LENGTH.models),
+    "r_across_models",
+    "r_spread",
+]
+RUNS += [shards_of(model, TOKEN_LENGTH.corpus, "h5")[0] for model in TOKEN_LENGTH.models]
+VOCABULARIES += sorted({vocabulary_of(model, TOKEN_LENGTH.corpus) for model in TOKEN_LENGTH.models})
 
 
 rule measure_token_length:
@@ -43,7 +41,7 @@ rule compare_token_length:
                 model=model,
                 layer=layers_of(model),
             )
-            for model in (TOKEN_LENGTH.models if TOKEN_LENGTH else [])
+            for model in TOKEN_LENGTH.models
         },
     output:
         "results/token_length/layers.csv",
@@ -51,7 +49,7 @@ rule compare_token_length:
         "logs/compare_token_length.log",
     localrule: True
     params:
-        spec=lambda w: SPECS.compare_token_length(),
+        spec=lambda w: SPECS.compare("token_length"),
     message:
         "Token length: compare layers and models"
     script:
@@ -65,17 +63,10 @@ rule draw_token_lengths:
     input:
         **{
             tokenizer_of(model): vocabulary_of(model, TOKEN_LENGTH.corpus)
-            for model in (TOKEN_LENGTH.models if TOKEN_LENGTH else [])
+            for model in TOKEN_LENGTH.models
         },
     output:
-        report(
-            "results/token_length/figures/token_lengths.png",
-            caption="../report/token_lengths.rst",
-            category="Token length",
-            subcategory="sample",
-            labels={"figure": "token lengths"},
-        ),
-        "results/token_length/figures/token_lengths.pdf",
+        drawing("token_length", "token_lengths", "Token length", "sample", "token lengths"),
     log:
         "logs/draw_token_lengths.log",
     localrule: True
@@ -91,14 +82,7 @@ rule draw_activations:
     input:
         lambda w: f"results/token_length/{w.model}/histogram_{TOKEN_LENGTH.histogram_layer:02d}.parquet",
     output:
-        report(
-            "results/token_length/figures/activations_{model}.png",
-            caption="../report/activations.rst",
-            category="Token length",
-            subcategory="{model}",
-            labels={"figure": "activations by length group"},
-        ),
-        "results/token_length/figures/activations_{model}.pdf",
+        drawing("token_length", "activations_{model}", "Token length", "{model}", "activations by length group"),
     log:
         "logs/draw_activations/{model}.log",
     localrule: True
@@ -118,14 +102,7 @@ rule draw_r_by_layer:
             layer=layers_of(w.model),
         ),
     output:
-        report(
-            "results/token_length/figures/r_by_layer_{model}.png",
-            caption="../report/r_by_layer.rst",
-            category="Token length",
-            subcategory="{model}",
-            labels={"figure": "r by layer"},
-        ),
-        "results/token_length/figures/r_by_layer_{model}.pdf",
+        drawing("token_length", "r_by_layer_{model}", "Token length", "{model}", "r by layer"),
     log:
         "logs/draw_r_by_layer/{model}.log",
     localrule: True
@@ -141,14 +118,7 @@ rule draw_r_across_models:
     input:
         "results/token_length/layers.csv",
     output:
-        report(
-            "results/token_length/figures/r_across_models.png",
-            caption="../report/r_across_models.rst",
-            category="Token length",
-            subcategory="all models",
-            labels={"figure": "r on relative depth"},
-        ),
-        "results/token_length/figures/r_across_models.pdf",
+        drawing("token_length", "r_across_models", "Token length", "all models", "r on relative depth"),
     log:
         "logs/draw_r_across_models.log",
     localrule: True
@@ -164,14 +134,7 @@ rule draw_r_spread:
     input:
         "results/token_length/layers.csv",
     output:
-        report(
-            "results/token_length/figures/r_spread.png",
-            caption="../report/r_spread.rst",
-            category="Token length",
-            subcategory="all models",
-            labels={"figure": "spread of r"},
-        ),
-        "results/token_length/figures/r_spread.pdf",
+        drawing("token_length", "r_spread", "Token length", "all models", "spread of r"),
     log:
         "logs/draw_r_spread.log",
     localrule: True

@@ -53,6 +53,7 @@ class LayerReader:
                 self.files.append(h5py.File(path))
                 self.files[-1][self.name]
             except (OSError, KeyError) as error:
+                self.__exit__()
                 raise UserError(
                     f"{path}: {self.name} cannot be read ({error}); delete the file and run again"
                 ) from error
@@ -67,7 +68,13 @@ class LayerReader:
         return self.files[0][self.name].shape[1]
 
     def tokens(self) -> Tokens:
-        return Tokens.join(Tokens.read(file["tokens"]) for file in self.files)
+        parts = []
+        for path, file in zip(self.paths, self.files, strict=True):
+            try:
+                parts.append(Tokens.read(file["tokens"]))
+            except (OSError, KeyError) as error:
+                raise UserError(f"{path}: tokens are damaged ({error}); delete the file and run again") from error
+        return Tokens.join(parts)
 
     def columns(self, start: int, stop: int) -> np.ndarray:
         """Activations of neurons ``start`` to ``stop`` as float32 [neurons, tokens]."""

@@ -36,6 +36,8 @@ def tapped(
         if tap.split is not None:
             tensor = tap.split(tensor, block)
         fired[site, layer] += 1
+        if fired[site, layer] > 1:  # said here, because the receiver has no room for the same rows again
+            raise SiteError(f"the hook of {site} of layer {layer} fired twice in one pass")
         shape.append(tuple(tensor.shape[:2]))
         receive(site, layer, tensor)
 
@@ -48,7 +50,7 @@ def tapped(
             handles.append(
                 module.register_forward_pre_hook(
                     lambda m, args, kwargs: take(
-                        site, layer, tap, block, args[0] if args else kwargs["hidden_states"]
+                        site, layer, tap, block, args[0] if args else kwargs.get("hidden_states")
                     ),
                     with_kwargs=True,
                 )

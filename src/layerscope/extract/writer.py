@@ -1,6 +1,7 @@
 """Writing of activation shards, batch by batch, so that memory does not grow with the number of tokens."""
 
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -64,6 +65,8 @@ class ActivationShardWriter:
                 f"({limit:.4g}); set extraction.storage_dtype: float32"
             )
         stored = np.ascontiguousarray(values, dtype=self.dtype)
+        # The range of what is stored: rounded values may lie outside that of the computed ones.
+        low, high = float(self.dtype.type(low)), float(self.dtype.type(high))
         if name not in self.rows:
             width = stored.shape[1]
             chunks = (min(CHUNK[0], self.tokens), min(CHUNK[1], width))
@@ -107,5 +110,7 @@ class ActivationShardWriter:
         return self
 
     def __exit__(self, *exception: object) -> None:
-        self.file.close()
+        # Where writing failed (a full disk), closing fails too; the first error is the one to show.
+        with suppress(Exception):
+            self.file.close()
         self.temporary.unlink(missing_ok=True)

@@ -1,13 +1,15 @@
 """Corpora: which files or which commit, and the documents of a hub data set brought to this machine."""
 
 import json
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from layerscope.errors import UserError
 from layerscope.fetch import hub
 from layerscope.files import whole_file
 from layerscope.sources import is_local
-from layerscope.tokenize.documents import corpus_files, read_documents
+from layerscope.tokenize.documents import corpus_files, parquet_rows, texts_of
 from layerscope.tokenize.packing import token_runs
 from layerscope.tokenize.tokenizer import load_tokenizer
 
@@ -51,15 +53,51 @@ def fetch_documents(
         UserError: the data set cannot be read or is too small.
     """
     loaded = [load_tokenizer(record) for record in tokenizers]
-    missing = [spec["tokens"]] * len(loaded)
+    missing = [spec["tokens"]] * len(loaded)  # of each tokenizer
     written = 0
     with whole_file(output) as temporary, temporary.open("w", encoding="utf-8") as file:
-        for text in read_documents(name, spec, corpus["commit"]):
+        for text in texts_of(name, spec["source"], spec["text_field"], _hub_rows(name, spec, corpus["commit"])):
             file.write(json.dumps({"text": text}) + "\n")
             written += 1
             for i, tokenizer in enumerate(loaded):
                 missing[i] -= sum(len(ids) for ids in token_runs(tokenizer, [text]))
             if max(missing) <= 0:
                 break
-        file.flush()
+        else:
+            raise UserError(
+                f"corpus {name}: {spec['source']} has {written} documents with {spec['tokens'] - max(missing)} tokens, "
+                f"and {spec['tokens']} are needed (sampling.sequences x sampling.sequence_length); lower one of them"
+            )
     return written
+
+
+def _hub_rows(name: str, spec: dict[str, Any], commit: str) -> Iterator[dict[str, Any]]:
+    import datasets  # takes two seconds, and a local corpus does without
+    from huggingface_hub import HfFileSystem
+
+    datasets.disable_progress_bars()
+    source, subset, split = spec["source"], spec["subset"], spec["split"]
+    with hub.one_line_errors(source, commit):
+        try:
+            builder = datasets.load_dataset_builder(source, subset, revision=commit)
+        except ValueError:
+            subsets = datasets.get_dataset_config_names(source, revision=commit)
+            if subset in subsets:
+                raise
+            raise UserError(
+                f"corpora.{name}.subset: {subset or 'null'} is not a subset of {source}; it has {_shown(subsets)}"
+            ) from None
+        files = {str(key): list(paths) for key, paths in builder.config.data_files.items()}
+        if split not in files:
+            raise UserError(f"corpora.{name}.split: {split} is not a split of {source}; it has {_shown(files)}")
+        if all(path.startswith("hf://") and path.endswith(".parquet") for path in files[split]):
+            system = HfFileSystem()
+            yield from parquet_rows((system.open(path, "rb") for path in files[split]), spec["text_field"])
+        else:
+            yield from builder.as_streaming_dataset(split)
+
+
+def _shown(names: Iterable[str]) -> str:
+    """The first of many names: a data set can have a hundred subsets."""
+    first, rest = (names := list(names))[:10], names[10:]
+    return ", ".join(first) + (f" and {len(rest)} more" if rest else "")

@@ -7,14 +7,10 @@ from layerscope.errors import UserError
 from layerscope.fetch import hub
 from layerscope.sources import check_layers, is_local, read_model_config
 
-MODEL_FILES = ["config.json", "*.safetensors", "model.safetensors.index.json"]
-TOKENIZER_FILES = [
-    "tokenizer.json",
-    "tokenizer_config.json",
-    "special_tokens_map.json",
-    "vocab.json",
-    "merges.txt",
-]
+WEIGHTS = ["model.safetensors", "model.safetensors.index.json"]  # in one file, or the list of its pieces
+# By name: a repository may hold the same weights a second time, for other programs.
+MODEL_FILES = ["config.json", *WEIGHTS, "model-*.safetensors"]
+TOKENIZER_FILES = ["tokenizer.json", "tokenizer_config.json", "special_tokens_map.json"]
 
 
 def fetch_model(name: str, spec: dict[str, Any]) -> dict[str, Any]:
@@ -31,12 +27,17 @@ def fetch_model(name: str, spec: dict[str, Any]) -> dict[str, Any]:
         files = [file.name for file in path.iterdir()] if path.is_dir() else []
     else:
         commit, files = hub.resolve_commit(source, spec["revision"], "model")
-    if not any(file.endswith(".safetensors") for file in files):
-        raise UserError(f"models.{name}: {source} holds no safetensors weights; other formats are not loaded")
+    if not set(WEIGHTS) & set(files):
+        raise UserError(
+            f"models.{name}: {source} holds no {' or '.join(WEIGHTS)}; pickled weights are not loaded: "
+            f"name a repository, revision or folder with safetensors"
+        )
     if commit is not None:
-        path = hub.download(source, commit, MODEL_FILES)
+        path = hub.download(source, commit, ["config.json"])
     model_config = read_model_config(path)
     check_layers(name, spec["layers"], model_config)
+    if commit is not None:
+        path = hub.download(source, commit, MODEL_FILES)
     return {
         "name": name,
         "source": source,
@@ -58,6 +59,6 @@ def fetch_tokenizer(name: str, spec: dict[str, Any]) -> dict[str, Any]:
     else:
         commit, _ = hub.resolve_commit(source, spec["revision"], "model")
         path = hub.download(source, commit, TOKENIZER_FILES)
-    if not any((path / file).is_file() for file in ("tokenizer.json", "vocab.json")):
+    if not (path / "tokenizer.json").is_file():
         raise UserError(f"tokenizers.{name}: {source} holds no tokenizer.json; a fast tokenizer is needed")
     return {"name": name, "source": source, "commit": commit, "path": str(path)}

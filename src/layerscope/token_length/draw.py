@@ -4,12 +4,12 @@ from math import ceil
 
 import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.ticker import MaxNLocator, PercentFormatter
+from scipy.stats import gaussian_kde
 
-from layerscope.plotting import BLUE, GREY, ORANGE, by_model, figure
+from layerscope.plotting import BLUE, GREY, ORANGE, VERMILION, by_model, figure, relative_depth_axis
 from layerscope.token_length.groups import GROUPS, token_lengths
 
 GROUP_COLOURS = dict(zip(GROUPS, (ORANGE, GREY, BLUE), strict=True))
@@ -35,8 +35,9 @@ def draw_token_lengths(outputs: list[str], vocabularies: dict[str, pd.DataFrame]
                 ax.bar(lengths[chosen], counts[chosen] / total, color=GROUP_COLOURS[group], label=label, width=0.85)
             ax.set_xlabel("token length (characters, leading space included)")
             ax.set_ylabel("share of tokens")
-            ax.yaxis.set_major_formatter(PercentFormatter(1))
+            ax.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
             ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+            ax.set_xlim(0.3)
             ax.set_title(f"tokenizer {tokenizer}: n = {total:,} tokens, median {sample.median:g}")
             ax.legend()
 
@@ -72,7 +73,7 @@ def draw_activations(outputs: list[str], model: str, layer: int, histogram: pd.D
         ax.set_ylabel("density")
         outside = 1 - binned.sum() / counts.sum()
         ax.set_title(f"{model}, layer {layer}: n = {counts.sum():,} activations\n{outside:.2%} lie outside the axis")
-        ax.legend(title="tokens", alignment="left")
+        drawn.legend(title="tokens", loc="outside lower center", ncols=3)
 
 
 def draw_r_by_layer(outputs: list[str], model: str, tables: list[pd.DataFrame]) -> None:
@@ -83,16 +84,17 @@ def draw_r_by_layer(outputs: list[str], model: str, tables: list[pd.DataFrame]) 
     """
     r = [table["r_pearson"].dropna().to_numpy() for table in tables]
     reach = np.ceil(np.quantile(np.abs(np.concatenate(r)), 0.999) * 20) / 20
-    edges = np.linspace(-reach, reach, 61)
-    density = np.stack([np.histogram(values, edges)[0] / len(values) / np.diff(edges) for values in r])
-    centres = (edges[1:] + edges[:-1]) / 2
+    at = np.linspace(-reach, reach, 241)
+    # Scott's rule smooths the sampling noise of a few hundred neurons and keeps real humps.
+    density = np.stack([gaussian_kde(values)(at) for values in r])
     with figure(outputs, 9.2, 3.6) as drawn:
         lines, heat = drawn.subplots(1, 2)
         colours = ScalarMappable(Normalize(0, max(len(r) - 1, 1)), "viridis")
         for layer, row in enumerate(density):
-            lines.plot(centres, row, color=colours.to_rgba(layer), linewidth=1.2)
+            lines.plot(at, row, color=colours.to_rgba(layer), linewidth=1.2)
         lines.axvline(0, color=GREY, linewidth=0.8)
         lines.set_ylim(0)
+        lines.xaxis.set_major_locator(MaxNLocator(7))
         lines.set_xlabel(R_LABEL)
         lines.set_ylabel("density over neurons")
         lines.set_title(f"{model}: {len(r[0]):,} neurons a layer, n = {tables[0]['tokens'].iloc[0]:,} tokens")
@@ -100,21 +102,17 @@ def draw_r_by_layer(outputs: list[str], model: str, tables: list[pd.DataFrame]) 
         bar.ax.yaxis.set_major_locator(MaxNLocator(integer=True))
 
         # Layers from the bottom up, as the stream runs.
-        image = heat.pcolormesh(edges, np.arange(len(r) + 1) - 0.5, density, cmap="cividis", rasterized=True)
+        image = heat.pcolormesh(at, np.arange(len(r)), density, cmap="cividis", shading="nearest", rasterized=True)
         heat.plot(
-            [np.median(values) for values in r], range(len(r)), "o-", color="white", markersize=3, label="median"
+            [np.median(values) for values in r], range(len(r)), "o-", color=VERMILION, markersize=3, label="median"
         )
         heat.axvline(0, color="white", linewidth=0.8, linestyle=":")
+        heat.xaxis.set_major_locator(MaxNLocator(7))
         heat.set_xlabel(R_LABEL)
         heat.set_ylabel("layer")
         heat.yaxis.set_major_locator(MaxNLocator(integer=True))
         heat.legend(labelcolor="white", loc="upper right")
         drawn.colorbar(image, ax=heat, label="density over neurons")
-
-
-def _depth_axis(ax: Axes) -> None:
-    ax.set_xlabel("relative depth (0 first layer, 1 last)")
-    ax.set_xlim(-0.03, 1.03)
 
 
 def draw_r_across_models(outputs: list[str], layers: pd.DataFrame) -> None:
@@ -140,8 +138,9 @@ def draw_r_across_models(outputs: list[str], layers: pd.DataFrame) -> None:
         positive.set_ylim(0, 1)
         positive.set_title(f"n = {layers['tokens'].iloc[0]:,} tokens")
         for ax in (middle, positive):
-            _depth_axis(ax)
-        middle.legend()
+            relative_depth_axis(ax)
+        handles, labels = middle.get_legend_handles_labels()
+        drawn.legend(handles, labels, loc="outside lower center", ncols=len(labels))
 
 
 def draw_r_spread(outputs: list[str], layers: pd.DataFrame) -> None:
@@ -153,15 +152,11 @@ def draw_r_spread(outputs: list[str], layers: pd.DataFrame) -> None:
     with figure(outputs, 5.2, 3.4) as drawn:
         ax = drawn.subplots()
         for model, rows, style in by_model(layers):
-            ax.plot(
-                rows["relative_depth"], rows["r_std"], **style, markersize=4, label=f"{model}, standard deviation"
-            )
+            ax.plot(rows["relative_depth"], rows["r_std"], **style, markersize=4, label=f"{model}, standard deviation")
             between = rows["r_q95"] - rows["r_q05"]
-            ax.plot(
-                rows["relative_depth"], between, **style, markersize=3, linestyle=":", label=f"{model}, 5 to 95 %"
-            )
-        _depth_axis(ax)
+            ax.plot(rows["relative_depth"], between, **style, markersize=3, linestyle=":", label=f"{model}, 5 to 95 %")
+        relative_depth_axis(ax)
         ax.set_ylim(0)
         ax.set_ylabel("spread of r over neurons")
         ax.set_title(f"n = {layers['tokens'].iloc[0]:,} tokens")
-        ax.legend()
+        drawn.legend(loc="outside lower center", ncols=2)

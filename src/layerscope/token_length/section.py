@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from layerscope.report.page import Section, load_figure
+from layerscope.report.section import Section, load_figure
 from layerscope.token_length.findings import findings
 
 

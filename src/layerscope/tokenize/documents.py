@@ -1,14 +1,14 @@
-"""Documents of a corpus, one after the other, from a local file or a hub data set."""
+"""Documents of a corpus, one after the other."""
 
-import os
-from collections.abc import Iterator
+import json
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from layerscope.errors import UserError
-from layerscope.sources import is_local
 
-BUILDERS = {".jsonl": "json", ".json": "json", ".parquet": "parquet", ".txt": "text"}
+KINDS = {".jsonl": "JSON", ".json": "JSON", ".parquet": "Parquet", ".txt": "text"}
+BATCH = 64  # rows of a Parquet file held at once
 
 
 def corpus_files(source: str) -> list[Path]:
@@ -18,28 +18,43 @@ def corpus_files(source: str) -> list[Path]:
         UserError: none, or endings that do not agree.
     """
     path = Path(source)
-    files = [path] if path.is_file() else sorted(file for file in path.rglob("*") if file.suffix in BUILDERS)
+    files = [path] if path.is_file() else sorted(file for file in path.rglob("*") if file.suffix in KINDS)
     endings = {file.suffix for file in files}
-    if not files or not endings <= set(BUILDERS):
-        raise UserError(f"corpus {source}: no documents there; readable are files ending in {', '.join(BUILDERS)}")
-    if len({BUILDERS[ending] for ending in endings}) > 1:
+    if not files or not endings <= set(KINDS):
+        raise UserError(f"corpus {source}: no documents there; readable are files ending in {', '.join(KINDS)}")
+    if len({KINDS[ending] for ending in endings}) > 1:
         raise UserError(f"corpus {source}: files of several kinds ({', '.join(sorted(endings))}); keep one kind")
     return files
 
 
-def read_documents(corpus: str, spec: dict[str, Any], commit: str | None = None) -> Iterator[str]:
-    """Texts of the documents of ``corpus`` in their order; documents without text are passed over.
+def read_documents(corpus: str, spec: dict[str, Any]) -> Iterator[str]:
+    """Texts of the documents of a local ``corpus``, as :func:`texts_of`.
 
     Args:
         corpus: its name, for error lines.
-        spec: ``source``, ``subset``, ``split``, ``text_field`` of the config.
-        commit: of a hub data set: the commit to read.
+        spec: ``source``, ``text_field`` of the config.
 
     Raises:
-        UserError: the source cannot be read, has no such field, or a text is not a string.
+        UserError: as :func:`texts_of`.
     """
-    rows = _rows(corpus, spec, commit)
-    field = spec["text_field"] if not _is_plain_text(spec["source"]) else "text"
+    plain = corpus_files(spec["source"])[0].suffix == ".txt"
+    return texts_of(
+        corpus, spec["source"], "text" if plain else spec["text_field"], _local_rows(corpus, spec["source"])
+    )
+
+
+def texts_of(corpus: str, source: str, field: str, rows: Iterator[dict[str, Any]]) -> Iterator[str]:
+    """Texts of documents in their order; documents without text are passed over.
+
+    Args:
+        corpus: its name, for error lines.
+        source: likewise.
+        field: the field of each row that holds the text.
+        rows: the documents.
+
+    Raises:
+        UserError: the rows cannot be read, have no such field, or a text is not a string.
+    """
     number = 0
     while True:
         try:
@@ -50,7 +65,7 @@ def read_documents(corpus: str, spec: dict[str, Any], commit: str | None = None)
             raise
         except Exception as error:  # the readers of datasets raise a dozen kinds
             raise UserError(
-                f"corpus {corpus}: {spec['source']} cannot be read after document {number}: {_root(error)}"
+                f"corpus {corpus}: {source} cannot be read after {number} documents: {_root(error)}"
             ) from error
         if field not in row:
             raise UserError(
@@ -67,39 +82,61 @@ def read_documents(corpus: str, spec: dict[str, Any], commit: str | None = None)
             yield text
 
 
-def _is_plain_text(source: str) -> bool:
-    return is_local(source) and corpus_files(source)[0].suffix == ".txt"
+def _local_rows(corpus: str, source: str) -> Iterator[dict[str, Any]]:
+    """Documents of local files.
+
+    Not by the datasets library: its JSON reader turns a text that looks like a date into one.
+    """
+    for file in corpus_files(source):
+        try:
+            for row in READERS[file.suffix](file):
+                if not isinstance(row, dict):
+                    raise ValueError(f"a document is {type(row).__name__}, not a JSON object")
+                yield row
+        except (OSError, ValueError) as error:  # also of JSON, UTF-8 and Parquet
+            raise UserError(f"corpus {corpus}: {file} cannot be read: {_root(error)}") from error
 
 
-def _rows(corpus: str, spec: dict[str, Any], commit: str | None) -> Iterator[dict[str, Any]]:
-    # The import takes two seconds and reads this setting: local files must not touch the network.
-    local = is_local(spec["source"])
-    if local:
-        os.environ["HF_HUB_OFFLINE"] = os.environ["HF_DATASETS_OFFLINE"] = "1"
-    import datasets
+def _jsonl_rows(file: Path) -> Iterator[Any]:
+    with file.open(encoding="utf-8-sig", newline="\n") as lines:
+        for number, line in enumerate(lines, start=1):
+            if line.strip():
+                try:
+                    yield json.loads(line)
+                except json.JSONDecodeError as error:
+                    raise ValueError(f"line {number} is not valid JSON: {error}") from None
 
-    datasets.disable_progress_bars()
-    if local:
-        files = corpus_files(spec["source"])
-        options = {"sample_by": "document"} if files[0].suffix == ".txt" else {}
-        loaded = datasets.load_dataset(
-            BUILDERS[files[0].suffix],
-            data_files={"train": [str(file) for file in files]},
-            split="train",
-            streaming=True,
-            **options,
-        )
-    else:
-        from layerscope.fetch.hub import one_line_errors
 
-        with one_line_errors(spec["source"], commit):
-            try:
-                loaded = datasets.load_dataset(
-                    spec["source"], spec["subset"], split=spec["split"], revision=commit, streaming=True
-                )
-            except ValueError as error:
-                raise UserError(f"corpus {corpus}: {spec['source']}: {_root(error)}") from error
-    return iter(loaded)
+def _json_rows(file: Path) -> Iterator[Any]:
+    rows = json.loads(file.read_text(encoding="utf-8-sig") or "[]")
+    yield from rows if isinstance(rows, list) else [rows]
+
+
+def _text_rows(file: Path) -> Iterator[Any]:
+    yield {"text": file.read_text(encoding="utf-8-sig")}
+
+
+def parquet_rows(files: Iterable[BinaryIO], field: str | None = None) -> Iterator[dict[str, Any]]:
+    """Rows of Parquet files, of whose columns only ``field`` is read where they have it.
+
+    Not by the datasets library: the threads of its reader outlive it, and now and then one of them aborts Python when
+    the job ends (https://github.com/apache/arrow/issues/45214).
+    """
+    from pyarrow.parquet import ParquetFile
+
+    for file in files:
+        with file, ParquetFile(file) as parquet:
+            columns = [field] if field in parquet.schema_arrow.names else None
+            for batch in parquet.iter_batches(BATCH, columns=columns, use_threads=False):
+                yield from batch.to_pylist()
+
+
+READERS: dict[str, Callable[[Path], Iterator[Any]]] = {
+    ".jsonl": _jsonl_rows,
+    ".json": _json_rows,
+    ".parquet": lambda file: parquet_rows([file.open("rb")]),
+    ".txt": _text_rows,
+}
 
 
 def _root(error: BaseException) -> str:

@@ -57,9 +57,11 @@ def pack_shard(
     if number < 0:
         raise UserError(f"corpus {corpus}: it holds no documents with text; {stop} tokens are needed")
     if seen < stop:
+        most = seen // size * sequences
+        change = f"sequences to at most {most}" if most else "sequences_per_shard or sampling.sequence_length"
         raise UserError(
             f"corpus {corpus}: its {number + 1} documents give {seen} tokens, but shard {shard} ends at {stop}; "
-            f"lower sampling.sequences to at most {seen // size * sequences}, or add documents"
+            f"lower sampling.{change}, or add documents"
         )
     return Tokens(
         input_ids=np.concatenate(kept),

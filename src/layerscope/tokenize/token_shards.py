@@ -71,9 +71,9 @@ def read_token_shard(path: str | Path) -> tuple[Tokens, dict[str, Any]]:
                 raise UserError(
                     f"{path}: format {attributes.get('format')!r} is not {FORMAT!r}; delete it and run again"
                 )
-            tokens = Tokens.read(file["tokens"])
+            tokens, digest = Tokens.read(file["tokens"]), attributes["digest"]
     except (OSError, KeyError) as error:
         raise UserError(f"{path}: damaged ({error}); delete it and run again") from error
-    if tokens.digest() != attributes["digest"]:
+    if tokens.digest() != digest:
         raise UserError(f"{path}: its values differ from those that were written; delete it and run again")
     return tokens, attributes

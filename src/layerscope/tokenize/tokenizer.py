@@ -17,7 +17,8 @@ class LoadedTokenizer:
 
     @property
     def size(self) -> int:
-        return self.backend.get_vocab_size(with_added_tokens=True)
+        """Largest token id + 1; some vocabularies leave ids out."""
+        return max(self.backend.get_vocab(with_added_tokens=True).values()) + 1
 
     def encode(self, texts: list[str]) -> list[list[int]]:
         """Token ids of each text, without special tokens of any template."""
@@ -34,17 +35,22 @@ def load_tokenizer(record: dict[str, Any]) -> LoadedTokenizer:
     try:
         backend = Tokenizer.from_file(str(folder / "tokenizer.json"))
     except Exception as error:  # the library raises plain Exception
-        raise UserError(f"tokenizers.{record['name']}: {folder}/tokenizer.json cannot be read: {error}") from error
+        reason = " ".join(str(error).split())
+        raise UserError(f"tokenizers.{record['name']}: {folder}/tokenizer.json cannot be read: {reason}") from error
+    # What a tokenizer.json may ask for in batches; documents are packed whole, and nothing else.
+    backend.no_truncation()
+    backend.no_padding()
     end_of_text = None
     for file in ("tokenizer_config.json", "special_tokens_map.json"):
         if end_of_text is None and (folder / file).is_file():
-            token = read_json(folder / file).get("eos_token")
+            try:
+                token = read_json(folder / file).get("eos_token")
+            except ValueError as error:
+                raise UserError(f"tokenizers.{record['name']}: {folder / file} is not valid JSON: {error}") from error
             text = token["content"] if isinstance(token, dict) else token
             end_of_text = backend.token_to_id(text) if text else None
     if end_of_text is None:
         end_of_text = backend.token_to_id("<|endoftext|>")
     if end_of_text is None:
-        raise UserError(
-            f"tokenizers.{record['name']}: no eos_token in {folder}/tokenizer_config.json; name one there"
-        )
+        raise UserError(f"tokenizers.{record['name']}: no eos_token in {folder}/tokenizer_config.json; name one there")
     return LoadedTokenizer(backend, end_of_text)

@@ -22,19 +22,20 @@ def vocabulary_table(tokenizer: LoadedTokenizer, input_ids: np.ndarray) -> pd.Da
     """
     backend = tokenizer.backend
     ids = range(tokenizer.size)
-    special = {i for i, token in backend.get_added_tokens_decoder().items() if token.special}
+    added = backend.get_added_tokens_decoder()
+    special = {i for i, token in added.items() if token.special}
     # Some decoders drop the space of a token that stands first, so each is decoded behind an anchor.
     anchor = tokenizer.encode(["a"])[0]
     skip = len(backend.decode(anchor))
     texts = [text[skip:] for text in backend.decode_batch([[*anchor, i] for i in ids], skip_special_tokens=False)]
-    byte_level = "ByteLevel" in backend.__getstate__().decode()
-    table = pd.DataFrame({"token_id": np.arange(tokenizer.size, dtype=np.int32), "text": texts})
+    byte_level = "ByteLevel" in repr(backend.decoder)
+    table = pd.DataFrame({"token_id": np.array(ids, dtype=np.int32), "text": texts})
     table["characters"] = np.array([len(text) for text in texts], dtype=np.int32)
     table["characters_without_space"] = np.array([len(text.removeprefix(" ")) for text in texts], dtype=np.int32)
     pieces = [backend.id_to_token(i) or "" for i in ids]
     table["bytes"] = np.array(
         [
-            _bytes(piece, text, byte_level and i not in special)
+            _bytes(piece, text, byte_level and i not in added)  # added tokens are written as they are
             for i, piece, text in zip(ids, pieces, texts, strict=True)
         ],
         dtype=np.int32,
@@ -42,7 +43,7 @@ def vocabulary_table(tokenizer: LoadedTokenizer, input_ids: np.ndarray) -> pd.Da
     table["leading_space"] = [text.startswith(" ") for text in texts]
     table["partial"] = [REPLACEMENT in text for text in texts]
     table["special"] = [i in special for i in ids]
-    table["count"] = np.bincount(np.ravel(input_ids), minlength=tokenizer.size)
+    table["count"] = np.bincount(np.ravel(input_ids), minlength=len(ids))
     return table
 
 

@@ -1,0 +1,141 @@
+"""Forward passes of a base model over rows of tokens, with its sites handed over as they are computed."""
+
+import logging
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from layerscope.errors import UserError
+from layerscope.extract.architectures import Architecture, architecture_of
+from layerscope.extract.hooks import Receiver, tapped
+from layerscope.extract.residual import RESIDUAL_SITES, ResidualIdentity
+from layerscope.sources import check_positions, read_model_config
+
+CPU_BATCH_TOKENS = 2048  # best of 512 to 8192 measured on two cores; larger batches leave the cache
+GPU_BATCH_TOKENS = 16384
+
+
+@dataclass(frozen=True)
+class LoadedModel:
+    name: str
+    base: nn.Module  # without the language-modelling head, in evaluation mode
+    architecture: Architecture
+    device: torch.device
+
+
+def choose_device(wanted: str) -> torch.device:
+    """The device to compute on. A GPU that a scheduler gave is the one that CUDA_VISIBLE_DEVICES shows.
+
+    Raises:
+        UserError: cuda is asked for and there is none.
+    """
+    if wanted == "cpu" or (wanted == "auto" and not torch.cuda.is_available()):
+        return torch.device("cpu")
+    if not torch.cuda.is_available():
+        visible = os.environ.get("CUDA_VISIBLE_DEVICES", "not set")
+        raise UserError(
+            f"extraction.device: cuda, but no GPU is usable here (CUDA_VISIBLE_DEVICES: {visible}); "
+            "set extraction.device: auto to fall back to the CPU"
+        )
+    return torch.device("cuda")
+
+
+def load_base_model(record: dict[str, Any], dtype: str, device: torch.device) -> nn.Module:
+    """The model without its language-modelling head, in evaluation mode; safetensors only, no remote code.
+
+    Raises:
+        UserError: the files lack weights, which transformers would fill with random numbers without a word.
+    """
+    from transformers import AutoModel
+    from transformers import logging as transformers_logging
+
+    transformers_logging.set_verbosity_error()
+    transformers_logging.disable_progress_bar()
+    model, loading = AutoModel.from_pretrained(
+        record["path"],
+        output_loading_info=True,
+        dtype=getattr(torch, dtype),
+        use_safetensors=True,
+        trust_remote_code=False,
+        local_files_only=True,
+    )
+    if missing := sorted(loading["missing_keys"]):
+        raise UserError(
+            f"models.{record['name']}: {record['path']} lacks {len(missing)} weights, {missing[0]} for one; "
+            "fetch the model again"
+        )
+    return model.to(device).eval()
+
+
+def open_model(record: dict[str, Any], dtype: str, device: str, threads: int, rows: np.ndarray) -> LoadedModel:
+    """Load a model after holding it against the tokens it is to read.
+
+    Args:
+        record: from :func:`layerscope.fetch.models.fetch_model`.
+        dtype: float32, float16 or bfloat16.
+        device: auto, cpu or cuda.
+        threads: how many cores may be used.
+        rows: token ids [sequences, sequence length].
+
+    Raises:
+        UserError: an architecture that is not supported, rows longer than the model's positions, tokens beyond its
+            vocabulary, or no usable device.
+    """
+    name = record["name"]
+    model_config = read_model_config(record["path"])
+    architecture = architecture_of(model_config["model_type"], name)
+    check_positions(name, rows.shape[1], model_config)
+    if rows.max() >= model_config["vocab_size"]:
+        raise UserError(
+            f"models.{name}: token {rows.max()} is beyond the model's vocabulary of {model_config['vocab_size']}; "
+            f"set models.{name}.tokenizer to the tokenizer it was trained with"
+        )
+    # Snakemake counts cores as they are asked for; more threads than cores slow each other down.
+    torch.set_num_threads(min(threads, len(os.sched_getaffinity(0))))
+    torch.backends.cuda.matmul.allow_tf32 = False
+    torch.backends.cudnn.allow_tf32 = False
+    where = choose_device(device)
+    base = load_base_model(record, dtype, where)
+    logging.info("%s in %s on %s, %d threads", name, dtype, where, torch.get_num_threads())
+    return LoadedModel(name, base, architecture, where)
+
+
+def batch_size_of(wanted: int | str, sequence_length: int, sequences: int, device: torch.device) -> int:
+    """Sequences a forward pass. Shapes stay fixed within a run, because kernels depend on them."""
+    if wanted != "auto":
+        return int(wanted)
+    tokens = CPU_BATCH_TOKENS if device.type == "cpu" else GPU_BATCH_TOKENS
+    return min(sequences, max(1, tokens // sequence_length))
+
+
+def forward_batches(
+    model: LoadedModel, rows: np.ndarray, batch_size: int, sites: list[str], receive: Receiver
+) -> Iterator[tuple[int, int]]:
+    """Run ``rows`` [sequences, sequence length] through the model, batch by batch.
+
+    ``receive(site, layer, tensor)`` gets each of ``sites`` of every layer, as [batch, sequence length, width]. The
+    last batch is filled up with rows it already holds, so that every pass has the same shape: receivers drop what is
+    beyond the last row. The first batch is checked for resid_post = resid_pre + attn_out + mlp_out in every layer.
+
+    Yields:
+        After each pass, the rows it held: first and one beyond the last.
+
+    Raises:
+        SiteError: a hook did not fire once, gave the wrong shape, or the residual identity does not hold.
+    """
+    shape = (batch_size, rows.shape[1])
+    for start in range(0, len(rows), batch_size):
+        batch = torch.from_numpy(np.resize(rows[start : start + batch_size], shape))
+        taps, receiver = sites, receive
+        if start == 0:
+            taps = [*RESIDUAL_SITES, *(site for site in sites if site not in RESIDUAL_SITES)]
+            receiver = ResidualIdentity(sites, receive)
+        with tapped(model.base, model.architecture, taps, receiver) as check, torch.inference_mode():
+            model.base(input_ids=batch.to(model.device, torch.long), use_cache=False)
+            check(shape)
+        yield start, min(start + batch_size, len(rows))

@@ -1,0 +1,1 @@
+"""Study: how far attention, MLP and the residual stream move per layer and token."""

@@ -1,0 +1,114 @@
+"""Figures of the study."""
+
+import numpy as np
+import pandas as pd
+from matplotlib.ticker import MaxNLocator
+
+from layerscope.plotting import BLUE, GREEN, GREY, MODEL_COLOURS, VERMILION, figure
+from layerscope.token_similarity.measure import BLOCKS, unit_columns
+from layerscope.token_similarity.sentences import TOKENS
+
+TOKEN_NAMES = {"target": "target", "non_target": "non-target"}
+SITE_COLOURS = {"q": BLUE, "k": VERMILION, "v": GREEN}
+
+
+def draw_cosines(outputs: list[str], model: str, bins: list[pd.DataFrame], centred: bool) -> None:
+    """Layer x cosine heatmaps of the six blocks, for target and non-target.
+
+    Args:
+        bins: tables of bins, in the order of the layers.
+    """
+    with figure(outputs, 11, 4.6) as drawn:
+        panels = drawn.subplots(2, 6, sharex=True, sharey=True)
+        for row, token in zip(panels, TOKENS, strict=True):
+            for ax, block in zip(row, BLOCKS, strict=True):
+                chosen = [t[(t["token"] == token) & (t["block"] == block) & (t["centred"] == centred)] for t in bins]
+                counts = np.stack([table["count"].to_numpy() for table in chosen])
+                edges = np.append(chosen[0]["left"], chosen[0]["right"].iloc[-1])
+                density = counts / counts.sum(axis=1, keepdims=True) / np.diff(edges)
+                # Each layer is scaled to its own peak: near ±1 a first layer would blind the scale of all others.
+                shown = density / density.max(axis=1, keepdims=True)
+                layers = np.arange(len(shown) + 1) - 0.5
+                image = ax.pcolormesh(edges, layers, shown, cmap="cividis", vmin=0, vmax=1, rasterized=True)
+                ax.set_title(f"{block.upper()}, {TOKEN_NAMES[token]}")
+                ax.yaxis.set_major_locator(MaxNLocator(integer=True))
+        for ax in panels[1]:
+            ax.set_xlabel("cosine")
+        for ax in panels[:, 0]:
+            ax.set_ylabel("layer")
+        drawn.colorbar(image, ax=panels, label="density / the layer's highest", aspect=30)
+        kind = "centred over sentences" if centred else "as they are"
+        drawn.suptitle(f"{model}: cosine similarity between dimensions, vectors {kind}", fontsize=9)
+
+
+def draw_spread(outputs: list[str], model: str, layers: pd.DataFrame) -> None:
+    """Spread and mean of the cosines per layer against what independent values give.
+
+    Args:
+        layers: layers.csv.
+    """
+    rows = layers[layers["model"] == model]
+    with figure(outputs, 9.2, 5.4) as drawn:
+        panels = drawn.subplots(2, 2, sharex=True)
+        for row, (prefix, kind) in zip(panels, (("cosine", "as they are"), ("centred", "centred")), strict=True):
+            for ax, (what, label) in zip(row, (("std", "standard deviation"), ("mean", "mean")), strict=True):
+                for block, colour in zip(BLOCKS, MODEL_COLOURS, strict=True):
+                    for token, line in zip(TOKENS, ("-", ":"), strict=True):
+                        shown = rows[(rows["block"] == block) & (rows["token"] == token)]
+                        name = f"{block.upper()}, {TOKEN_NAMES[token]}"
+                        ax.plot(shown["layer"], shown[f"{prefix}_{what}"], line, color=colour, label=name)
+                null = rows["null_std" if prefix == "cosine" else "centred_null_std"].iloc[0] if what == "std" else 0
+                ax.axhline(null, color=GREY, linestyle="--", label="independent values")
+                ax.set_ylabel(f"{label} of the cosines")
+                ax.set_title(f"vectors {kind}")
+                ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+        for ax in panels[1]:
+            ax.set_xlabel("layer")
+        drawn.suptitle(f"{model}: n = {rows['sentences'].iloc[0]} sentences", fontsize=9)
+        drawn.legend(*panels[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=5)
+
+
+def draw_moments(outputs: list[str], model: str, layers: pd.DataFrame) -> None:
+    """Mean and variance over sentences of q, k and v across layers, averaged over dimensions."""
+    rows = layers[(layers["model"] == model) & (layers["block"] == BLOCKS[0])]
+    with figure(outputs, 8.2, 3.6) as drawn:
+        panels = drawn.subplots(1, 2)
+        for ax, what in zip(panels, ("variance", "mean"), strict=True):
+            for site, colour in SITE_COLOURS.items():
+                for token, line in zip(TOKENS, ("-", ":"), strict=True):
+                    shown = rows[rows["token"] == token]
+                    label = f"{site.upper()}, {TOKEN_NAMES[token]}"
+                    ax.plot(shown["layer"], shown[f"{what}_{site}"], line, marker=".", color=colour, label=label)
+            ax.set_xlabel("layer")
+            ax.set_ylabel(f"{what} over sentences, mean over dimensions")
+            ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+        panels[0].set_yscale("log")
+        panels[1].axhline(0, color=GREY, linewidth=0.8)
+        drawn.suptitle(f"{model}: n = {rows['sentences'].iloc[0]} sentences", fontsize=9)
+        drawn.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=6)
+
+
+PIXELS = 200  # dimensions of each of Q, K and V that are shown
+
+
+def draw_matrix(outputs: list[str], model: str, layer: int, vectors: dict[str, dict[str, np.ndarray]]) -> None:
+    """The matrix of cosines itself for one layer: centred, target and non-target; every n-th dimension is shown."""
+    with figure(outputs, 9.2, 4.4) as drawn:
+        panels = drawn.subplots(1, 2)
+        for ax, (token, of_token) in zip(panels, vectors.items(), strict=True):
+            steps = {site: max(1, values.shape[1] // PIXELS) for site, values in of_token.items()}
+            parts = [unit_columns(values[:, :: steps[site]], centred=True) for site, values in of_token.items()]
+            columns = np.concatenate(parts, axis=1)
+            image = ax.imshow(columns.T @ columns, cmap="RdBu_r", vmin=-1, vmax=1, interpolation="nearest")
+            borders = np.cumsum([0, *(part.shape[1] for part in parts)])
+            for border in borders[1:-1]:
+                ax.axhline(border - 0.5, color="black", linewidth=0.6)
+                ax.axvline(border - 0.5, color="black", linewidth=0.6)
+            middles = (borders[1:] + borders[:-1]) / 2
+            ax.set_xticks(middles, ["Q", "K", "V"])
+            ax.set_yticks(middles, ["Q", "K", "V"])
+            ax.spines[:].set_visible(False)
+            shown = "every dimension" if max(steps.values()) == 1 else f"every {max(steps.values())}th dimension"
+            ax.set_title(f"{TOKEN_NAMES[token]}, n = {len(of_token['q'])} sentences, {shown}")
+        drawn.colorbar(image, ax=panels, label="cosine of centred dimensions", shrink=0.8)
+        drawn.suptitle(f"{model}, layer {layer}", fontsize=9)

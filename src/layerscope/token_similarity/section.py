@@ -1,0 +1,53 @@
+"""The study's part of the report."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from layerscope.report.section import Section, load_figure
+
+
+def token_similarity_section(layers: str, figures: list[str], captions: dict[str, str], root: Path) -> Section:
+    """Read the study's table and figures; arguments as for the token-length section."""
+    table = pd.read_csv(layers)
+    models = list(table["model"].unique())
+    tables = {str(Path(layers).relative_to(root)): "a row a model, layer, token and block"}
+    tables |= {
+        f"token_similarity/{model}/": f"Parquet tables a layer of {model}: blocks, dimensions, histograms"
+        for model in models
+    }
+    return Section(
+        title="Token similarity",
+        question="How alike are the dimensions of a token's query, key and value vectors over many sentences, and how "
+        "does that change with depth?",
+        findings=[sentence for model in models for sentence in findings(model, table[table["model"] == model])],
+        figures=[load_figure(path, captions, models, root) for path in figures],
+        tables=tables,
+    )
+
+
+def findings(model: str, rows: pd.DataFrame) -> list[str]:
+    """Sentences with numbers from one model's rows of layers.csv."""
+    target = rows[rows["token"] == "target"]
+    other = rows[rows["token"] == "non_target"]
+    null, centred_null = target["null_std"].iloc[0], target["centred_null_std"].iloc[0]
+    first, last = target["layer"].min(), target["layer"].max()
+
+    def over_blocks(table: pd.DataFrame, layer: int, column: str) -> float:
+        return float(table.loc[table["layer"] == layer, column].mean())
+
+    pieces = int(target["target_pieces"].max())
+    sentences = [
+        f"{model}: {target['sentences'].iloc[0]} sentences. Averaged over the six blocks, the absolute cosine between "
+        f"dimensions of the target goes from {over_blocks(target, first, 'cosine_abs_mean'):.2f} in the first layer to "
+        f"{over_blocks(target, last, 'cosine_abs_mean'):.2f} in the last; of the non-target from "
+        f"{over_blocks(other, first, 'cosine_abs_mean'):.2f} to {over_blocks(other, last, 'cosine_abs_mean'):.2f}.",
+        f"{model}: the uncentred cosine of a fixed token is near ±1 in the first layer for a mechanical reason: there "
+        f"its vectors differ only by position. Centred over sentences, the spread of the target's cosines is "
+        f"{over_blocks(target, first, 'centred_std'):.3f} in the first layer and "
+        f"{over_blocks(target, last, 'centred_std'):.3f} in the last, where independent values give {centred_null:.3f} "
+        f"({null:.3f} uncentred).",
+    ]
+    if pieces > 1:
+        sentences.append(f"{model}: the target is split into up to {pieces} tokens; its last piece stands for it.")
+    return sentences

@@ -1,0 +1,73 @@
+"""Sentences that hold the target word, and where in each the target and a non-target token are."""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from layerscope.errors import UserError
+from layerscope.tokenize.tokenizer import LoadedTokenizer
+
+TOKENS = ("target", "non_target")
+
+
+@dataclass(frozen=True)
+class Sentences:
+    """Token ids of the sentences, filled up on the right to one length, and the two chosen places in each."""
+
+    rows: np.ndarray  # [sentences, tokens], int32; a causal model's earlier tokens do not see the filling
+    places: pd.DataFrame  # a row a sentence: line, target, target_pieces, non_target, and the ids of both
+
+
+def read_sentences(path: str | Path, target: str, seed: int, tokenizer: LoadedTokenizer) -> Sentences:
+    """Find the target word in every sentence, by the tokens that cover it.
+
+    A target that is split into several tokens is represented by its last piece (``target_pieces`` counts them). The
+    non-target is a random earlier token of the same sentence, drawn with ``seed`` and the line's number, so that a
+    sentence added at the end changes no other.
+
+    Args:
+        path: text file, one sentence a line; blank lines are passed over.
+        target: the word, without spaces around it.
+
+    Raises:
+        UserError: the file cannot be read or has too few sentences, or a line is without the target, or with none
+            before it; it names the line.
+    """
+    try:
+        lines = Path(path).read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"token_similarity.sentences: {path} cannot be read ({error})") from error
+    found, ids = [], []
+    for number, line in enumerate(lines, start=1):
+        if line.strip():
+            encoding = tokenizer.backend.encode(line, add_special_tokens=False)
+            place = _place(f"{path}, line {number}", line, target, encoding.offsets)
+            rng = np.random.default_rng([seed, number])
+            place |= {"line": number, "non_target": int(rng.integers(place["target"] - place["target_pieces"] + 1))}
+            place |= {f"{token}_id": encoding.ids[place[token]] for token in TOKENS}
+            found.append(place)
+            ids.append(encoding.ids)
+    if len(ids) < 3:
+        raise UserError(f"token_similarity.sentences: {path} holds {len(ids)} sentences; at least 3 are needed")
+    rows = np.full((len(ids), max(map(len, ids))), tokenizer.end_of_text, dtype=np.int32)
+    for row, sentence in zip(rows, ids, strict=True):
+        row[: len(sentence)] = sentence
+    return Sentences(rows, pd.DataFrame(found))
+
+
+def _place(where: str, line: str, target: str, offsets: list[tuple[int, int]]) -> dict[str, int]:
+    """Index of the target's last token in a sentence, and into how many tokens it is split."""
+    word = re.search(rf"(?<!\w){re.escape(target)}(?!\w)", line)
+    if word is None:
+        raise UserError(f"{where}: the target '{target}' is not in the sentence; every sentence must hold it")
+    # Offsets of byte-level tokenizers may include the space before the word.
+    covering = [i for i, (start, end) in enumerate(offsets) if start < word.end() and end > word.start()]
+    first, last = covering[0], covering[-1]
+    if line[offsets[first][0] : offsets[last][1]].strip() != target:
+        raise UserError(f"{where}: the tokenizer joins '{target}' with its neighbours; reword the sentence")
+    if first == 0:
+        raise UserError(f"{where}: no token stands before the target '{target}', so there is no non-target; reword it")
+    return {"target": last, "target_pieces": len(covering)}

@@ -1,0 +1,91 @@
+"""Q, K and V of the target and the non-target token of every sentence, in every layer: one HDF5 file a model.
+
+``/{q,k,v}/layer_{layer}`` has the shape [2, sentences, width]: target first, non-target second. With grouped-query
+attention K and V are narrower than Q.
+"""
+
+from collections import defaultdict
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import torch
+
+from layerscope.errors import UserError
+from layerscope.extract.activation_shards import dataset_name
+from layerscope.extract.extraction import describe
+from layerscope.extract.forward import batch_size_of, forward_batches, open_model
+from layerscope.extract.progress import Progress
+from layerscope.files import whole_file
+from layerscope.token_similarity.sentences import TOKENS, read_sentences
+from layerscope.tokenize.tokenizer import load_tokenizer
+
+FORMAT = "layerscope token vectors 1"
+
+
+def extract_vectors(
+    model_record: dict[str, Any],
+    tokenizer_record: dict[str, Any],
+    spec: dict[str, Any],
+    device: str,
+    threads: int,
+    output: str | Path,
+) -> None:
+    """Run the sentences through a model and keep Q, K and V at the two chosen places.
+
+    Args:
+        model_record: from :func:`layerscope.fetch.models.fetch_model`.
+        tokenizer_record: from :func:`layerscope.fetch.models.fetch_tokenizer`.
+        spec: ``sentences`` (path), ``target``, ``seed``, ``dtype``, ``batch_size``.
+        device: auto, cpu or cuda.
+        threads: how many cores may be used.
+
+    Raises:
+        UserError: a sentence without the target, or a vector that is not finite.
+    """
+    sentences = read_sentences(spec["sentences"], spec["target"], spec["seed"], load_tokenizer(tokenizer_record))
+    rows, places = sentences.rows, sentences.places
+    model = open_model(model_record, spec["dtype"], device, threads, rows)
+    batch_size = batch_size_of(spec["batch_size"], rows.shape[1], len(rows), model.device)
+    chosen = torch.from_numpy(places[list(TOKENS)].to_numpy())  # [sentences, 2]
+    kept: dict[str, list[np.ndarray]] = defaultdict(list)
+    done = 0
+
+    def receive(site: str, layer: int, tensor: torch.Tensor) -> None:
+        at = chosen[done : done + len(tensor)].to(tensor.device)
+        vectors = tensor[torch.arange(len(at), device=tensor.device)[:, None], at].float().cpu().numpy()
+        if not np.isfinite(vectors).all():
+            raise UserError(f"models.{model.name}: {site} of layer {layer} holds NaN or Inf; the weights are damaged")
+        kept[dataset_name(site, layer)].append(vectors)
+
+    with Progress(rows.size, model.name) as progress:
+        for start, stop in forward_batches(model, rows, batch_size, ["q", "k", "v"], receive):
+            progress.advance((stop - start) * rows.shape[1])
+            done = stop
+    with whole_file(output) as temporary, h5py.File(temporary, "w") as file:
+        file.attrs.update({"format": FORMAT, **describe(model, model_record, spec), "batch_size": batch_size})
+        file.attrs.update({key: spec[key] for key in ("sentences", "target", "seed")})
+        file.attrs.update(tokenizer=tokenizer_record["name"], sequence_length=rows.shape[1])
+        file.create_dataset("rows", data=rows, fletcher32=True)
+        for column in places:
+            file.create_dataset(f"places/{column}", data=places[column].to_numpy())
+        for name, parts in kept.items():
+            file.create_dataset(name, data=np.concatenate(parts).swapaxes(0, 1), fletcher32=True)
+
+
+def read_vectors(path: str, layer: int) -> tuple[dict[str, dict[str, np.ndarray]], int]:
+    """Vectors of one layer: token (target, non_target) → q, k or v → float32 [sentences, width].
+
+    Also into how many tokens the target is split, at most.
+
+    Raises:
+        UserError: the file is damaged.
+    """
+    try:
+        with h5py.File(path) as file:
+            arrays = {site: file[dataset_name(site, layer)][:] for site in "qkv"}
+            pieces = int(file["places/target_pieces"][:].max())
+    except (OSError, KeyError) as error:
+        raise UserError(f"{path}: damaged ({error}); delete it and run again") from error
+    return {token: {site: arrays[site][i] for site in "qkv"} for i, token in enumerate(TOKENS)}, pieces

@@ -1,0 +1,367 @@
+"""Documents to token shards: what is read, how it is packed, and what is said of damaged corpora."""
+
+import itertools
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import pandas as pd
+import pytest
+from tokenizers import Tokenizer, models
+
+from layerscope.errors import UserError
+from layerscope.tokenize import packing
+from layerscope.tokenize.documents import read_documents
+from layerscope.tokenize.packing import pack_shard
+from layerscope.tokenize.shard import tokenize_shard
+from layerscope.tokenize.token_shards import FORMAT, Tokens, read_token_shard, write_token_shard
+from layerscope.tokenize.tokenizer import LoadedTokenizer, load_tokenizer
+
+TEXTS = ["One line.", "Two\nlines, and a blank one\n\n", " “Łódź”, 東京 🤖", "NaN", "3"]
+
+
+def write_jsonl(path: Path, texts: list[str]) -> None:
+    lines = [json.dumps({"id": i, "text": text}, ensure_ascii=False) for i, text in enumerate(texts)]
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def write_json_list(path: Path, texts: list[str]) -> None:
+    path.write_text(json.dumps([{"id": i, "text": text} for i, text in enumerate(texts)], indent=1), encoding="utf-8")
+
+
+def write_parquet(path: Path, texts: list[str]) -> None:
+    pd.DataFrame({"id": range(len(texts)), "text": texts}).to_parquet(path)
+
+
+WRITERS: dict[str, Callable[[Path, list[str]], None]] = {
+    ".jsonl": write_jsonl,
+    ".json": write_json_list,
+    ".parquet": write_parquet,
+}
+
+
+def documents(source: Path, text_field: str = "text") -> list[str]:
+    spec = {"source": str(source), "subset": None, "split": "train", "text_field": text_field}
+    return list(read_documents("mine", spec))
+
+
+def one_line(error: pytest.ExceptionInfo[UserError]) -> str:
+    line = str(error.value)
+    assert "\n" not in line
+    return line
+
+
+@pytest.fixture(scope="module")
+def tokenizer(mini_tokenizer) -> LoadedTokenizer:
+    return load_tokenizer(mini_tokenizer)
+
+
+@pytest.mark.parametrize("suffix", WRITERS)
+def test_documents_come_in_order_and_unchanged(tmp_path, suffix):
+    WRITERS[suffix](tmp_path / f"corpus{suffix}", TEXTS)
+    assert documents(tmp_path / f"corpus{suffix}") == TEXTS
+
+
+@pytest.mark.parametrize("suffix", WRITERS)
+def test_a_folder_is_read_file_by_file_by_name(tmp_path, suffix):
+    WRITERS[suffix](tmp_path / f"b{suffix}", TEXTS[2:])
+    WRITERS[suffix](tmp_path / f"a{suffix}", TEXTS[:2])
+    (tmp_path / "README.md").write_text("not a document")
+    assert documents(tmp_path) == TEXTS
+
+
+def test_each_text_file_is_one_document(tmp_path):
+    for i, text in enumerate(TEXTS):
+        (tmp_path / f"{i}.txt").write_text(text, encoding="utf-8")
+    assert documents(tmp_path, "whatever the field is called") == TEXTS
+    assert documents(tmp_path / "1.txt") == TEXTS[1:2]
+
+
+@pytest.mark.parametrize("suffix", [".jsonl", ".json"])
+def test_texts_that_look_like_dates_stay_texts(tmp_path, suffix):
+    dates = ["2024-01-01", "2024-02-03T04:05:06"]
+    WRITERS[suffix](tmp_path / f"corpus{suffix}", dates)
+    assert documents(tmp_path / f"corpus{suffix}") == dates
+
+
+def test_the_field_is_the_one_named_and_documents_without_text_are_passed_over(tmp_path):
+    lines = [{"text": "no", "body": "first"}, {"text": "no", "body": ""}, {"text": "no", "body": "second"}]
+    (tmp_path / "corpus.jsonl").write_text("\n".join(map(json.dumps, lines)))
+    assert documents(tmp_path / "corpus.jsonl", "body") == ["first", "second"]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("c.jsonl", b'{"body": "a"}\n', ["no field 'text'", "body", "corpora.mine.text_field"]),
+        ("c.jsonl", b'{"text": "a"}\n{"body": "b"}\n', ["'text'", "document 1"]),
+        ("c.jsonl", b'{"text": 3}\n', ["'text'", "document 0", "not text"]),
+        ("c.jsonl", b'{"text": "a"}\n{"text": null}\n', ["'text'", "document 1", "not text"]),
+        ("c.json", b'[{"text": ["a", "b"]}]', ["'text'", "document 0", "list, not text"]),
+        ("c.jsonl", b'{"text": "a"}\n{"text": "b', ["c.jsonl", "JSON"]),
+        ("c.jsonl", b'{"text": "a"}\nplain text\n', ["c.jsonl", "JSON"]),
+        ("c.json", b'[{"text": "a"}, {"text": "b', ["c.json"]),
+        ("c.jsonl", b'{"text": "a"}\n{"text": "\xff\xfe"}\n', ["c.jsonl", "utf-8"]),
+        ("c.txt", b"caf\xe9", ["c.txt", "utf-8"]),
+        ("c.parquet", b"PAR1 and no more", ["c.parquet"]),
+    ],
+    ids=lambda value: value.decode("latin-1")[:30] if isinstance(value, bytes) else None,
+)
+def test_a_damaged_corpus_gets_one_line(tmp_path, name, content, said):
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(UserError) as error:
+        documents(tmp_path / name)
+    line = one_line(error)
+    assert line.startswith("corpus mine: ")
+    assert [part for part in said if part.lower() not in line.lower()] == []
+
+
+def test_the_one_damaged_file_of_a_folder_is_named(tmp_path):
+    write_jsonl(tmp_path / "a.jsonl", TEXTS)
+    (tmp_path / "b.jsonl").write_text("plain text\n")
+    with pytest.raises(UserError) as error:
+        documents(tmp_path)
+    assert "b.jsonl" in one_line(error)
+
+
+@pytest.mark.parametrize("names", [[], ["notes.md"], ["a.jsonl", "b.txt"]])
+def test_a_folder_without_one_kind_of_documents_gets_one_line(tmp_path, names):
+    for name in names:
+        (tmp_path / name).write_text("{}")
+    with pytest.raises(UserError, match=r"no documents there|files of several kinds") as error:
+        documents(tmp_path)
+    assert str(tmp_path) in one_line(error)
+
+
+@pytest.mark.parametrize(("name", "content"), [("c.jsonl", ""), ("c.json", ""), ("c.json", "[]"), ("c.txt", "")])
+def test_an_empty_corpus_gets_one_line(tmp_path, mini_tokenizer, name, content):
+    (tmp_path / name).write_text(content)
+    corpus = {"name": "mine", "source": str(tmp_path / name), "subset": None, "split": "train", "commit": None}
+    spec = {"text_field": "text", "sequences_per_shard": 2, "sequence_length": 8}
+    with pytest.raises(UserError, match=r"corpus mine: .*no documents") as error:
+        tokenize_shard(corpus, mini_tokenizer, spec, 0, None)
+    one_line(error)
+
+
+# Long and short documents: some rows hold several, some documents fill several rows.
+STORIES = ["".join(itertools.islice(itertools.cycle(TEXTS[i % 4]), 1 + 3 * (i * i % 90))) for i in range(90)]
+
+
+@pytest.fixture(scope="module")
+def stream(tokenizer) -> Tokens:
+    """All tokens of STORIES as one long row, without any code of packing."""
+    ids, of_document = [], []
+    for number, text in enumerate(STORIES):
+        tokens = [*tokenizer.backend.encode(text).ids, tokenizer.end_of_text]
+        ids += tokens
+        of_document += [number] * len(tokens)
+    none = np.zeros(len(ids), dtype=np.int32)
+    return Tokens(np.array(ids), none, none, np.array(of_document))
+
+
+@pytest.mark.parametrize("shard", [0, 1, 4])
+@pytest.mark.parametrize("batch", [1, 7, 64])
+def test_a_shard_is_its_slice_of_the_one_long_stream(tokenizer, stream, monkeypatch, shard, batch):
+    monkeypatch.setattr(packing, "BATCH", batch)
+    sequences, length = 4, 32
+    tokens = pack_shard("mine", tokenizer, STORIES, shard, sequences, length)
+    start, stop = shard * sequences * length, (shard + 1) * sequences * length
+    np.testing.assert_array_equal(tokens.input_ids, stream.input_ids[start:stop])
+    np.testing.assert_array_equal(tokens.document, stream.document[start:stop])
+    np.testing.assert_array_equal(tokens.sequence, np.arange(start, stop) // length)
+    np.testing.assert_array_equal(tokens.position, np.arange(start, stop) % length)
+    assert {getattr(tokens, name).dtype for name in vars(tokens)} == {np.dtype(np.int32)}
+
+
+def test_documents_have_one_end_of_text_token_between(tokenizer, stream):
+    tokens = pack_shard("mine", tokenizer, STORIES, 0, 30, 32)
+    ends = np.flatnonzero(np.diff(tokens.document))
+    assert len(ends) >= 10
+    assert np.flatnonzero(tokens.input_ids[:-1] == tokenizer.end_of_text).tolist() == ends.tolist()
+    assert tokenizer.backend.id_to_token(tokenizer.end_of_text) == "<|endoftext|>"
+
+
+def test_longer_samples_and_longer_corpora_leave_the_earlier_shards_alone(tokenizer):
+    first = pack_shard("mine", tokenizer, STORIES[:60], 1, 4, 32)
+    assert pack_shard("mine", tokenizer, STORIES, 1, 4, 32).digest() == first.digest()
+    assert pack_shard("mine", tokenizer, itertools.cycle(STORIES), 1, 4, 32).digest() == first.digest()
+
+
+def test_the_last_shard_may_end_with_the_corpus_and_not_after_it(tokenizer, stream):
+    total = len(stream)
+    whole = pack_shard("mine", tokenizer, STORIES, 0, 1, total)
+    np.testing.assert_array_equal(whole.input_ids, stream.input_ids)
+    with pytest.raises(UserError) as error:
+        pack_shard("mine", tokenizer, STORIES, 0, 1, total + 1)
+    assert f"corpus mine: its 90 documents give {total} tokens" in one_line(error)
+    assert "lower sampling.sequences_per_shard or sampling.sequence_length, or add" in one_line(error)
+
+
+def test_too_few_documents_say_how_many_sequences_there_could_be(tokenizer, stream):
+    shards = len(stream) // (4 * 32)
+    with pytest.raises(UserError, match=f"lower sampling.sequences to at most {shards * 4}, or add") as error:
+        pack_shard("mine", tokenizer, STORIES, shards + 1, 4, 32)
+    one_line(error)
+    assert len(pack_shard("mine", tokenizer, STORIES, shards - 1, 4, 32)) == 128
+
+
+def test_no_documents_with_text_are_an_error(tokenizer):
+    with pytest.raises(UserError, match="corpus mine: it holds no documents with text; 128 tokens are needed"):
+        pack_shard("mine", tokenizer, [], 0, 4, 32)
+
+
+def reference_ids(folder: Path, texts: list[str]) -> list[list[int]]:
+    from transformers import AutoTokenizer  # seconds, which most tests here do without
+
+    return AutoTokenizer.from_pretrained(folder)(texts, add_special_tokens=False)["input_ids"]
+
+
+def test_gpt2_encodes_real_text_as_transformers_does(shared_data):
+    texts = documents(shared_data / "fineweb/documents.jsonl")
+    gpt2 = load_tokenizer({"name": "gpt2", "path": str(shared_data / "gpt2-bpe")})
+    assert len(texts) == 300
+    assert gpt2.encode(texts) == reference_ids(shared_data / "gpt2-bpe", texts)
+    assert gpt2.end_of_text == 50256
+
+
+def test_the_embedded_corpus_is_tokenized_as_transformers_does(project, mini_tokenizer):
+    source = project / "resources/corpus/documents.jsonl"
+    corpus = {"name": "embedded", "source": str(source), "subset": None, "split": "train", "commit": None}
+    spec = {"text_field": "text", "sequences_per_shard": 16, "sequence_length": 512}
+    tokens, attributes = tokenize_shard(corpus, mini_tokenizer, spec, 1, None)
+    texts = [json.loads(line)["text"] for line in source.read_text(encoding="utf-8").splitlines()]
+    end_of_text = tokens.input_ids[np.flatnonzero(np.diff(tokens.document))[0]]
+    stream = [i for ids in reference_ids(mini_tokenizer["path"], texts) for i in [*ids, end_of_text]]
+    assert tokens.input_ids.tolist() == stream[8192:16384]
+    assert attributes["corpus_source"] == str(source)
+    assert (attributes["shard"], attributes["sequences"], attributes["sequence_length"]) == (1, 16, 512)
+    assert None not in attributes.values()  # HDF5 has no None
+
+
+@pytest.fixture
+def tokenizer_folder(tmp_path, mini_tokenizer) -> Path:
+    return Path(shutil.copytree(mini_tokenizer["path"], tmp_path / "tokenizer"))
+
+
+def edit_json(path: Path, **changes: Any) -> None:
+    path.write_text(json.dumps({**json.loads(path.read_text(encoding="utf-8")), **changes}), encoding="utf-8")
+
+
+def test_padding_and_truncation_of_a_tokenizer_file_are_not_for_documents(tokenizer_folder, tokenizer):
+    edit_json(
+        tokenizer_folder / "tokenizer.json",
+        truncation={"max_length": 4, "strategy": "LongestFirst", "stride": 0, "direction": "Right"},
+        padding={
+            "strategy": "BatchLongest",
+            "direction": "Right",
+            "pad_to_multiple_of": None,
+            "pad_id": 0,
+            "pad_type_id": 0,
+            "pad_token": "<|endoftext|>",
+        },
+    )
+    asking = load_tokenizer({"name": "mini", "path": str(tokenizer_folder)})
+    assert asking.encode(STORIES) == tokenizer.encode(STORIES)
+
+
+@pytest.mark.parametrize("token", ["Ġthe", {"content": "Ġthe", "special": True}])
+def test_the_token_between_documents_is_the_tokenizers_own(tokenizer_folder, tokenizer, token):
+    edit_json(tokenizer_folder / "tokenizer_config.json", eos_token=token)
+    named = load_tokenizer({"name": "mini", "path": str(tokenizer_folder)})
+    assert named.end_of_text == tokenizer.backend.token_to_id("Ġthe") != tokenizer.end_of_text
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "said"),
+    [
+        ("tokenizer.json", "{", "tokenizer.json cannot be read"),
+        ("tokenizer_config.json", "{", "tokenizer_config.json is not valid JSON"),
+    ],
+)
+def test_a_damaged_tokenizer_gets_one_line(tokenizer_folder, file, content, said):
+    (tokenizer_folder / file).write_text(content)
+    with pytest.raises(UserError, match=said) as error:
+        load_tokenizer({"name": "mini", "path": str(tokenizer_folder)})
+    assert one_line(error).startswith("tokenizers.mini: ")
+
+
+def test_a_tokenizer_without_an_end_of_text_token_gets_one_line(tokenizer_folder):
+    Tokenizer(models.BPE({"a": 0}, [])).save(str(tokenizer_folder / "tokenizer.json"))
+    with pytest.raises(UserError, match=r"no eos_token in .*tokenizer_config.json; name one there") as error:
+        load_tokenizer({"name": "mini", "path": str(tokenizer_folder)})
+    one_line(error)
+
+
+@pytest.fixture
+def token_shard(tmp_path, tokenizer) -> tuple[Path, Tokens]:
+    tokens = pack_shard("mine", tokenizer, STORIES, 1, 4, 32)
+    write_token_shard(tmp_path / "shard_0001.h5", tokens, {"corpus": "mine", "shard": 1})
+    return tmp_path / "shard_0001.h5", tokens
+
+
+def test_token_shard_round_trip(token_shard):
+    path, tokens = token_shard
+    found, attributes = read_token_shard(path)
+    for name, values in vars(tokens).items():
+        np.testing.assert_array_equal(getattr(found, name), values)
+    assert attributes == {"format": FORMAT, "corpus": "mine", "shard": 1, "digest": tokens.digest()}
+    with h5py.File(path) as file:
+        assert all(file["tokens"][name].fletcher32 for name in vars(tokens))
+
+
+def test_the_same_tokens_give_the_same_file(token_shard, tmp_path):
+    path, tokens = token_shard
+    write_token_shard(tmp_path / "again.h5", tokens, {"corpus": "mine", "shard": 1})
+    assert (tmp_path / "again.h5").read_bytes() == path.read_bytes()
+
+
+def change_a_value(path: Path) -> None:
+    with h5py.File(path, "r+") as file:
+        file["tokens/document"][5] += 1
+
+
+def change_the_format(path: Path) -> None:
+    with h5py.File(path, "r+") as file:
+        file.attrs["format"] = "layerscope tokens 0"
+
+
+def remove_the_digest(path: Path) -> None:
+    with h5py.File(path, "r+") as file:
+        del file.attrs["digest"]
+
+
+def cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-100])
+
+
+def flip_a_bit(path: Path) -> None:
+    with h5py.File(path) as file:
+        chunk = file["tokens/input_ids"].id.get_chunk_info(0)
+    data = bytearray(path.read_bytes())
+    data[chunk.byte_offset + chunk.size // 2] ^= 1
+    path.write_bytes(data)
+
+
+@pytest.mark.parametrize(
+    ("damage", "said"),
+    [
+        (change_a_value, "its values differ from those that were written"),
+        (change_the_format, "format 'layerscope tokens 0' is not 'layerscope tokens 1'"),
+        (remove_the_digest, "damaged"),
+        (cut, "damaged"),
+        (flip_a_bit, "damaged"),
+        (Path.unlink, "damaged"),
+    ],
+)
+def test_a_token_shard_that_is_not_as_written_gets_one_line(token_shard, damage, said):
+    path, _ = token_shard
+    damage(path)
+    with pytest.raises(UserError, match=said) as error:
+        read_token_shard(path)
+    line = one_line(error)
+    assert line.startswith(str(path))
+    assert line.endswith("delete it and run again")

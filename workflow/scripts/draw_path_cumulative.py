@@ -1,0 +1,7 @@
+import pandas as pd
+
+from layerscope.job import job
+from layerscope.path_length.draw import draw_cumulative
+
+with job(snakemake) as task:
+    draw_cumulative(task.output, pd.read_csv(task.input[0]), task.params.spec["token_filter"])

@@ -1,0 +1,13 @@
+from layerscope.files import read_json
+from layerscope.job import job
+from layerscope.token_similarity.vectors import extract_vectors
+
+with job(snakemake) as task:
+    extract_vectors(
+        read_json(task.input.model),
+        read_json(task.input.tokenizer),
+        task.params.spec,
+        task.config["extraction"]["device"],
+        task.threads,
+        task.output[0],
+    )
