@@ -19,6 +19,7 @@ from transformers import AutoConfig, AutoModelForCausalLM
 from layerscope.errors import UserError
 from layerscope.extract.architectures import ARCHITECTURES, SITES, Architecture, Tap
 from layerscope.extract.hooks import SiteError, tapped
+from layerscope.extract.residual import ResidualIdentity
 
 Seen = dict[str, torch.Tensor]  # outputs of a block's modules by their path; "input" is what entered the block
 
@@ -136,6 +137,26 @@ def test_residual_stream_is_the_sum_of_what_is_added_to_it(case: Case) -> None:
         terms = [stored[site].astype(np.float64) for site in ("resid_pre", "attn_out", "mlp_out")]
         rounding = 2 * np.finfo(np.float32).eps * sum(np.abs(term) for term in terms)  # of two float32 additions
         assert (np.abs(stored["resid_post"] - sum(terms)) <= rounding).all()
+
+
+def give_residual(change: float, dtype: torch.dtype) -> None:
+    """Streams of which the MLP cancels massive activations, resid_post off by ``change``."""
+    pre, attn, rest = (torch.randn(1, 8, 64) for _ in range(3))
+    pre, attn, mlp = (x.to(dtype) for x in (3000 * pre, attn, rest - 3000 * pre))
+    streams = {"resid_pre": pre, "attn_out": attn, "mlp_out": mlp, "resid_post": pre + attn + mlp + change}
+    identity = ResidualIdentity([], lambda *_: None)
+    for site, stream in streams.items():
+        identity(site, 0, stream)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_residual_identity_allows_rounding_of_what_was_cancelled(dtype: torch.dtype) -> None:
+    give_residual(0.0, dtype)
+
+
+def test_residual_identity_finds_what_is_more_than_rounding() -> None:
+    with pytest.raises(SiteError, match="layer 0: resid_post differs from resid_pre"):
+        give_residual(0.1, torch.float32)
 
 
 @pytest.mark.parametrize("case", ["gpt_neo"], indirect=True)

@@ -101,6 +101,13 @@ def test_last_batch_that_is_not_full_gives_the_same_bits(
     assert all(np.array_equal(found[name], exact[name][: 5 * LENGTH]) for name in exact)
 
 
+def test_only_the_wanted_sites_are_stored(model: dict, tokens: Path, output: Path, exact: dict) -> None:
+    extract(tokens, model, output, sites=["mlp_pre"])
+    with h5py.File(output) as file:
+        assert set(file) == {"mlp_pre", "tokens"}
+        assert all(np.array_equal(file[f"mlp_pre/{layer}"], exact[f"mlp_pre/{layer}"]) for layer in file["mlp_pre"])
+
+
 @pytest.mark.parametrize("batch_size", [1, 4, 6, 16])
 def test_batch_size_is_that_of_the_passes_and_does_not_change_values(
     model: dict, tokens: Path, output: Path, exact: dict, batch_size: int, monkeypatch: pytest.MonkeyPatch
@@ -175,7 +182,7 @@ def test_token_beyond_the_vocabulary_is_refused(
     monkeypatch.setitem(COMMON, "vocab_size", 10_000)
     save_random_tokens(tmp_path / "foreign.h5", 1, LENGTH)
     line = refusal(lambda: extract(tmp_path / "foreign.h5", model, output), output)
-    assert re.match(r"models\.gpt2: token \d{3,4} of tokenizer here is beyond the model's vocabulary of 211", line)
+    assert re.match(r"models\.gpt2: token \d{3,4} is beyond the model's vocabulary of 211", line)
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
@@ -237,7 +244,7 @@ def test_module_that_runs_twice_is_named(
 def test_failure_of_the_writer_thread_fails_the_job(
     model: dict, tokens: Path, output: Path, monkeypatch: pytest.MonkeyPatch, failing: int
 ) -> None:
-    append, calls = ActivationShardWriter.append, []
+    append, calls, passes = ActivationShardWriter.append, [], []
 
     def fail_once(*args: object) -> None:
         calls.append(args)
@@ -247,9 +254,11 @@ def test_failure_of_the_writer_thread_fails_the_job(
         append(*args)
 
     monkeypatch.setattr(ActivationShardWriter, "append", fail_once)
+    alter_loading(monkeypatch, lambda loaded: loaded.wte.register_forward_hook(lambda *_: passes.append(1)))
     with pytest.raises(OSError, match="no space left"):
         extract(tokens, model, output)
-    assert len(calls) == failing  # nothing is written after a failure
+    assert len(calls) == failing  # nothing is written after a failure,
+    assert len(passes) == -(-failing // (PUTS // 3))  # and nothing computed
     assert not list(output.parent.iterdir())
 
 

@@ -2,7 +2,6 @@
 
 import numpy as np
 import pandas as pd
-from matplotlib.colors import LogNorm
 from matplotlib.ticker import MaxNLocator
 
 from layerscope.path_length.shards import read_path_shards
@@ -29,16 +28,19 @@ def draw_lengths(outputs: list[str], model: str, shards: list[str]) -> None:
                 (first, lengths[:, :1], [-0.5, 0.5]),
                 (rest, lengths[:, 1:], np.arange(length) + 0.5),
             ):
-                norm = LogNorm(np.nanmin(shown), np.nanmax(shown))
-                image = ax.pcolormesh(edges, layers, shown, cmap="cividis", norm=norm, rasterized=True)
+                high = np.nanquantile(shown, 0.995)
+                image = ax.pcolormesh(edges, layers, shown, cmap="cividis", vmin=0, vmax=high, rasterized=True)
                 ax.yaxis.set_major_locator(MaxNLocator(integer=True))
-                drawn.colorbar(image, ax=ax, location="top", shrink=0.9 if ax is rest else 1.0, aspect=20)
+                bar = drawn.colorbar(image, ax=ax, location="top", aspect=20 if ax is rest else 3)
+                bar.set_ticks([0, high], labels=["0", f"{high:.3g}"])
             first.set_xticks([0])
             first.tick_params(labelsize=7)
             first.set_ylabel("layer" if i == 0 else "")
             rest.set_yticklabels([])
             rest.set_xlabel(f"position in the sequence\n{title}")
-        drawn.suptitle(f"{model}: path length ‖x[l] − x[l−1]‖ of each token of one sequence (log scales)", fontsize=9)
+        drawn.suptitle(
+            f"{model}: path length ‖x[l] − x[l−1]‖ of each token of one sequence (position 0 apart)", fontsize=9
+        )
 
 
 def draw_mean_length(outputs: list[str], layers: pd.DataFrame, token_filter: str) -> None:
@@ -75,7 +77,9 @@ def draw_r(outputs: list[str], model: str, layers: pd.DataFrame) -> None:
                 for token_filter, colour in (("all", VERMILION), ("without_first", BLUE)):
                     shown = rows[rows["token_filter"] == token_filter]
                     label = f"{kind.capitalize()}, {FILTERS[token_filter]}"
-                    ax.plot(shown["layer"], shown[f"r_{kind}_{name}"], line, color=colour, label=label)
+                    # Broad below narrow, so that curves that agree are both seen.
+                    broad = {"linewidth": 4, "alpha": 0.4} if token_filter == "all" else {}
+                    ax.plot(shown["layer"], shown[f"r_{kind}_{name}"], line, color=colour, label=label, **broad)
             ax.axhline(0, color=GREY, linewidth=0.8)
             ax.set_ylim(-1.05, 1.05)
             ax.xaxis.set_major_locator(MaxNLocator(integer=True))

@@ -51,7 +51,7 @@ def draw_spread(outputs: list[str], model: str, layers: pd.DataFrame) -> None:
     with figure(outputs, 9.2, 5.4) as drawn:
         panels = drawn.subplots(2, 2, sharex=True)
         for row, (prefix, kind) in zip(panels, (("cosine", "as they are"), ("centred", "centred")), strict=True):
-            for ax, (what, label) in zip(row, (("std", "standard deviation"), ("mean", "mean")), strict=True):
+            for ax, (what, label) in zip(row, (("std", "std"), ("mean", "mean")), strict=True):
                 for block, colour in zip(BLOCKS, MODEL_COLOURS, strict=True):
                     for token, line in zip(TOKENS, ("-", ":"), strict=True):
                         shown = rows[(rows["block"] == block) & (rows["token"] == token)]
@@ -59,7 +59,7 @@ def draw_spread(outputs: list[str], model: str, layers: pd.DataFrame) -> None:
                         ax.plot(shown["layer"], shown[f"{prefix}_{what}"], line, color=colour, label=name)
                 null = rows["null_std" if prefix == "cosine" else "centred_null_std"].iloc[0] if what == "std" else 0
                 ax.axhline(null, color=GREY, linestyle="--", label="independent values")
-                ax.set_ylabel(f"{label} of the cosines")
+                ax.set_ylabel(f"{label} of cosines")
                 ax.set_title(f"vectors {kind}")
                 ax.xaxis.set_major_locator(MaxNLocator(integer=True))
         for ax in panels[1]:
@@ -80,11 +80,11 @@ def draw_moments(outputs: list[str], model: str, layers: pd.DataFrame) -> None:
                     label = f"{site.upper()}, {TOKEN_NAMES[token]}"
                     ax.plot(shown["layer"], shown[f"{what}_{site}"], line, marker=".", color=colour, label=label)
             ax.set_xlabel("layer")
-            ax.set_ylabel(f"{what} over sentences, mean over dimensions")
+            ax.set_ylabel(f"{what} over sentences")
             ax.xaxis.set_major_locator(MaxNLocator(integer=True))
         panels[0].set_yscale("log")
         panels[1].axhline(0, color=GREY, linewidth=0.8)
-        drawn.suptitle(f"{model}: n = {rows['sentences'].iloc[0]} sentences", fontsize=9)
+        drawn.suptitle(f"{model}: mean over dimensions, n = {rows['sentences'].iloc[0]} sentences", fontsize=9)
         drawn.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=6)
 
 
