@@ -28,8 +28,8 @@ def tokenizers_of(corpus):
     return sorted(
         {
             tokenizer_of(model)
-            for study in STUDIES
-            if study.corpus == corpus
+            for study in STUDIES.values()
+            if getattr(study, "corpus", None) == corpus
             for model in study.models
         }
     )

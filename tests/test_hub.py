@@ -1,0 +1,351 @@
+"""The hub through its real clients, against a stand-in on loopback.
+
+The clients read their settings when they are imported, so every question to them is put in a process of its own.
+"""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from shutil import copytree
+from typing import Any
+
+import h5py
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hub_standin import HubStandIn
+from tiny_models import save_tiny_model
+
+from layerscope.files import read_json
+from layerscope.tokenize.packing import token_runs
+from layerscope.tokenize.tokenizer import load_tokenizer
+
+CLIENT = """
+import json, sys
+from layerscope.errors import UserError
+from layerscope.fetch import corpora, models
+answers = []
+for function, *arguments in json.load(sys.stdin):
+    try:
+        answers.append(getattr(models if hasattr(models, function) else corpora, function)(*arguments))
+    except UserError as error:
+        answers.append(f"error: {error}")
+print(json.dumps(answers))
+"""
+CARD = """---
+configs:
+- config_name: default
+  data_files:
+  - split: train
+    path: data/*/*
+- config_name: sample-10BT
+  data_files:
+  - split: train
+    path: sample/10BT/*
+---
+# A web corpus
+"""
+LAYERS = 2
+PIECES = ["model.safetensors.index.json", "model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors"]
+MODEL = {"source": "acme/tiny-neo", "revision": None, "layers": LAYERS}
+TOKENIZER = {"source": "acme/mini", "revision": None}
+CORPUS = {"source": "acme/web", "revision": None, "subset": "sample-10BT", "split": "train", "text_field": "text"}
+SAMPLING = {"sequences": 4, "sequence_length": 64, "sequences_per_shard": 2}
+
+
+@pytest.fixture(scope="module")
+def texts(project: Path) -> list[str]:
+    lines = (project / "resources/corpus/documents.jsonl").read_text(encoding="utf-8").splitlines()
+    return [json.loads(line)["text"] for line in lines]
+
+
+@pytest.fixture(scope="module")
+def repositories(tmp_path_factory: pytest.TempPathFactory, project: Path, texts: list[str]) -> dict[str, Any]:
+    """A model, a tokenizer and a data set, each with an older revision ``v1``, and repositories to be refused."""
+    root = tmp_path_factory.mktemp("repositories")
+    model, pieces, pickled = root / "model", root / "pieces", root / "pickled"
+    save_tiny_model(
+        "gpt_neo", model, vocab_size=8192, num_layers=LAYERS, attention_types=[[["global", "local"], LAYERS // 2]]
+    )
+    for folder, names in (
+        (model, ["pytorch_model.bin", "consolidated.safetensors"]),
+        (pieces, PIECES),
+        (pickled, ["pytorch_model.bin"]),
+    ):
+        folder.mkdir(exist_ok=True)
+        (folder / "config.json").write_bytes((model / "config.json").read_bytes())
+        for name in names:
+            (folder / name).write_text(f"stands for {name}")
+    web, older = root / "web", root / "older web"
+    write_web(web, texts)
+    write_web(older, texts[30:])
+    lines = root / "lines"
+    lines.mkdir()
+    (lines / "data.jsonl").write_text("".join(json.dumps({"body": text}) + "\n" for text in texts))
+    tokenizer, older_tokenizer = project / "resources/tokenizers/mini", root / "older tokenizer"
+    copytree(tokenizer, older_tokenizer)
+    (older_tokenizer / "README.md").write_text("An older revision")
+    return {
+        "models/acme/tiny-neo": {"main": model, "v1": pieces},
+        "models/acme/mini": {"main": tokenizer, "v1": older_tokenizer},
+        "models/acme/gated": {"main": model},
+        "models/acme/pickled": {"main": pickled},
+        "datasets/acme/web": {"main": web, "v1": older},
+        "datasets/acme/lines": {"main": lines},
+        "datasets/acme/gated": {"main": web},
+    }
+
+
+def write_web(folder: Path, texts: list[str]) -> None:
+    """A data set in the shape of FineWeb: a sample in three files, and another subset that is the default."""
+    for name, part in (
+        ("sample/10BT/000_00000", texts[:20]),
+        ("sample/10BT/001_00000", texts[20:30]),
+        ("sample/10BT/002_00000", texts[30:]),
+        ("data/CC-MAIN-2013-20/000_00000", texts[::-1]),
+    ):
+        path = folder / f"{name}.parquet"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        columns = {
+            "text": part,
+            "id": [f"<urn:uuid:{i}>" for i in range(len(part))],
+            "dump": ["CC-MAIN-2013-20"] * len(part),
+            "url": ["http://example.org/"] * len(part),
+            "date": ["2013-05-18T05:48:54Z"] * len(part),
+            "file_path": ["s3://example/warc.gz"] * len(part),
+            "language": ["en"] * len(part),
+            "language_score": [0.97] * len(part),
+            "token_count": [len(text) // 4 for text in part],
+        }
+        pq.write_table(pa.table(columns), path, row_group_size=8)
+    (folder / "README.md").write_text(CARD)
+
+
+@pytest.fixture
+def hub(repositories: dict[str, Any]) -> Iterator[HubStandIn]:
+    with HubStandIn(repositories, gated={"models/acme/gated", "datasets/acme/gated"}) as hub:
+        yield hub
+
+
+def environment(endpoint: str, home: Path, **more: str) -> dict[str, str]:
+    """The environment of a process that knows no hub but the one at ``endpoint``."""
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("HF_")}
+    return {
+        **inherited,
+        "HF_ENDPOINT": endpoint,
+        "HF_HOME": str(home),
+        "HF_UPDATE_DOWNLOAD_COUNTS": "0",  # counting asks another server than the hub
+        "HF_HUB_ETAG_TIMEOUT": "120",  # a busy machine is no trouble of the hub
+        "HF_HUB_DOWNLOAD_TIMEOUT": "120",
+        "NO_PROXY": "127.0.0.1",
+        **more,
+    }
+
+
+def ask(endpoint: str, home: Path, *calls: tuple, **more: str) -> list[Any]:
+    """What functions of ``layerscope.fetch`` return, or the line of their UserError, in a new process."""
+    done = subprocess.run(
+        [sys.executable, "-c", CLIENT],
+        input=json.dumps(calls),
+        env=environment(endpoint, home, **more),
+        cwd=home,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def files_asked(hub: HubStandIn) -> set[str]:
+    """Names of the files whose content was sent for."""
+    return {request.rpartition("/")[2] for request in hub.requests if "/resolve/" in request and request[:3] == "GET"}
+
+
+@pytest.mark.parametrize(("revision", "weights"), [(None, ["model.safetensors"]), ("v1", PIECES)])
+def test_model(hub: HubStandIn, tmp_path: Path, revision: str | None, weights: list[str]) -> None:
+    [record] = ask(hub.endpoint, tmp_path, ("fetch_model", "neo", {**MODEL, "revision": revision}))
+    commit = hub.commit("models/acme/tiny-neo", revision or "main")
+    expected = {"name": "neo", "source": "acme/tiny-neo", "commit": commit, "model_type": "gpt_neo"}
+    assert {key: record[key] for key in expected} == expected
+    assert {path.name for path in Path(record["path"]).iterdir()} == {"config.json", *weights}
+    assert files_asked(hub) == {"config.json", *weights}, "neither pickles nor copies for other programs"
+
+
+def test_tokenizer(hub: HubStandIn, tmp_path: Path, texts: list[str], mini_tokenizer: dict) -> None:
+    calls = [("fetch_tokenizer", "mini", {**TOKENIZER, "revision": revision}) for revision in (None, "v1")]
+    newest, older = ask(hub.endpoint, tmp_path, *calls)
+    assert [newest["commit"], older["commit"]] == [hub.commit("models/acme/mini", name) for name in ("main", "v1")]
+    assert newest["commit"] != older["commit"]
+    assert load_tokenizer(newest).encode(texts[:1]) == load_tokenizer(mini_tokenizer).encode(texts[:1])
+
+
+@pytest.mark.parametrize(("revision", "first"), [(None, 0), ("v1", 30)])
+def test_documents(
+    hub: HubStandIn, tmp_path: Path, texts: list[str], mini_tokenizer: dict, revision: str | None, first: int
+) -> None:
+    """They are the first of the data set in its order, just enough, and a larger sample begins with a smaller one."""
+    corpus = {**CORPUS, "revision": revision}
+    [record] = ask(hub.endpoint, tmp_path, ("resolve_corpus", "web", corpus))
+    commit = hub.commit("datasets/acme/web", revision or "main")
+    assert record == {
+        "name": "web",
+        "source": "acme/web",
+        "subset": "sample-10BT",
+        "split": "train",
+        "commit": commit,
+        "files": None,
+    }
+    lengths = [len(ids) for ids in token_runs(load_tokenizer(mini_tokenizer), texts[first:])]
+    few, many = sum(lengths[:3]), sum(lengths[:22]) + 1
+    samples = [(few, tmp_path / "few.jsonl"), (few + 1, tmp_path / "more.jsonl"), (many, tmp_path / "many.jsonl")]
+    counts = ask(
+        hub.endpoint,
+        tmp_path,
+        *(
+            ("fetch_documents", "web", {**corpus, "tokens": tokens}, record, [mini_tokenizer], str(path))
+            for tokens, path in samples
+        ),
+    )
+    assert counts == [3, 4, 23]
+    contents = [path.read_text(encoding="utf-8") for _, path in samples]
+    assert contents[1].startswith(contents[0]) and contents[2].startswith(contents[1])
+    assert [json.loads(line)["text"] for line in contents[2].splitlines()] == texts[first : first + 23]
+    assert all(commit in request for request in hub.requests if "/resolve/" in request)
+    assert files_asked(hub) == {"README.md", "000_00000.parquet", "001_00000.parquet"}, "no file beyond the sample"
+
+
+def test_documents_of_a_data_set_that_is_not_parquet(
+    hub: HubStandIn, tmp_path: Path, texts: list[str], mini_tokenizer: dict
+) -> None:
+    spec = {"source": "acme/lines", "subset": None, "split": "train", "text_field": "body", "tokens": 1000}
+    record = {"commit": hub.commit("datasets/acme/lines")}
+    output = tmp_path / "lines.jsonl"
+    [count] = ask(hub.endpoint, tmp_path, ("fetch_documents", "lines", spec, record, [mini_tokenizer], str(output)))
+    written = [json.loads(line)["text"] for line in output.read_text(encoding="utf-8").splitlines()]
+    assert written == texts[:count]
+
+
+GONE = "hub: cannot be reached for {source} ("
+OFFLINE = "hub: {source} cannot be fetched while HF_HUB_OFFLINE is set: unset it"
+
+
+@pytest.mark.parametrize(
+    ("source", "revision", "settings", "line"),
+    [
+        ("acme/gated", None, {}, "hub: {source} is gated: accept its terms on the hub and log in"),
+        ("acme/missing", None, {}, "hub: {source} does not exist or is private: check the id"),
+        ("acme/a--b", None, {}, "hub: '{source}' is not an id the hub can have; write owner/name"),
+        (None, "v9", {}, "hub: {source} has no revision 'v9'; name a branch, tag or commit it has"),
+        (None, None, {"HF_HUB_OFFLINE": "1"}, OFFLINE),
+        (None, None, {"HF_ENDPOINT": "gone"}, GONE),
+    ],
+)
+def test_trouble_is_one_line(
+    hub: HubStandIn, tmp_path: Path, source: str | None, revision: str | None, settings: dict[str, str], line: str
+) -> None:
+    if "HF_ENDPOINT" in settings:
+        with HubStandIn({}) as gone:
+            settings = {"HF_ENDPOINT": gone.endpoint}
+    calls = {"fetch_model": MODEL, "fetch_tokenizer": TOKENIZER, "resolve_corpus": CORPUS}
+    specs = [{**spec, "source": source or spec["source"], "revision": revision} for spec in calls.values()]
+    arguments = [(function, "x", spec) for function, spec in zip(calls, specs, strict=True)]
+    for spec, answer in zip(specs, ask(hub.endpoint, tmp_path, *arguments, **settings), strict=True):
+        assert answer.startswith("error: " + line.format(source=spec["source"]))
+        assert answer.endswith("; the default study (snakemake without --configfile) needs no network")
+        assert "\n" not in answer
+    assert not files_asked(hub)
+
+
+def test_models_that_are_refused_are_not_downloaded(hub: HubStandIn, tmp_path: Path) -> None:
+    pickled, layers, tokenizer = ask(
+        hub.endpoint,
+        tmp_path,
+        ("fetch_model", "old", {**MODEL, "source": "acme/pickled"}),
+        ("fetch_model", "neo", {**MODEL, "layers": 7}),
+        ("fetch_tokenizer", "bare", {**TOKENIZER, "source": "acme/pickled"}),
+    )
+    assert pickled == (
+        "error: models.old: acme/pickled holds no model.safetensors or model.safetensors.index.json; pickled weights "
+        "are not loaded: name a repository, revision or folder with safetensors"
+    )
+    assert layers == "error: config: models.neo.layers: 7 is not what the model has; write layers: 2"
+    assert tokenizer == "error: tokenizers.bare: acme/pickled holds no tokenizer.json; a fast tokenizer is needed"
+    assert files_asked(hub) == {"config.json"}
+
+
+def test_corpora_that_are_refused(hub: HubStandIn, tmp_path: Path, texts: list[str], mini_tokenizer: dict) -> None:
+    commit = hub.commit("datasets/acme/web")
+
+    def fetch(**changes: object) -> tuple:
+        spec = {**CORPUS, "tokens": 1000, **changes}
+        return "fetch_documents", "web", spec, {"commit": commit}, [mini_tokenizer], str(tmp_path / "web.jsonl")
+
+    subset, split, field, size, gated = ask(
+        hub.endpoint,
+        tmp_path,
+        fetch(subset="sample-10bt"),
+        fetch(split="test"),
+        fetch(text_field="body"),
+        fetch(tokens=10**9),
+        fetch(source="acme/gated"),
+    )
+    assert subset == "error: corpora.web.subset: sample-10bt is not a subset of acme/web; it has default, sample-10BT"
+    assert split == "error: corpora.web.split: test is not a split of acme/web; it has train"
+    assert field.startswith("error: corpus web: document 0 has no field 'body'; it has text, id, dump, url, date,")
+    assert size.startswith(f"error: corpus web: acme/web has {len(texts)} documents with ")
+    assert "and 1000000000 are needed (sampling.sequences x sampling.sequence_length)" in size
+    assert gated.startswith("error: corpus web: acme/gated cannot be read after 0 documents: DatasetNotFoundError: ")
+    [offline] = ask(hub.endpoint, tmp_path, fetch(), HF_HUB_OFFLINE="1")
+    assert offline.startswith("error: hub: acme/web cannot be fetched while HF_HUB_OFFLINE is set: unset it")
+    assert not any("\n" in answer for answer in (subset, split, field, size, gated, offline))
+    assert not list(tmp_path.glob("*web*.jsonl")), "a sample that is not whole is not left behind"
+
+
+def test_only_fetching_needs_the_hub(hub: HubStandIn, tmp_path: Path, project: Path) -> None:
+    """A study from the hub to its table: once everything is fetched, no job asks any hub for anything."""
+    for name in ("config", "profiles", "resources"):
+        (tmp_path / name).symlink_to(project / name)
+    study = {
+        "models": {"neo": {"source": "acme/tiny-neo", "tokenizer": "hub-mini", "layers": LAYERS}},
+        "tokenizers": {"hub-mini": {"source": "acme/mini"}},
+        "corpora": {"web": {"source": "acme/web", "subset": "sample-10BT"}},
+        "sampling": SAMPLING,
+        "studies": {"token_length": {"models": ["neo"], "corpus": "web", "histogram_layer": 1}},
+    }
+    (tmp_path / "study.yaml").write_text(json.dumps(study))
+    sources = {
+        "models/neo": hub.commit("models/acme/tiny-neo"),
+        "tokenizers/hub-mini": hub.commit("models/acme/mini"),
+        "corpora/web": hub.commit("datasets/acme/web"),
+    }
+
+    def snakemake(settings: dict[str, str], *targets: str) -> None:
+        command = [sys.executable, "-m", "snakemake", "--cores", "2", "--snakefile", str(project / "Snakefile")]
+        done = subprocess.run(
+            [*command, "--directory", str(tmp_path), "--configfile", "study.yaml", "--", *targets],
+            env=settings,
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+        )
+        assert done.returncode == 0, done.stderr
+
+    online = environment(hub.endpoint, tmp_path / "home")
+    snakemake(online, "results/documents/web.jsonl", *(f"results/sources/{name}.json" for name in sources))
+    assert {name: read_json(tmp_path / f"results/sources/{name}.json")["commit"] for name in sources} == sources
+
+    with HubStandIn({}) as silent:
+        proxies = {"HTTP_PROXY": silent.endpoint, "HTTPS_PROXY": silent.endpoint}
+        offline = environment(silent.endpoint, tmp_path / "another home", **proxies)
+        snakemake(offline, "results/token_length/layers.csv")
+    assert silent.requests == []
+    table = pd.read_csv(tmp_path / "results/token_length/layers.csv")
+    assert table["model"].tolist() == ["neo"] * LAYERS
+    with h5py.File(tmp_path / "results/activations/neo/web/shard_0001.h5") as shard:
+        assert shard.attrs["model_commit"] == sources["models/neo"]
+        assert shard.attrs["tokenizer_commit"] == sources["tokenizers/hub-mini"]
+        assert shard.attrs["corpus_commit"] == sources["corpora/web"]
