@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import matplotlib
 import pandas as pd
@@ -21,7 +22,7 @@ BLUE, ORANGE, GREEN, PURPLE, SKY, VERMILION, GREY = (
 )  # fmt: skip
 MODEL_COLOURS = (BLUE, VERMILION, GREEN, PURPLE, SKY, ORANGE)
 MODEL_MARKERS = ("o", "s", "^", "D", "v", "P")
-STYLE = {
+STYLE: Any = {
     "figure.dpi": 100,
     "savefig.dpi": 200,
     "figure.constrained_layout.use": True,
@@ -52,7 +53,7 @@ def figure(outputs: list[str], width: float, height: float) -> Iterator[Figure]:
             plt.close(drawn)
 
 
-def by_model(table: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame, dict[str, str]]]:
+def by_model(table: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame, dict[str, Any]]]:
     """Each model's rows with the colour and marker it has in every figure, in the order of the table."""
     for i, (model, rows) in enumerate(table.groupby("model", sort=False)):
         style = {

@@ -38,6 +38,10 @@ class Specs:
         """
         return dict(sorted({**values, "code": code_fingerprint(self.scripts / f"{script}.py")}.items()))
 
+    def _study(self, name: str) -> Any:
+        """The settings of a study that runs."""
+        return getattr(self.config.studies, name)
+
     def _local_digest(self, source: str) -> str | None:
         """Digest of a local model's or tokenizer's files; None for a hub id, which its commit identifies."""
         if not is_local(source):
@@ -132,7 +136,7 @@ class Specs:
         return self.script("reduce_paths", layers=self.config.models[model].layers)
 
     def extract_vectors(self) -> Spec:
-        study = self.config.studies.token_similarity
+        study = self._study("token_similarity")
         return self.script(
             "extract_vectors",
             **self._compute(),
@@ -143,20 +147,20 @@ class Specs:
         )
 
     def measure_token_length(self) -> Spec:
-        return self.script("measure_token_length", histogram_bins=self.config.studies.token_length.histogram_bins)
+        return self.script("measure_token_length", histogram_bins=self._study("token_length").histogram_bins)
 
     def compare(self, study: str) -> Spec:
-        return self.script(f"compare_{study}", models=getattr(self.config.studies, study).models)
+        return self.script(f"compare_{study}", models=self._study(study).models)
 
     def draw_activations(self) -> Spec:
-        return self.script("draw_activations", layer=self.config.studies.token_length.histogram_layer)
+        return self.script("draw_activations", layer=self._study("token_length").histogram_layer)
 
     def draw_path_means(self, script: str) -> Spec:
-        dropped = self.config.studies.path_length.drop_first_token
+        dropped = self._study("path_length").drop_first_token
         return self.script(script, token_filter="without_first" if dropped else "all")
 
     def draw_matrix(self) -> Spec:
-        return self.script("draw_matrix", layer=self.config.studies.token_similarity.matrix_layer)
+        return self.script("draw_matrix", layer=self._study("token_similarity").matrix_layer)
 
     def report(self) -> Spec:
         """The settings that the report tells of."""

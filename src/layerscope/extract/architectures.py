@@ -35,7 +35,7 @@ def third(part: int, tensor: torch.Tensor, block: nn.Module) -> torch.Tensor:
 
 def third_of_each_head(part: int, tensor: torch.Tensor, block: nn.Module) -> torch.Tensor:
     """Q, K or V of a projection laid out head by head, [Q | K | V] within each head."""
-    heads = tensor.unflatten(-1, (-1, 3, block.attention.head_size))
+    heads = tensor.unflatten(-1, (-1, 3, block.get_submodule("attention").head_size))
     return heads[..., part, :].flatten(-2)
 
 

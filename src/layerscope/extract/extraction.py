@@ -64,7 +64,7 @@ def describe(model: LoadedModel, record: dict[str, Any], spec: dict[str, Any]) -
         "model_commit": record["commit"] or "local folder",
         "model_type": record["model_type"],
         "dtype": spec["dtype"],
-        "attention_implementation": model.base.config._attn_implementation,
+        "attention_implementation": model.attention,
         "device": "cpu" if model.device.type == "cpu" else torch.cuda.get_device_name(),
         "layerscope_version": __version__,
         **{f"{package}_version": version(package) for package in ("torch", "transformers", "h5py")},

@@ -4,7 +4,7 @@ import logging
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -16,6 +16,9 @@ from layerscope.extract.hooks import Receiver, tapped
 from layerscope.extract.residual import RESIDUAL_SITES, ResidualIdentity
 from layerscope.sources import check_positions, read_model_config
 
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
 CPU_BATCH_TOKENS = 2048  # best of 512 to 8192 measured on two cores; larger batches leave the cache
 GPU_BATCH_TOKENS = 16384
 
@@ -25,6 +28,7 @@ class LoadedModel:
     name: str
     base: nn.Module  # without the language-modelling head, in evaluation mode
     architecture: Architecture
+    attention: str  # how transformers computes it: eager, sdpa
     device: torch.device
 
 
@@ -45,7 +49,7 @@ def choose_device(wanted: str) -> torch.device:
     return torch.device("cuda")
 
 
-def load_base_model(record: dict[str, Any], dtype: str, device: torch.device) -> nn.Module:
+def load_base_model(record: dict[str, Any], dtype: str, device: torch.device) -> "PreTrainedModel":
     """The model without its language-modelling head, in evaluation mode; safetensors only, no remote code.
 
     Raises:
@@ -102,7 +106,7 @@ def open_model(record: dict[str, Any], dtype: str, device: str, threads: int, ro
     where = choose_device(device)
     base = load_base_model(record, dtype, where)
     logging.info("%s in %s on %s, %d threads", name, dtype, where, torch.get_num_threads())
-    return LoadedModel(name, base, architecture, where)
+    return LoadedModel(name, base, architecture, base.config._attn_implementation, where)
 
 
 def batch_size_of(wanted: int | str, sequence_length: int, sequences: int, device: torch.device) -> int:

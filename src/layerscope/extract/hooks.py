@@ -26,7 +26,7 @@ def tapped(
     Tensors have the shape [batch, sequence, width] and must not be changed. Yields a function to call after each
     forward pass with its (batch, sequence); it raises :class:`SiteError` unless every hook fired exactly once.
     """
-    blocks = model.get_submodule(architecture.blocks)
+    blocks = blocks_of(model, architecture)
     fired: Counter[tuple[str, int]] = Counter()
     shape: list[tuple[int, ...]] = []
     handles = []
@@ -74,6 +74,13 @@ def tapped(
     finally:
         for handle in handles:
             handle.remove()
+
+
+def blocks_of(model: nn.Module, architecture: Architecture) -> nn.ModuleList:
+    """The blocks of a base model, in the order of the layers."""
+    blocks = model.get_submodule(architecture.blocks)
+    assert isinstance(blocks, nn.ModuleList)
+    return blocks
 
 
 def stream_of(value: Any, where: str) -> torch.Tensor:

@@ -6,9 +6,11 @@ import h5py
 import numpy as np
 import torch
 
+from layerscope.errors import UserError
 from layerscope.extract.activation_shards import dataset_name
 from layerscope.extract.extraction import describe
 from layerscope.extract.forward import batch_size_of, forward_batches, open_model
+from layerscope.extract.hooks import blocks_of
 from layerscope.extract.progress import Progress
 from layerscope.path_length.lengths import SITES, PathLengths
 from layerscope.tokenize.token_shards import Tokens, read_token_shard
@@ -27,17 +29,23 @@ def extract_paths(
 
     Returns:
         Quantities [layers, tokens], the tokens, and attributes that say how the values came about.
+
+    Raises:
+        UserError: a stream that is not finite.
     """
     tokens, attributes = read_token_shard(token_shard)
     rows = tokens.input_ids.reshape(int(attributes["sequences"]), -1)
     length = rows.shape[1]
     model = open_model(model_record, spec["dtype"], device, threads, rows)
     batch_size = batch_size_of(spec["batch_size"], length, len(rows), model.device)
-    lengths = PathLengths(len(model.base.get_submodule(model.architecture.blocks)), len(tokens))
+    lengths = PathLengths(len(blocks_of(model.base, model.architecture)), len(tokens))
     done = 0
 
     def receive(site: str, layer: int, tensor: torch.Tensor) -> None:
-        lengths.receive(site, layer, tensor.float().flatten(0, 1).cpu().numpy(), done * length)
+        values = tensor.float().flatten(0, 1).cpu().numpy()
+        if not np.isfinite(values).all():
+            raise UserError(f"models.{model.name}: {site} of layer {layer} holds NaN or Inf; the weights are damaged")
+        lengths.receive(site, layer, values, done * length)
 
     with Progress(len(tokens), model.name) as progress:
         for start, stop in forward_batches(model, rows, batch_size, list(SITES), receive):
@@ -48,12 +56,19 @@ def extract_paths(
 
 
 def paths_of_stored(shard: str, layers: int) -> tuple[dict[str, np.ndarray], Tokens, dict[str, Any]]:
-    """The same from an activation shard that holds the streams; a layer at a time is in memory."""
-    with h5py.File(shard) as file:
-        tokens = Tokens.read(file["tokens"])
-        lengths = PathLengths(layers, len(tokens))
-        for layer in range(layers):
-            for site in SITES if layer == 0 else SITES[1:]:
-                values = file[dataset_name(site, layer)][:].astype(np.float32, copy=False)
-                lengths.receive(site, layer, values, 0)
-        return lengths.values, tokens, {key: value for key, value in file.attrs.items() if key != "format"}
+    """The same from an activation shard that holds the streams; a layer at a time is in memory.
+
+    Raises:
+        UserError: the shard is damaged.
+    """
+    try:
+        with h5py.File(shard) as file:
+            tokens = Tokens.read(file["tokens"])
+            lengths = PathLengths(layers, len(tokens))
+            for layer in range(layers):
+                for site in SITES if layer == 0 else SITES[1:]:
+                    values = file[dataset_name(site, layer)][:].astype(np.float32, copy=False)
+                    lengths.receive(site, layer, values, 0)
+            return lengths.values, tokens, {key: value for key, value in file.attrs.items() if key != "format"}
+    except (OSError, KeyError) as error:
+        raise UserError(f"{shard}: damaged ({error}); delete it and run again") from error

@@ -91,7 +91,7 @@ def draw_r_by_layer(outputs: list[str], model: str, tables: list[pd.DataFrame]) 
         lines, heat = drawn.subplots(1, 2)
         colours = ScalarMappable(Normalize(0, max(len(r) - 1, 1)), "viridis")
         for layer, row in enumerate(density):
-            lines.plot(at, row, color=colours.to_rgba(layer), linewidth=1.2)
+            lines.plot(at, row, color=colours.to_rgba(np.array(layer)), linewidth=1.2)
         lines.axvline(0, color=GREY, linewidth=0.8)
         lines.set_ylim(0)
         lines.xaxis.set_major_locator(MaxNLocator(7))

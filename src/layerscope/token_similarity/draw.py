@@ -25,9 +25,11 @@ def draw_cosines(outputs: list[str], model: str, bins: list[pd.DataFrame], centr
                 chosen = [t[(t["token"] == token) & (t["block"] == block) & (t["centred"] == centred)] for t in bins]
                 counts = np.stack([table["count"].to_numpy() for table in chosen])
                 edges = np.append(chosen[0]["left"], chosen[0]["right"].iloc[-1])
-                density = counts / counts.sum(axis=1, keepdims=True) / np.diff(edges)
+                density = counts / np.diff(edges)
                 # Each layer is scaled to its own peak: near ±1 a first layer would blind the scale of all others.
-                shown = density / density.max(axis=1, keepdims=True)
+                # A layer without cosines, because nothing varies there, stays blank.
+                peak = density.max(axis=1, keepdims=True)
+                shown = density / np.where(peak > 0, peak, np.nan)
                 layers = np.arange(len(shown) + 1) - 0.5
                 image = ax.pcolormesh(edges, layers, shown, cmap="cividis", vmin=0, vmax=1, rasterized=True)
                 ax.set_title(f"{block.upper()}, {TOKEN_NAMES[token]}")

@@ -37,7 +37,7 @@ def block_cosines(vectors: dict[str, np.ndarray], centred: bool) -> Iterator[tup
     unit = {site: unit_columns(values, centred) for site, values in vectors.items()}
     unit = {site: columns[:, ~np.isnan(columns).any(axis=0)] for site, columns in unit.items()}
     for block in BLOCKS:
-        left, right = block
+        left, right = block[0], block[1]
         cosines = np.clip(unit[left].T @ unit[right], -1, 1)
         yield block, cosines[np.triu_indices(len(cosines), 1)] if left == right else cosines.ravel()
 
@@ -53,12 +53,13 @@ def measure_layer(
 
     Returns:
         Three tables. Of blocks, a row a token and block: ``token``, ``block``, ``sentences``, ``target_pieces``,
-        ``cosine_mean``, ``cosine_abs_mean``, ``cosine_std`` and the same of centred vectors (``centred_…``), and
-        ``null_std`` and ``centred_null_std``, what independent values would give. Of dimensions, a row a token, site
-        and dimension: ``mean`` and ``variance`` (n - 1) over sentences. Of bins, a row a token, block, centring and
-        bin: ``left``, ``right``, ``count``.
+        ``cosine_mean``, ``cosine_abs_mean``, ``cosine_std`` and the same of centred vectors (``centred_…``; NaN where
+        no dimension varies), and ``null_std`` and ``centred_null_std``, what independent values would give. Of
+        dimensions, a row a token, site and dimension: ``mean`` and ``variance`` (n - 1) over sentences. Of bins, a row
+        a token, block, centring and bin: ``left``, ``right``, ``count``.
     """
-    blocks, dimensions, bins = [], [], []
+    blocks: list[dict[str, object]] = []
+    dimensions, bins = [], []
     for token, of_token in vectors.items():
         sentences = len(of_token["q"])
         rows: dict[str, dict[str, object]] = {
@@ -75,10 +76,12 @@ def measure_layer(
         }
         for centred, prefix in ((False, "cosine"), (True, "centred")):
             for block, cosines in block_cosines(of_token, centred):
+                # None are left where nothing varies: a fixed token in the first layer of a model with rotary positions.
+                some = len(cosines) > 0
                 rows[block] |= {
-                    f"{prefix}_mean": cosines.mean(),
-                    f"{prefix}_abs_mean": np.abs(cosines).mean(),
-                    f"{prefix}_std": cosines.std(),
+                    f"{prefix}_mean": cosines.mean() if some else np.nan,
+                    f"{prefix}_abs_mean": np.abs(cosines).mean() if some else np.nan,
+                    f"{prefix}_std": cosines.std() if some else np.nan,
                 }
                 histogram = {"token": token, "block": block, "centred": centred, "left": EDGES[:-1]}
                 histogram |= {"right": EDGES[1:], "count": np.histogram(cosines, EDGES)[0]}

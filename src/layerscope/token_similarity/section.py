@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from layerscope.report.section import Section, load_figure
@@ -36,6 +37,10 @@ def findings(model: str, rows: pd.DataFrame) -> list[str]:
     def over_blocks(table: pd.DataFrame, layer: int, column: str) -> float:
         return float(table.loc[table["layer"] == layer, column].mean())
 
+    def centred_spread(layer: int) -> str:
+        spread = over_blocks(target, layer, "centred_std")
+        return "undefined (nothing varies)" if np.isnan(spread) else f"{spread:.3f}"
+
     pieces = int(target["target_pieces"].max())
     sentences = [
         f"{model}: {target['sentences'].iloc[0]} sentences. Averaged over the six blocks, the absolute cosine between "
@@ -43,9 +48,9 @@ def findings(model: str, rows: pd.DataFrame) -> list[str]:
         f"{over_blocks(target, last, 'cosine_abs_mean'):.2f} in the last; of the non-target from "
         f"{over_blocks(other, first, 'cosine_abs_mean'):.2f} to {over_blocks(other, last, 'cosine_abs_mean'):.2f}.",
         f"{model}: the uncentred cosine of a fixed token is near ±1 in the first layer for a mechanical reason: there "
-        f"its vectors differ only by position. Centred over sentences, the spread of the target's cosines is "
-        f"{over_blocks(target, first, 'centred_std'):.3f} in the first layer and "
-        f"{over_blocks(target, last, 'centred_std'):.3f} in the last, where independent values give {centred_null:.3f} "
+        f"its vectors differ only by position, if at all. Centred over sentences, the spread of the target's cosines "
+        f"is {centred_spread(first)} in the first layer and {centred_spread(last)} in the last, where independent "
+        f"values give {centred_null:.3f} "
         f"({null:.3f} uncentred).",
     ]
     if pieces > 1:

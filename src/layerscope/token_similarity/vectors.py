@@ -48,7 +48,7 @@ def extract_vectors(
     rows, places = sentences.rows, sentences.places
     model = open_model(model_record, spec["dtype"], device, threads, rows)
     batch_size = batch_size_of(spec["batch_size"], rows.shape[1], len(rows), model.device)
-    chosen = torch.from_numpy(places[list(TOKENS)].to_numpy())  # [sentences, 2]
+    chosen = torch.from_numpy(places[list(TOKENS)].to_numpy(copy=True))  # [sentences, 2]
     kept: dict[str, list[np.ndarray]] = defaultdict(list)
     done = 0
 

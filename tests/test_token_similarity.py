@@ -1,0 +1,246 @@
+"""Where the target is, Q, K and V there against plain projections, and cosines against the whole matrix."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from safetensors.torch import load_file
+from tiny_models import LAYERS, save_tiny_model
+from torch import nn
+from transformers import AutoModelForCausalLM
+
+from layerscope.errors import UserError
+from layerscope.token_similarity.compare import layers_table
+from layerscope.token_similarity.draw import draw_cosines
+from layerscope.token_similarity.measure import BLOCKS, measure_layer
+from layerscope.token_similarity.section import findings
+from layerscope.token_similarity.sentences import Sentences, read_sentences
+from layerscope.token_similarity.vectors import extract_vectors, read_vectors
+from layerscope.tokenize.tokenizer import LoadedTokenizer, load_tokenizer
+
+LINES = ["The guests gave her a coat.", "He saw the old greenhouse and then her brother.", "I told her."]
+
+
+@pytest.fixture(scope="module")
+def tokenizer(mini_tokenizer: dict) -> LoadedTokenizer:
+    return load_tokenizer(mini_tokenizer)
+
+
+def save_lines(path: Path, lines: list[str]) -> Path:
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return path
+
+
+def check_her_is_one_token(project: Path, tokenizer: LoadedTokenizer) -> None:
+    path = project / "resources/sentences_her.txt"
+    found = read_sentences(path, "her", 0, tokenizer)
+    assert len(found.rows) == len(path.read_text(encoding="utf-8").splitlines()) == 54
+    at = found.places["target"].to_numpy()
+    ids = found.rows[np.arange(54), at]
+    assert [tokenizer.backend.decode([i]) for i in ids] == [" her"] * 54
+    assert (ids == found.places["target_id"]).all()
+    assert (found.places["target_pieces"] == 1).all()
+
+
+def test_target_is_one_token_in_every_sentence(project: Path, tokenizer: LoadedTokenizer) -> None:
+    check_her_is_one_token(project, tokenizer)
+
+
+def test_target_is_one_token_of_gpt2_in_every_sentence(project: Path, shared_data: Path) -> None:
+    check_her_is_one_token(project, load_tokenizer({"name": "gpt2", "path": str(shared_data / "gpt2-bpe")}))
+
+
+def test_word_of_several_tokens_is_represented_by_its_last(tmp_path: Path, tokenizer: LoadedTokenizer) -> None:
+    lines = ["She locked the zyqqurat.", "We built zyqqurat after zyqqurat there.", "An old (zyqqurat) fell."]
+    found = read_sentences(save_lines(tmp_path / "lines", lines), "zyqqurat", 0, tokenizer)
+    for row, place in zip(found.rows, found.places.itertuples(), strict=True):
+        first = place.target - place.target_pieces + 1
+        pieces = row[first : place.target + 1]
+        assert len(pieces) > 1
+        assert tokenizer.backend.decode(list(pieces)).strip() == "zyqqurat"
+        assert "zyqqurat" not in tokenizer.backend.decode(list(row[:first]))  # the first of two
+        assert place.target_id == pieces[-1]
+        assert place.non_target < first
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("There was nothing here for hers.", r"lines, line 3: the target 'her' is not in the sentence"),
+        ("her coat was wet.", r"lines, line 3: no token stands before the target 'her'"),
+    ],
+)
+def test_sentence_that_cannot_be_used_is_named(
+    tmp_path: Path, tokenizer: LoadedTokenizer, line: str, message: str
+) -> None:
+    path = save_lines(tmp_path / "lines", [LINES[0], "", line, *LINES[1:]])  # blank lines count
+    with pytest.raises(UserError, match=message) as error:
+        read_sentences(path, "her", 0, tokenizer)
+    assert "\n" not in str(error.value)
+
+
+def test_non_target_is_any_token_before_the_target(tmp_path: Path, tokenizer: LoadedTokenizer) -> None:
+    path = save_lines(tmp_path / "lines", LINES)
+    drawn = [read_sentences(path, "her", seed, tokenizer).places for seed in range(100)]
+    for i, target in enumerate(drawn[0]["target"]):
+        assert {places["non_target"][i] for places in drawn} == set(range(target))
+
+
+def test_non_target_stays_when_sentences_are_appended(
+    tmp_path: Path, project: Path, tokenizer: LoadedTokenizer
+) -> None:
+    lines = (project / "resources/sentences_her.txt").read_text(encoding="utf-8").splitlines()
+    few = read_sentences(save_lines(tmp_path / "few", lines[:20]), "her", 7, tokenizer).places
+    many = read_sentences(save_lines(tmp_path / "many", lines), "her", 7, tokenizer).places
+    other = read_sentences(save_lines(tmp_path / "few", lines[:20]), "her", 8, tokenizer).places
+    pd.testing.assert_frame_equal(few, many[:20])
+    assert not few["non_target"].equals(other["non_target"])
+
+
+def plain_vectors(record: dict, sentences: Sentences, tokenizer: LoadedTokenizer, lines: list[str]) -> list[dict]:
+    """Token → site → [sentences, width], a layer each: every sentence run alone, unpadded; weights from the file."""
+    model = AutoModelForCausalLM.from_pretrained(record["path"], attn_implementation="eager").eval()
+    weights = load_file(Path(record["path"]) / "model.safetensors")
+    blocks = next(module for module in model.modules() if isinstance(module, nn.ModuleList))
+    normed: dict[int, torch.Tensor] = {}
+    for i, block in enumerate(blocks):
+        norm = block.input_layernorm if record["model_type"] == "llama" else block.ln_1
+        norm.register_forward_hook(lambda module, args, out, i=i: normed.update({i: out[0]}))
+
+    def project(layer: int, x: torch.Tensor) -> dict[str, torch.Tensor]:
+        if record["model_type"] == "gpt2":  # [in, 3 x out]: all of Q, then all of K, then all of V
+            weight, bias = (weights[f"transformer.h.{layer}.attn.c_attn.{part}"] for part in ("weight", "bias"))
+            d = x.shape[-1]
+            parts = {site: slice(i * d, (i + 1) * d) for i, site in enumerate("qkv")}
+            return {site: x @ weight[:, part] + bias[part] for site, part in parts.items()}
+        name = "model.layers.{}.self_attn" if record["model_type"] == "llama" else "transformer.h.{}.attn.attention"
+        return {site: x @ weights[f"{name.format(layer)}.{site}_proj.weight"].T for site in "qkv"}
+
+    found = [{token: {site: [] for site in "qkv"} for token in ("target", "non_target")} for _ in blocks]
+    for line, place in zip(lines, sentences.places.to_dict("records"), strict=True):
+        with torch.no_grad():
+            model(torch.tensor(tokenizer.encode([line])), use_cache=False)
+        for layer, of_layer in enumerate(found):
+            for token, of_token in of_layer.items():
+                for site, vector in project(layer, normed[layer][place[token]]).items():
+                    of_token[site].append(vector.numpy())
+    return found
+
+
+@pytest.mark.parametrize(("model_type", "kv_width"), [("gpt2", 32), ("gpt_neo", 32), ("llama", 16)])
+def test_vectors_equal_plain_projections_of_each_sentence_alone(
+    tmp_path: Path, project: Path, mini_tokenizer: dict, tokenizer: LoadedTokenizer, model_type: str, kv_width: int
+) -> None:
+    lines = (project / "resources/sentences_her.txt").read_text(encoding="utf-8").splitlines()[:7]
+    record = save_tiny_model(model_type, tmp_path / "model", vocab_size=8192)
+    path = save_lines(tmp_path / "lines", lines)
+    # Seven sentences in batches of four: the last is not full.
+    spec = {"sentences": str(path), "target": "her", "seed": 3, "dtype": "float32", "batch_size": 4}
+    extract_vectors(record, mini_tokenizer, spec, "cpu", 1, tmp_path / "vectors.h5")
+    sentences = read_sentences(path, "her", 3, tokenizer)
+    assert len({len(ids) for ids in tokenizer.encode(lines)}) > 3  # so that most sentences were padded
+    expected = plain_vectors(record, sentences, tokenizer, lines)
+    assert len(expected) == LAYERS[model_type]
+    for layer, of_layer in enumerate(expected):
+        found, pieces = read_vectors(str(tmp_path / "vectors.h5"), layer)
+        assert pieces == 1
+        for token, of_token in of_layer.items():
+            for site, vectors in of_token.items():
+                assert found[token][site].shape == (7, 32 if site == "q" else kv_width)
+                np.testing.assert_allclose(found[token][site], np.stack(vectors), rtol=1e-4, atol=2e-5)
+
+
+def random_vectors(sentences: int, widths: tuple[int, int, int], seed: int = 0, mean: float = 0.0) -> dict:
+    rng = np.random.default_rng(seed)
+    shapes = dict(zip("qkv", widths, strict=True))
+    return {
+        token: {site: rng.normal(mean, 1, (sentences, d)).astype(np.float32) for site, d in shapes.items()}
+        for token in ("target", "non_target")
+    }
+
+
+def test_measured_layer_equals_the_whole_matrix() -> None:
+    vectors = random_vectors(9, (8, 6, 6), mean=0.7)
+    blocks, dimensions, bins = measure_layer(vectors, 2)
+    assert len(blocks) == 2 * len(BLOCKS) and (blocks["target_pieces"] == 2).all() and (blocks["sentences"] == 9).all()
+    places = {"q": slice(0, 8), "k": slice(8, 14), "v": slice(14, 20)}
+    for token, of_token in vectors.items():
+        stacked = np.concatenate([of_token[site] for site in "qkv"], axis=1).astype(np.float64)
+        norms = np.linalg.norm(stacked, axis=0)
+        whole = {"cosine": stacked.T @ stacked / np.outer(norms, norms), "centred": np.corrcoef(stacked, rowvar=False)}
+        for prefix, matrix in whole.items():
+            np.fill_diagonal(matrix, np.nan)
+            for block in BLOCKS:
+                part = matrix[places[block[0]], places[block[1]]]
+                row = blocks[(blocks["token"] == token) & (blocks["block"] == block)].iloc[0]
+                found = [row[f"{prefix}_{what}"] for what in ("mean", "abs_mean", "std")]
+                np.testing.assert_allclose(found, [np.nanmean(part), np.nanmean(abs(part)), np.nanstd(part)], rtol=1e-9)
+                chosen = (bins["token"] == token) & (bins["block"] == block)
+                counts = bins[chosen & (bins["centred"] == (prefix == "centred"))]["count"].to_numpy()
+                pairs = np.triu(part, 1)[np.triu_indices(len(part), 1)] if block[0] == block[1] else part
+                assert (counts == np.histogram(pairs, np.linspace(-1, 1, 101))[0]).all()
+        of_dimensions = dimensions[dimensions["token"] == token]
+        np.testing.assert_allclose(of_dimensions["mean"], stacked.mean(axis=0), rtol=1e-12)
+        np.testing.assert_allclose(of_dimensions["variance"], stacked.var(axis=0, ddof=1), rtol=1e-12)
+
+
+def test_independent_vectors_have_the_spread_of_the_null() -> None:
+    blocks, _, _ = measure_layer(random_vectors(54, (200, 200, 200)), 1)
+    np.testing.assert_allclose(blocks["null_std"], 1 / np.sqrt(54))
+    np.testing.assert_allclose(blocks["centred_null_std"], 1 / np.sqrt(53))
+    # 19,900 pairs or more a block: the standard error of their spread is 0.5 %.
+    np.testing.assert_allclose(blocks["cosine_std"], 1 / np.sqrt(54), rtol=0.02)
+    np.testing.assert_allclose(blocks["centred_std"], 1 / np.sqrt(53), rtol=0.02)
+    assert (blocks[["cosine_mean", "centred_mean"]].abs() < 0.006).all(axis=None)
+
+
+@pytest.mark.parametrize(("value", "prefix"), [(0.1, "centred"), (0.0, "cosine")])
+def test_column_without_a_direction_is_left_out(value: float, prefix: str) -> None:
+    """A mean of seven times 0.1 is not 0.1, so that a constant column seems to vary."""
+    without = random_vectors(7, (8, 6, 6))
+    vectors = {
+        token: of_token | {"q": np.insert(of_token["q"], 3, value, axis=1)} for token, of_token in without.items()
+    }
+    columns = [f"{prefix}_{what}" for what in ("mean", "abs_mean", "std")]
+    found, expected = (measure_layer(given, 1)[0][columns] for given in (vectors, without))
+    assert not found.isna().any(axis=None)
+    pd.testing.assert_frame_equal(found, expected)
+
+
+@pytest.mark.filterwarnings("error")
+def test_layer_in_which_nothing_varies_has_no_centred_cosines(tmp_path: Path) -> None:
+    """A fixed token in the first layer of a model with rotary positions: Q, K and V are the same in every sentence."""
+    vectors = random_vectors(5, (4, 3, 3))
+    vectors["target"] = {site: values[:1].repeat(5, axis=0) for site, values in vectors["target"].items()}
+    blocks, _, bins = measure_layer(vectors, 1)
+    undefined = blocks.set_index("token").filter(like="centred_").drop(columns="centred_null_std").isna()
+    assert undefined.loc["target"].all(axis=None) and not undefined.loc["non_target"].any(axis=None)
+    assert not blocks.filter(like="cosine_").isna().any(axis=None)
+    rows = blocks.assign(model="a", layer=0)
+    assert "is undefined (nothing varies) in the first layer" in " ".join(findings("a", rows))
+    draw_cosines([str(tmp_path / "cosines.png")], "a", [bins], centred=True)
+    assert (tmp_path / "cosines.png").stat().st_size > 0
+
+
+def test_layers_table_has_the_columns_of_the_contract(tmp_path: Path) -> None:
+    measured, paths = [], []
+    for layer in range(2):
+        measured.append(measure_layer(random_vectors(5, (4, 3, 3), seed=layer), 1))
+        for name, table in zip(("layer", "dimensions"), measured[-1], strict=False):
+            table.to_parquet(tmp_path / f"{name}_{layer:02d}.parquet")
+        paths.append(str(tmp_path / f"layer_{layer:02d}.parquet"))
+    table = layers_table({"a": paths, "b": paths[:1]})
+    cosines = [f"cosine_{what}" for what in ("mean", "abs_mean", "std")]
+    assert {"model", "layer", "token", "block", *cosines} <= set(table)
+    keys = ["model", "layer", "token", "block"]
+    assert len(table) == 3 * 2 * len(BLOCKS) and not table.duplicated(keys).any()
+    for (model, layer, token, block), row in table.set_index(keys).iterrows():
+        blocks, dimensions, _ = measured[layer]
+        expected = blocks[(blocks["token"] == token) & (blocks["block"] == block)].iloc[0]
+        assert list(row[cosines]) == list(expected[cosines]), model
+        for site in "qkv":
+            of_site = dimensions[(dimensions["token"] == token) & (dimensions["site"] == site)]
+            for what in ("mean", "variance"):
+                np.testing.assert_allclose(row[f"{what}_{site}"], of_site[what].mean(), rtol=1e-12)
