@@ -1,10 +1,13 @@
 # Names and numbers that the rules share.
 
+import re
+
 from layerscope.sources import is_local
 
 
 wildcard_constraints:
-    model=r"[a-z0-9][a-z0-9._-]*",
+    # By name: cosines_centred_a is a figure of model a, and not cosines of a model centred_a.
+    model="|".join(map(re.escape, CONFIG.models)),
     corpus=r"[a-z0-9][a-z0-9._-]*",
     tokenizer=r"[a-z0-9][a-z0-9._-]*",
     shard=r"\d{4}",
@@ -59,5 +62,11 @@ def drawing(study, figure, category, subcategory, label):
     path = f"results/{study}/figures/{figure}"
     caption = f"../report/{figure.removesuffix('_{model}')}.rst"
     # `report` must not begin a line: Snakemake would take it for its directive.
-    shown = report(f"{path}.png", caption=caption, category=category, subcategory=subcategory, labels={"figure": label})
+    shown = report(
+        f"{path}.png",
+        caption=caption,
+        category=category,
+        subcategory=subcategory,
+        labels={"figure": label},
+    )
     return [shown, f"{path}.pdf"]

@@ -51,9 +51,7 @@ rule resolve_corpus:
 rule fetch_documents:
     input:
         corpus="results/sources/corpora/{corpus}.json",
-        tokenizers=lambda w: expand(
-            "results/sources/tokenizers/{t}.json", t=tokenizers_of(w.corpus)
-        ),
+        tokenizers=lambda w: expand("results/sources/tokenizers/{t}.json", t=tokenizers_of(w.corpus)),
     output:
         "results/documents/{corpus}.jsonl",
     log:

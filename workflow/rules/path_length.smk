@@ -75,7 +75,13 @@ rule draw_path_lengths:
     input:
         lambda w: paths_of(w.model),
     output:
-        drawing("path_length", "path_lengths_{model}", "Path length", "{model}", "lengths by layer and token"),
+        drawing(
+            "path_length",
+            "path_lengths_{model}",
+            "Path length",
+            "{model}",
+            "lengths by layer and token",
+        ),
     log:
         "logs/draw_path_lengths/{model}.log",
     localrule: True
@@ -91,7 +97,13 @@ rule draw_path_r:
     input:
         "results/path_length/layers.csv",
     output:
-        drawing("path_length", "path_r_{model}", "Path length", "{model}", "r with the residual stream"),
+        drawing(
+            "path_length",
+            "path_r_{model}",
+            "Path length",
+            "{model}",
+            "r with the residual stream",
+        ),
     log:
         "logs/draw_path_r/{model}.log",
     localrule: True
@@ -123,7 +135,13 @@ rule draw_path_cumulative:
     input:
         "results/path_length/layers.csv",
     output:
-        drawing("path_length", "path_cumulative", "Path length", "all models", "cumulative lengths"),
+        drawing(
+            "path_length",
+            "path_cumulative",
+            "Path length",
+            "all models",
+            "cumulative lengths",
+        ),
     log:
         "logs/draw_path_cumulative.log",
     localrule: True

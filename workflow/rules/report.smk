@@ -1,5 +1,7 @@
 # One self-contained page with what was run, what was found, and every figure.
 
+import os
+
 
 def reported(name):
     """What the report reads of a study: its table and its figures."""
@@ -13,8 +15,8 @@ rule report:
         vocabularies=VOCABULARIES,
         # One file of each model and study: its attributes say how the values came about.
         runs=ancient(RUNS),
-        # Their digest is in the spec.
-        captions=ancient(sorted(Path(workflow.basedir).glob("workflow/report/*.rst"))),
+        # Their digest is in the spec. Paths from here, so that a project that was moved has the same inputs.
+        captions=ancient(sorted(map(os.path.relpath, Path(workflow.basedir).glob("workflow/report/*.rst")))),
     output:
         "results/report.html",
     log:

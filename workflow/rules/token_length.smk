@@ -4,7 +4,11 @@ TOKEN_LENGTH = CONFIG.studies.token_length
 
 FIGURES["token_length"] = [
     "token_lengths",
-    *expand("{figure}_{model}", figure=["activations", "r_by_layer"], model=TOKEN_LENGTH.models),
+    *expand(
+        "{figure}_{model}",
+        figure=["activations", "r_by_layer"],
+        model=TOKEN_LENGTH.models,
+    ),
     "r_across_models",
     "r_spread",
 ]
@@ -61,10 +65,7 @@ rule compare_token_length:
 
 rule draw_token_lengths:
     input:
-        **{
-            tokenizer_of(model): vocabulary_of(model, TOKEN_LENGTH.corpus)
-            for model in TOKEN_LENGTH.models
-        },
+        **{tokenizer_of(model): vocabulary_of(model, TOKEN_LENGTH.corpus) for model in TOKEN_LENGTH.models},
     output:
         drawing("token_length", "token_lengths", "Token length", "sample", "token lengths"),
     log:
@@ -82,7 +83,13 @@ rule draw_activations:
     input:
         lambda w: f"results/token_length/{w.model}/histogram_{TOKEN_LENGTH.histogram_layer:02d}.parquet",
     output:
-        drawing("token_length", "activations_{model}", "Token length", "{model}", "activations by length group"),
+        drawing(
+            "token_length",
+            "activations_{model}",
+            "Token length",
+            "{model}",
+            "activations by length group",
+        ),
     log:
         "logs/draw_activations/{model}.log",
     localrule: True
@@ -102,7 +109,13 @@ rule draw_r_by_layer:
             layer=layers_of(w.model),
         ),
     output:
-        drawing("token_length", "r_by_layer_{model}", "Token length", "{model}", "r by layer"),
+        drawing(
+            "token_length",
+            "r_by_layer_{model}",
+            "Token length",
+            "{model}",
+            "r by layer",
+        ),
     log:
         "logs/draw_r_by_layer/{model}.log",
     localrule: True
@@ -118,7 +131,13 @@ rule draw_r_across_models:
     input:
         "results/token_length/layers.csv",
     output:
-        drawing("token_length", "r_across_models", "Token length", "all models", "r on relative depth"),
+        drawing(
+            "token_length",
+            "r_across_models",
+            "Token length",
+            "all models",
+            "r on relative depth",
+        ),
     log:
         "logs/draw_r_across_models.log",
     localrule: True

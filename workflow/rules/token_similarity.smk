@@ -12,7 +12,10 @@ RUNS += expand("results/token_similarity/{model}/vectors.h5", model=TOKEN_SIMILA
 def similarity_tables(model, table):
     """A table of every layer: layer (blocks), dimensions or histogram."""
     return expand(
-        "results/token_similarity/{model}/{table}_{layer}.parquet", model=model, table=table, layer=layers_of(model)
+        "results/token_similarity/{model}/{table}_{layer}.parquet",
+        model=model,
+        table=table,
+        layer=layers_of(model),
     )
 
 
@@ -79,7 +82,13 @@ rule draw_cosines:
     input:
         lambda w: similarity_tables(w.model, "histogram"),
     output:
-        drawing("token_similarity", "cosines_{model}", "Token similarity", "{model}", "cosines by layer"),
+        drawing(
+            "token_similarity",
+            "cosines_{model}",
+            "Token similarity",
+            "{model}",
+            "cosines by layer",
+        ),
     log:
         "logs/draw_cosines/{model}.log",
     localrule: True
@@ -95,7 +104,13 @@ rule draw_cosines_centred:
     input:
         lambda w: similarity_tables(w.model, "histogram"),
     output:
-        drawing("token_similarity", "cosines_centred_{model}", "Token similarity", "{model}", "cosines by layer, centred"),
+        drawing(
+            "token_similarity",
+            "cosines_centred_{model}",
+            "Token similarity",
+            "{model}",
+            "cosines by layer, centred",
+        ),
     log:
         "logs/draw_cosines_centred/{model}.log",
     localrule: True
@@ -111,7 +126,13 @@ rule draw_cosine_spread:
     input:
         "results/token_similarity/layers.csv",
     output:
-        drawing("token_similarity", "cosine_spread_{model}", "Token similarity", "{model}", "spread of the cosines"),
+        drawing(
+            "token_similarity",
+            "cosine_spread_{model}",
+            "Token similarity",
+            "{model}",
+            "spread of the cosines",
+        ),
     log:
         "logs/draw_cosine_spread/{model}.log",
     localrule: True
@@ -127,7 +148,13 @@ rule draw_qkv_moments:
     input:
         "results/token_similarity/layers.csv",
     output:
-        drawing("token_similarity", "qkv_moments_{model}", "Token similarity", "{model}", "mean and variance over sentences"),
+        drawing(
+            "token_similarity",
+            "qkv_moments_{model}",
+            "Token similarity",
+            "{model}",
+            "mean and variance over sentences",
+        ),
     log:
         "logs/draw_qkv_moments/{model}.log",
     localrule: True
@@ -143,7 +170,13 @@ rule draw_matrix:
     input:
         "results/token_similarity/{model}/vectors.h5",
     output:
-        drawing("token_similarity", "matrix_{model}", "Token similarity", "{model}", "matrix of cosines"),
+        drawing(
+            "token_similarity",
+            "matrix_{model}",
+            "Token similarity",
+            "{model}",
+            "matrix of cosines",
+        ),
     log:
         "logs/draw_matrix/{model}.log",
     localrule: True

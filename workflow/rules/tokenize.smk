@@ -33,9 +33,7 @@ rule tokenize:
 rule vocabulary:
     input:
         tokenizer="results/sources/tokenizers/{tokenizer}.json",
-        tokens=expand(
-            "results/tokens/{{tokenizer}}/{{corpus}}/shard_{shard}.h5", shard=SHARDS
-        ),
+        tokens=expand("results/tokens/{{tokenizer}}/{{corpus}}/shard_{shard}.h5", shard=SHARDS),
     output:
         "results/tokens/{tokenizer}/{corpus}/vocabulary.parquet",
     log:

@@ -38,10 +38,13 @@ def choose_device(wanted: str) -> torch.device:
     Raises:
         UserError: cuda is asked for and there is none.
     """
-    if wanted == "cpu" or (wanted == "auto" and not torch.cuda.is_available()):
+    if wanted == "cpu":
         return torch.device("cpu")
     if not torch.cuda.is_available():
         visible = os.environ.get("CUDA_VISIBLE_DEVICES", "not set")
+        if wanted == "auto":
+            logging.info("no GPU is usable here (CUDA_VISIBLE_DEVICES: %s): computing on the CPU", visible)
+            return torch.device("cpu")
         raise UserError(
             f"extraction.device: cuda, but no GPU is usable here (CUDA_VISIBLE_DEVICES: {visible}); "
             "set extraction.device: auto to fall back to the CPU"
