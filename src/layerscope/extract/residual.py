@@ -41,7 +41,7 @@ class ResidualIdentity:
         excess = (resid_post.float() - resid_pre.float() - attn_out.float() - mlp_out.float()).abs().max().item()
         largest = max(stream.float().abs().max().item() for stream in (resid_pre, attn_out, mlp_out, resid_post))
         allowed = 16 * torch.finfo(resid_post.dtype).eps * largest
-        if not excess <= allowed:  # NaN too
+        if excess > allowed:
             raise SiteError(
                 f"layer {layer}: resid_post differs from resid_pre + attn_out + mlp_out by up to {excess:.3g} "
                 f"({allowed:.3g} is rounding)"
