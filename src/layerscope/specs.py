@@ -166,7 +166,5 @@ class Specs:
         """The settings that the report tells of."""
         settings = self.config.model_dump(include={"sampling", "extraction", "studies"}, mode="json")
         del settings["extraction"]["device"]
-        return self.script("report", settings=settings, template=digest_of_file(PAGE), captions=self._captions())
-
-    def _captions(self) -> str:
-        return self.digests.digest(self.scripts.parent.glob("report/*.rst"))
+        captions = self.digests.digest(self.scripts.parent.glob("report/*.rst"))
+        return self.script("report", settings=settings, template=digest_of_file(PAGE), captions=captions)

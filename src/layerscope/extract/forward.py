@@ -146,3 +146,15 @@ def forward_batches(
             model.base(input_ids=batch.to(model.device, torch.long), use_cache=False)
             check(shape)
         yield start, min(start + batch_size, len(rows))
+
+
+def finite_values(model: LoadedModel, site: str, layer: int, tensor: torch.Tensor) -> np.ndarray:
+    """A tensor of a site as float32 on the CPU, of the same shape.
+
+    Raises:
+        UserError: it holds NaN or Inf.
+    """
+    values = tensor.float().cpu().numpy()
+    if not np.isfinite(values).all():
+        raise UserError(f"models.{model.name}: {site} of layer {layer} holds NaN or Inf; the weights are damaged")
+    return values

@@ -9,7 +9,7 @@ import torch
 from layerscope.errors import UserError
 from layerscope.extract.activation_shards import dataset_name
 from layerscope.extract.extraction import describe
-from layerscope.extract.forward import batch_size_of, forward_batches, open_model
+from layerscope.extract.forward import batch_size_of, finite_values, forward_batches, open_model
 from layerscope.extract.hooks import blocks_of
 from layerscope.extract.progress import Progress
 from layerscope.path_length.lengths import SITES, PathLengths
@@ -42,9 +42,7 @@ def extract_paths(
     done = 0
 
     def receive(site: str, layer: int, tensor: torch.Tensor) -> None:
-        values = tensor.float().flatten(0, 1).cpu().numpy()
-        if not np.isfinite(values).all():
-            raise UserError(f"models.{model.name}: {site} of layer {layer} holds NaN or Inf; the weights are damaged")
+        values = finite_values(model, site, layer, tensor.flatten(0, 1))
         lengths.receive(site, layer, values, done * length)
 
     with Progress(len(tokens), model.name) as progress:

@@ -15,7 +15,7 @@ import torch
 from layerscope.errors import UserError
 from layerscope.extract.activation_shards import dataset_name
 from layerscope.extract.extraction import describe
-from layerscope.extract.forward import batch_size_of, forward_batches, open_model
+from layerscope.extract.forward import batch_size_of, finite_values, forward_batches, open_model
 from layerscope.extract.progress import Progress
 from layerscope.files import whole_file
 from layerscope.token_similarity.sentences import TOKENS, read_sentences
@@ -54,10 +54,8 @@ def extract_vectors(
 
     def receive(site: str, layer: int, tensor: torch.Tensor) -> None:
         at = chosen[done : done + len(tensor)].to(tensor.device)
-        vectors = tensor[torch.arange(len(at), device=tensor.device)[:, None], at].float().cpu().numpy()
-        if not np.isfinite(vectors).all():
-            raise UserError(f"models.{model.name}: {site} of layer {layer} holds NaN or Inf; the weights are damaged")
-        kept[dataset_name(site, layer)].append(vectors)
+        vectors = tensor[torch.arange(len(at), device=tensor.device)[:, None], at]
+        kept[dataset_name(site, layer)].append(finite_values(model, site, layer, vectors))
 
     with Progress(rows.size, model.name) as progress:
         for start, stop in forward_batches(model, rows, batch_size, ["q", "k", "v"], receive):
