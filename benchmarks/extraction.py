@@ -5,8 +5,8 @@
 On GPT-Neo 125M's exact shape with random weights, 16 x 512 tokens, every layer's MLP pre-activations. Each round runs,
 each in a process of its own and one after the other, so that a change of the machine's speed meets all alike:
 
-- floor: import, load, and a bare forward pass of the base model, for batches of 2, 4 and 8 sequences; its best batch is
-  the floor, and what the process spends before the first pass is the process start;
+- floor: import, load, and a bare forward pass of the base model, for batches of 2 and of 4 sequences (the best of 1, 2,
+  4 and 8); the faster of the two is the floor, and what it spends before the pass is the process start;
 - job: the whole extraction job, as the workflow's script runs it;
 - notebook: the causal LM in one 16 x 512 batch with hooks that keep activations in a dict.
 
@@ -59,7 +59,7 @@ SHAPE = {
 }
 
 
-def floor(folder: Path, started: float) -> dict[str, float]:
+def floor(folder: Path, batch: int) -> dict[str, float]:
     import torch
 
     from layerscope.extract.forward import load_base_model
@@ -70,14 +70,11 @@ def floor(folder: Path, started: float) -> dict[str, float]:
     tokens, _ = read_token_shard(folder / f"tokens_{SEQUENCES}.h5")
     rows = torch.from_numpy(tokens.input_ids.reshape(SEQUENCES, LENGTH)).long()
     model = load_base_model(read_json(folder / "model.json"), "float32", torch.device("cpu"))
-    seconds = {"start": time.time() - started}
+    before = time.time()
     with torch.inference_mode():
-        for batch in (4, 2, 8):
-            before = time.time()
-            for part in rows.split(batch):
-                model(input_ids=part, use_cache=False)
-            seconds[f"batch {batch}"] = time.time() - before
-    return seconds
+        for part in rows.split(batch):
+            model(input_ids=part, use_cache=False)
+    return {"start": before - STARTED, "forward": time.time() - before}
 
 
 def job(folder: Path, sequences: int) -> None:
@@ -114,9 +111,10 @@ def notebook(folder: Path) -> None:
         model(torch.from_numpy(tokens.input_ids.reshape(SEQUENCES, LENGTH)).long())
 
 
-def run(what: str, folder: Path, sequences: int = SEQUENCES) -> dict[str, float]:
+def run(what: str, folder: Path, sequences: int = SEQUENCES, batch: int = 0) -> dict[str, float]:
     """Run one part in a process of its own: wall seconds, peak memory in MiB, and what it measured itself."""
-    command = [sys.executable, __file__, "--part", what, "--folder", str(folder), "--sequences", str(sequences)]
+    command = [sys.executable, __file__, "--part", what, "--folder", str(folder)]
+    command += ["--sequences", str(sequences), "--batch", str(batch)]
     before = time.time()
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
     return {"wall": time.time() - before, **json.loads(done.stdout.splitlines()[-1])}
@@ -129,11 +127,12 @@ def main() -> None:
     parser.add_argument("--part", choices=["floor", "job", "notebook"], help=argparse.SUPPRESS)
     parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--sequences", type=int, default=SEQUENCES, help=argparse.SUPPRESS)
+    parser.add_argument("--batch", type=int, help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.part:
         measured = {}
         if args.part == "floor":
-            measured = floor(args.folder, STARTED)
+            measured = floor(args.folder, args.batch)
         elif args.part == "job":
             job(args.folder, args.sequences)
         else:
@@ -146,13 +145,15 @@ def main() -> None:
         prepare(folder, SEQUENCES)
         over_floor, over_notebook = [], []
         for _ in range(args.rounds):
-            bare, whole, old = run("floor", folder), run("job", folder), run("notebook", folder)
-            best = min(seconds for key, seconds in bare.items() if key.startswith("batch"))
-            over_floor.append(whole["wall"] / (best + bare["start"]))
+            floors = [run("floor", folder, batch=batch) for batch in (2, 4)]
+            whole, old = run("job", folder), run("notebook", folder)
+            best = min(floors, key=lambda bare: bare["forward"])
+            over_floor.append(whole["wall"] / (best["forward"] + best["start"]))
             over_notebook.append(old["wall"] / whole["wall"])
             print(
-                f"forward {best:.1f} s + start {bare['start']:.1f} s; job {whole['wall']:.1f} s, "
-                f"{whole['peak_mib']:.0f} MiB; notebook {old['wall']:.1f} s, {old['peak_mib']:.0f} MiB"
+                f"forward {best['forward']:.1f} s + start {best['start']:.1f} s; job {whole['wall']:.1f} s, "
+                f"{whole['peak_mib']:.0f} MiB; notebook {old['wall']:.1f} s, {old['peak_mib']:.0f} MiB",
+                flush=True,
             )
         print(f"job / (forward + start): median {statistics.median(over_floor):.2f} of {args.rounds}")
         print(f"notebook / job: median {statistics.median(over_notebook):.2f}")

@@ -57,7 +57,7 @@ def test_plain_h5py_reads_what_was_written(tmp_path: Path, storage_dtype: str, c
         for name, values in written.items():
             dataset = file[name]
             assert dataset.dtype == storage_dtype
-            assert dataset.fletcher32 and dataset.chunks == (1024, 256)
+            assert dataset.fletcher32 and dataset.chunks == (512, 256)
             assert dataset.compression == (None if compression == "none" else compression)
             assert np.array_equal(dataset[:], values.astype(storage_dtype))
 

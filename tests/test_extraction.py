@@ -1,5 +1,6 @@
 """Extraction as a whole: batches, precisions, refusals, the writer thread and the log."""
 
+import copy
 import logging
 import re
 import signal
@@ -13,12 +14,15 @@ import numpy as np
 import pytest
 import torch
 from tiny_models import COMMON, LAYERS, change_weights, extract, save_random_tokens, save_tiny_model
+from torch import nn
+from transformers.pytorch_utils import Conv1D
 
 from layerscope.errors import UserError
 from layerscope.extract import forward
 from layerscope.extract.architectures import SITES
-from layerscope.extract.forward import batch_size_of, choose_device
+from layerscope.extract.forward import batch_size_of, choose_device, open_model
 from layerscope.extract.hooks import SiteError
+from layerscope.extract.onednn import OneDNNLinear, use_onednn
 from layerscope.extract.progress import Progress
 from layerscope.extract.writer import ActivationShardWriter
 
@@ -279,3 +283,23 @@ def test_progress_in_a_log_speaks_now_and_then(caplog: pytest.LogCaptureFixture)
         for _ in range(1000):
             progress.advance(1)
     assert len(caplog.records) == 1  # the end; a run of less than ten seconds has no line before it
+
+
+@pytest.mark.parametrize("bias", [True, False])
+@pytest.mark.parametrize("shape", [(6, 20), (2, 3, 20)])
+def test_linear_layers_by_onednn_equal_plain_ones(bias: bool, shape: tuple[int, ...]) -> None:
+    plain = nn.ModuleDict({"linear": nn.Linear(20, 7, bias=bias), "conv": Conv1D(7, 20)})
+    nn.init.normal_(plain["conv"].bias)
+    replaced = copy.deepcopy(plain)
+    use_onednn(replaced)
+    x = torch.randn(shape)
+    for name in plain:
+        assert isinstance(replaced[name], OneDNNLinear)
+        with torch.inference_mode():
+            torch.testing.assert_close(replaced[name](x), plain[name](x), rtol=0, atol=1e-6)
+
+
+def test_onednn_only_serves_float32_on_the_cpu(model: dict) -> None:
+    opened = {dtype: open_model(model, dtype, "cpu", 1, np.zeros((1, 8), int)) for dtype in ("float32", "bfloat16")}
+    found = {dtype: any(isinstance(layer, OneDNNLinear) for layer in opened[dtype].base.modules()) for dtype in opened}
+    assert found == {"float32": True, "bfloat16": False}

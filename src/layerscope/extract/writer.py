@@ -14,7 +14,7 @@ from layerscope.extract.activation_shards import FORMAT, dataset_name, verify_st
 from layerscope.files import sync
 from layerscope.tokenize.token_shards import Tokens
 
-CHUNK = (1024, 256)  # rows x columns: extraction writes blocks of rows, measuring reads blocks of columns
+CHUNK = (512, 256)  # rows x columns: extraction writes blocks of rows, measuring reads blocks of columns
 
 
 class ActivationShardWriter:
