@@ -39,6 +39,16 @@ def test_the_file_is_replaced_at_once_when_all_is_written(tmp_path):
     assert list(tmp_path.iterdir()) == [path]
 
 
+def test_what_a_killed_job_left_of_a_file_is_removed_and_nothing_else(tmp_path):
+    left, others = tmp_path / ".model-1.0a1b2c3d.partial.h5", [".model-1.3b.0a1b2c3d.partial.h5", ".model-1.notes.h5"]
+    for name in (left.name, *others):
+        (tmp_path / name).touch()
+    with whole_file(tmp_path / "model-1.h5") as temporary:
+        temporary.touch()
+        assert not left.exists()
+    assert sorted(path.name for path in tmp_path.iterdir()) == [*others, "model-1.h5"]
+
+
 def test_a_block_that_writes_nothing_is_an_error(tmp_path):
     with pytest.raises(FileNotFoundError), whole_file(tmp_path / "table.csv"):
         pass

@@ -124,15 +124,15 @@ EDITS: dict[str, Callable[[], None]] = {
     "models.NAME.source and layers": every(
         setting("models.b.source", f"{MODELS}/three"), setting("models.b.layers", 3)
     ),
-    "models.NAME.revision": setting("models.b.revision", "main"),
     "models.NAME.tokenizer": setting("models.b.tokenizer", "other"),
     "tokenizers.NAME.source": setting("tokenizers.mini.source", "resources/tokenizers/other"),
-    "tokenizers.NAME.revision": setting("tokenizers.mini.revision", "main"),
     "corpora.NAME.source": setting(f"{CORPUS}.source", "resources/corpus/other.jsonl"),
-    "corpora.NAME.subset": setting(f"{CORPUS}.subset", "some"),
-    "corpora.NAME.split": setting(f"{CORPUS}.split", "test"),
     "corpora.NAME.text_field": setting(f"{CORPUS}.text_field", "id"),
-    "corpora.NAME.revision": setting(f"{CORPUS}.revision", "main"),
+    "revision, subset or split of a local source": every(
+        *(setting(f"{source}.revision", "main") for source in ("models.b", "tokenizers.mini", CORPUS)),
+        setting(f"{CORPUS}.subset", "some"),
+        setting(f"{CORPUS}.split", "test"),
+    ),
     "a model, tokenizer or corpus that no study uses is added, or its name changed": settings(
         lambda config: [
             config[kind].update(new=config[kind].pop(old))
@@ -343,6 +343,23 @@ def test_growing_equals_a_run_from_scratch(finished):
     for path in [*tables, *layers]:
         assert (grown / path).read_bytes() == (scratch / path).read_bytes(), path
         assert (grown / path).read_bytes() != (finished / path).read_bytes(), path
+
+
+def test_a_setting_changed_and_changed_back_gives_the_old_tables(finished):
+    """Bit for bit; in between they are others."""
+    folder = finished.parent / "there_and_back"
+    shutil.copytree(finished, folder)
+    found = [path for path in (folder / "results").rglob("*") if path.suffix in (".csv", ".parquet")]
+    paths = [str(path.relative_to(folder)) for path in found]
+    there = {**CONFIG, "sampling": {**CONFIG["sampling"], "sequence_length": 16}}
+    there["extraction"] = {"storage_dtype": "float16"}
+    changed = []
+    for config in (there, CONFIG):
+        (folder / "study.yaml").write_text(json.dumps(config))
+        snakemake(folder, "results/token_length/layers.csv", "results/path_length/layers.csv")
+        changed.append({path for path in paths if (folder / path).read_bytes() != (finished / path).read_bytes()})
+    assert {"results/token_length/layers.csv", "results/path_length/layers.csv"} < changed[0]
+    assert not changed[1]
 
 
 def plan(arguments: list[str]) -> dict[str, list]:

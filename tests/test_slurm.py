@@ -10,10 +10,12 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
+import psutil
 import pytest
 import yaml
 
@@ -173,6 +175,11 @@ class Study:
             process.wait()
         if numbers := self.queued("all"):
             subprocess.run(["scancel", *numbers], check=False)
+        # Of a job that was stopped or lost its node, processes may outlive it.
+        for left in psutil.process_iter(["cwd"]):
+            if left.info["cwd"] and Path(left.info["cwd"]).is_relative_to(self.folder):
+                with suppress(psutil.NoSuchProcess):
+                    left.kill()
 
 
 def assert_same(found: dict[str, pd.DataFrame], expected: dict[str, pd.DataFrame]) -> None:

@@ -1,7 +1,9 @@
 """Files that are whole or absent, and digests of what they hold."""
 
+import glob
 import json
 import os
+import secrets
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -18,9 +20,7 @@ def whole_file(path: str | Path) -> Iterator[Path]:
     When the block fails, the temporary file is removed and ``path`` is left as it was.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    # The suffix stays last: pandas and matplotlib choose the format by it.
-    temporary = path.with_name(f".{path.stem}.{os.getpid()}.partial{path.suffix}")
+    temporary = partial_file(path)
     try:
         yield temporary
         sync(temporary)
@@ -28,6 +28,19 @@ def whole_file(path: str | Path) -> Iterator[Path]:
         sync(path.parent)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def partial_file(path: Path) -> Path:
+    """A new name in the folder of ``path``, to write under until the file is whole.
+
+    Makes the folder, and removes what killed jobs left behind of the same file.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    for left in path.parent.glob(f".{glob.escape(path.stem)}.{'[0-9a-f]' * 8}.partial{glob.escape(path.suffix)}"):
+        left.unlink(missing_ok=True)
+    # Not the process's number, which is not unique over the nodes of a cluster. The suffix stays last: pandas and
+    # matplotlib choose the format by it.
+    return path.with_name(f".{path.stem}.{secrets.token_hex(4)}.partial{path.suffix}")
 
 
 def sync(path: Path) -> None:

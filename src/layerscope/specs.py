@@ -55,7 +55,7 @@ class Specs:
         return self.script(
             "fetch_model",
             source=model.source,
-            revision=model.revision,
+            revision=None if is_local(model.source) else model.revision,
             layers=model.layers,
             digest=self._local_digest(model.source),
         )
@@ -65,7 +65,7 @@ class Specs:
         return self.script(
             "fetch_tokenizer",
             source=tokenizer.source,
-            revision=tokenizer.revision,
+            revision=None if is_local(tokenizer.source) else tokenizer.revision,
             digest=self._local_digest(tokenizer.source),
         )
 
@@ -75,15 +75,17 @@ class Specs:
         return self.script(
             "resolve_corpus",
             **self._documents(corpus),
-            revision=corpus.revision,
+            revision=None if local else corpus.revision,
             digest=self.digests.digest(corpus_files(corpus.source)) if local else None,
         )
 
     def _documents(self, corpus: Corpus) -> Spec:
+        """Where the documents are; a local file or folder has no subsets and no splits."""
+        local = is_local(corpus.source)
         return {
             "source": corpus.source,
-            "subset": corpus.subset,
-            "split": corpus.split,
+            "subset": None if local else corpus.subset,
+            "split": None if local else corpus.split,
             "text_field": corpus.text_field,
         }
 

@@ -1,14 +1,10 @@
 """Run a model over a token shard and stream the activations of its sites into an activation shard."""
 
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import torch
-
-from layerscope import __version__
 from layerscope.extract.background import BackgroundWriter
-from layerscope.extract.forward import LoadedModel, batch_size_of, forward_batches, open_model
+from layerscope.extract.forward import batch_size_of, describe, forward_batches, open_model
 from layerscope.extract.progress import Progress
 from layerscope.extract.writer import ActivationShardWriter
 from layerscope.tokenize.token_shards import read_token_shard
@@ -54,19 +50,3 @@ def extract_shard(
             progress.advance((stop - start) * length)
         writer.join()
         return shard.finish()
-
-
-def describe(model: LoadedModel, record: dict[str, Any], spec: dict[str, Any]) -> dict[str, Any]:
-    """Attributes that say how the values of a file came about."""
-    return {
-        "model": record["name"],
-        "model_source": record["source"],
-        "model_commit": record["commit"] or "local folder",
-        "model_type": record["model_type"],
-        "dtype": spec["dtype"],
-        "attention_implementation": model.attention,
-        "device": "cpu" if model.device.type == "cpu" else torch.cuda.get_device_name(),
-        "layerscope_version": __version__,
-        **{f"{package}_version": version(package) for package in ("torch", "transformers", "h5py")},
-        "site_definitions": "TransformerLens names; mlp_pre of a gated MLP is the gate; q, k before rotary embedding",
-    }

@@ -4,12 +4,14 @@ import logging
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
+from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from torch import nn
 
+from layerscope import __version__
 from layerscope.errors import UserError
 from layerscope.extract.architectures import Architecture, architecture_of
 from layerscope.extract.hooks import Receiver, tapped
@@ -115,6 +117,22 @@ def open_model(record: dict[str, Any], dtype: str, device: str, threads: int, ro
         use_onednn(base)
     logging.info("%s in %s on %s, %d threads", name, dtype, where, torch.get_num_threads())
     return LoadedModel(name, base, architecture, base.config._attn_implementation, where)
+
+
+def describe(model: LoadedModel, record: dict[str, Any], spec: dict[str, Any]) -> dict[str, Any]:
+    """Attributes that say how the values of a file came about."""
+    return {
+        "model": record["name"],
+        "model_source": record["source"],
+        "model_commit": record["commit"] or "local folder",
+        "model_type": record["model_type"],
+        "dtype": spec["dtype"],
+        "attention_implementation": model.attention,
+        "device": "cpu" if model.device.type == "cpu" else torch.cuda.get_device_name(),
+        "layerscope_version": __version__,
+        **{f"{package}_version": version(package) for package in ("torch", "transformers", "h5py")},
+        "site_definitions": "TransformerLens names; mlp_pre of a gated MLP is the gate; q, k before rotary embedding",
+    }
 
 
 def batch_size_of(wanted: int | str, sequence_length: int, sequences: int, device: torch.device) -> int:

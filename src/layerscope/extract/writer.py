@@ -1,6 +1,5 @@
 """Writing of activation shards, batch by batch, so that memory does not grow with the number of tokens."""
 
-import os
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,7 @@ import xxhash
 
 from layerscope.errors import UserError
 from layerscope.extract.activation_shards import FORMAT, dataset_name, verify_structure
-from layerscope.files import sync
+from layerscope.files import partial_file, sync
 from layerscope.tokenize.token_shards import Tokens
 
 CHUNK = (512, 256)  # rows x columns: extraction writes blocks of rows, measuring reads blocks of columns
@@ -32,8 +31,7 @@ class ActivationShardWriter:
         compression: str,
     ) -> None:
         self.path = Path(path)
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        self.temporary = self.path.with_name(f".{self.path.stem}.{os.getpid()}.partial.h5")
+        self.temporary = partial_file(self.path)
         self.tokens = len(tokens)
         self.dtype = np.dtype(storage_dtype)
         self.options = {"compression": None if compression == "none" else compression, "fletcher32": True}

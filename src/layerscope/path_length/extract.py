@@ -8,8 +8,7 @@ import torch
 
 from layerscope.errors import UserError
 from layerscope.extract.activation_shards import dataset_name
-from layerscope.extract.extraction import describe
-from layerscope.extract.forward import batch_size_of, finite_values, forward_batches, open_model
+from layerscope.extract.forward import batch_size_of, describe, finite_values, forward_batches, open_model
 from layerscope.extract.hooks import blocks_of
 from layerscope.extract.progress import Progress
 from layerscope.path_length.lengths import SITES, PathLengths
