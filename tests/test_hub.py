@@ -187,7 +187,10 @@ def test_tokenizer(hub: HubStandIn, tmp_path: Path, texts: list[str], mini_token
 def test_documents(
     hub: HubStandIn, tmp_path: Path, texts: list[str], mini_tokenizer: dict, revision: str | None, first: int
 ) -> None:
-    """They are the first of the data set in its order, just enough, and a larger sample begins with a smaller one."""
+    """They are the first of the data set in its order, just enough, and a larger sample begins with a smaller one.
+
+    What is only wanted for counting is taken as far as the data set goes.
+    """
     corpus = {**CORPUS, "revision": revision}
     [record] = ask(hub.endpoint, tmp_path, ("resolve_corpus", "web", corpus))
     commit = hub.commit("datasets/acme/web", revision or "main")
@@ -206,8 +209,8 @@ def test_documents(
         hub.endpoint,
         tmp_path,
         *(
-            ("fetch_documents", "web", {**corpus, "tokens": tokens}, record, [mini_tokenizer], str(path))
-            for tokens, path in samples
+            ("fetch_documents", "web", {**corpus, "tokens": n, "counted": few}, record, [mini_tokenizer], str(path))
+            for n, path in samples
         ),
     )
     assert counts == [3, 4, 23]
@@ -216,12 +219,18 @@ def test_documents(
     assert [json.loads(line)["text"] for line in contents[2].splitlines()] == texts[first : first + 23]
     assert all(commit in request for request in hub.requests if "/resolve/" in request)
     assert files_asked(hub) == {"README.md", "000_00000.parquet", "001_00000.parquet"}, "no file beyond the sample"
+    spec = {**corpus, "tokens": few, "counted": 10**9}
+    [count] = ask(
+        hub.endpoint, tmp_path, ("fetch_documents", "web", spec, record, [mini_tokenizer], str(tmp_path / "all.jsonl"))
+    )
+    assert count == len(texts[first:])
 
 
 def test_documents_of_a_data_set_that_is_not_parquet(
     hub: HubStandIn, tmp_path: Path, texts: list[str], mini_tokenizer: dict
 ) -> None:
     spec = {"source": "acme/lines", "subset": None, "split": "train", "text_field": "body", "tokens": 1000}
+    spec["counted"] = 0
     record = {"commit": hub.commit("datasets/acme/lines")}
     output = tmp_path / "lines.jsonl"
     [count] = ask(hub.endpoint, tmp_path, ("fetch_documents", "lines", spec, record, [mini_tokenizer], str(output)))
@@ -281,7 +290,7 @@ def test_corpora_that_are_refused(hub: HubStandIn, tmp_path: Path, texts: list[s
     commit = hub.commit("datasets/acme/web")
 
     def fetch(**changes: object) -> tuple:
-        spec = {**CORPUS, "tokens": 1000, **changes}
+        spec = {**CORPUS, "tokens": 1000, "counted": 0, **changes}
         return "fetch_documents", "web", spec, {"commit": commit}, [mini_tokenizer], str(tmp_path / "web.jsonl")
 
     subset, split, field, size, gated = ask(

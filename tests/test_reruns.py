@@ -26,7 +26,13 @@ CONFIG: dict[str, Any] = {
     "corpora": {"other": {"source": "resources/corpus/other.jsonl"}},
     "sampling": {"sequences": 4, "sequence_length": 32, "sequences_per_shard": 2},
     "studies": {
-        "token_length": {"models": ["a", "b"], "corpus": "embedded", "histogram_layer": 1, "histogram_bins": 64},
+        "token_length": {
+            "models": ["a", "b"],
+            "corpus": "embedded",
+            "histogram_layer": 1,
+            "histogram_bins": 64,
+            "draws": 100,
+        },
         "token_similarity": {"models": ["a"], "matrix_layer": 1},
         "path_length": {"models": ["a"], "corpus": "embedded"},
     },
@@ -161,6 +167,9 @@ EDITS: dict[str, Callable[[], None]] = {
     "studies.token_length.corpus": setting(f"{LENGTH}.corpus", "other"),
     "studies.token_length.histogram_layer": setting(f"{LENGTH}.histogram_layer", 0),
     "studies.token_length.histogram_bins": setting(f"{LENGTH}.histogram_bins", 128),
+    "studies.token_length.frequency_tokens": setting(f"{LENGTH}.frequency_tokens", 1000),
+    "studies.token_length.draws": setting(f"{LENGTH}.draws", 150),
+    "studies.token_length.seed": setting(f"{LENGTH}.seed", 1),
     "studies.token_similarity.sentences": setting(f"{SIMILARITY}.sentences", "resources/others.txt"),
     "studies.token_similarity.target": setting(f"{SIMILARITY}.target", "the"),
     "studies.token_similarity.seed": setting(f"{SIMILARITY}.seed", 1),
@@ -174,6 +183,7 @@ EDITS: dict[str, Callable[[], None]] = {
     "the code of figures (token_length/draw.py)": appended("src/layerscope/token_length/draw.py"),
     "the script of one figure (draw_r_spread.py)": appended("workflow/scripts/draw_r_spread.py"),
     "the code of a statistic (token_length/measure.py)": appended("src/layerscope/token_length/measure.py"),
+    "the code of the intervals (token_length/resampling.py)": appended("src/layerscope/token_length/resampling.py"),
     "a helper of two studies (statistics.py)": appended("src/layerscope/statistics.py"),
     "the code of the extraction (extract/hooks.py)": appended("src/layerscope/extract/hooks.py"),
     "the writer of activation shards (extract/writer.py)": appended("src/layerscope/extract/writer.py"),
@@ -320,6 +330,8 @@ def test_what_follows_is_what_reads(plans):
     reads = {job["rule"]: {rows[number]["rule"] for number in job["reads"]} for job in rows}
     assert reads["extract"] == {"fetch_model", "tokenize"} == reads["extract_paths"]
     assert reads["measure_token_length"] == {"extract", "vocabulary"}
+    assert reads["assess_token_length"] == {"extract", "vocabulary", "count_tokens"}
+    assert reads["count_tokens"] == reads["tokenize"]
     assert reads["extract_vectors"] == {"fetch_model", "fetch_tokenizer"}
     assert reads["tokenize"] == {"resolve_corpus", "fetch_tokenizer"}
     drawn = {rule for rule in reads if rule.startswith("draw_")}
@@ -339,7 +351,7 @@ def test_growing_equals_a_run_from_scratch(finished):
     old = "results/activations/a/embedded/shard_0000.h5"
     assert (grown / old).stat().st_mtime_ns == (finished / old).stat().st_mtime_ns
     layers = [str(path.relative_to(grown)) for path in (grown / "results/token_length").glob("[ab]/*.parquet")]
-    assert len(layers) == 8
+    assert len(layers) == 16
     for path in [*tables, *layers]:
         assert (grown / path).read_bytes() == (scratch / path).read_bytes(), path
         assert (grown / path).read_bytes() != (finished / path).read_bytes(), path

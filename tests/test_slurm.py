@@ -253,7 +253,7 @@ def test_embedded_study(study: Study, project: Path, tmp_path: Path) -> None:
     assert measuring.minutes == "60"
     # Snakemake itself fetched, compared and drew.
     rules = {job.rule.split("_")[1] for job in jobs}
-    assert rules == {"tokenize", "vocabulary", "extract", "lengths", "similarities"}
+    assert rules == {"tokenize", "vocabulary", "count", "extract", "lengths", "assessments", "similarities"}
 
 
 def test_cancelled_extraction(study: Study, undisturbed: dict[str, pd.DataFrame]) -> None:

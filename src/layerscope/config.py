@@ -111,6 +111,11 @@ class TokenLength(Study):
     corpus: Name = Field(description="Name from `corpora`.")
     histogram_layer: int = Field(2, ge=0, description="Layer whose activations are drawn by length group.")
     histogram_bins: int = Field(2048, ge=16, le=65536, description="Bins of the activation histograms.")
+    frequency_tokens: int = Field(
+        1_000_000, ge=1, description="Tokens of the corpus that are counted for the frequency of each."
+    )
+    draws: int = Field(200, ge=100, le=10_000, description="Draws of chance, and of the text for intervals.")
+    seed: int = Field(0, ge=0, description="Seed of the draws.")
 
 
 class TokenSimilarity(Study):

@@ -90,11 +90,19 @@ class Specs:
         }
 
     def fetch_documents(self, name: str) -> Spec:
-        sampling = self.config.sampling
+        sampling, study = self.config.sampling, self.config.studies.token_length
         return self.script(
             "fetch_documents",
             **self._documents(self.config.corpora[name]),
             tokens=sampling.sequences * sampling.sequence_length,
+            counted=study.frequency_tokens if study and study.corpus == name else 0,
+        )
+
+    def count_tokens(self, corpus: str) -> Spec:
+        return self.script(
+            "count_tokens",
+            text_field=self.config.corpora[corpus].text_field,
+            tokens=self._study("token_length").frequency_tokens,
         )
 
     def tokenize(self, corpus: str) -> Spec:
@@ -150,6 +158,13 @@ class Specs:
 
     def measure_token_length(self) -> Spec:
         return self.script("measure_token_length", histogram_bins=self._study("token_length").histogram_bins)
+
+    def assess_token_length(self) -> Spec:
+        study = self._study("token_length")
+        return self.script("assess_token_length", draws=study.draws, seed=study.seed)
+
+    def weigh_token_length(self) -> Spec:
+        return self.script("weigh_token_length", models=self._study("token_length").models)
 
     def compare(self, study: str) -> Spec:
         return self.script(f"compare_{study}", models=self._study(study).models)

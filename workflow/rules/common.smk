@@ -19,6 +19,7 @@ STUDIES = CONFIG.studies.run()
 FIGURES = {}  # study → names of its figures, in order
 RUNS = []  # a file with attributes for each model of each study
 VOCABULARIES = []
+TABLES = {}  # name of an input of the report → further tables that it reads
 SHARDS = [f"{shard:04d}" for shard in range(CONFIG.sampling.shards)]
 
 
@@ -55,6 +56,10 @@ def shards_of(model, corpus, ending):
 
 def vocabulary_of(model, corpus):
     return f"results/tokens/{tokenizer_of(model)}/{corpus}/vocabulary.parquet"
+
+
+def frequency_of(model, corpus):
+    return f"results/tokens/{tokenizer_of(model)}/{corpus}/frequency.parquet"
 
 
 def drawing(study, figure, category, subcategory, label):

@@ -12,8 +12,9 @@ def reported(name):
 rule report:
     input:
         **{key: path for name in STUDIES for key, path in reported(name).items()},
-        vocabularies=VOCABULARIES,
+        **TABLES,
         # One file of each model and study: its attributes say how the values came about.
+        vocabularies=VOCABULARIES,
         runs=ancient(RUNS),
         # Their digest is in the spec. Paths from here, so that a project that was moved has the same inputs.
         captions=ancient(sorted(map(os.path.relpath, Path(workflow.basedir).glob("workflow/report/*.rst")))),

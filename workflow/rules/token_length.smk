@@ -6,7 +6,7 @@ FIGURES["token_length"] = [
     "token_lengths",
     *expand(
         "{figure}_{model}",
-        figure=["activations", "r_by_layer"],
+        figure=["activations", "r_by_layer", "r_confounds"],
         model=TOKEN_LENGTH.models,
     ),
     "r_across_models",
@@ -14,6 +14,8 @@ FIGURES["token_length"] = [
 ]
 RUNS += [shards_of(model, TOKEN_LENGTH.corpus, "h5")[0] for model in TOKEN_LENGTH.models]
 VOCABULARIES += sorted({vocabulary_of(model, TOKEN_LENGTH.corpus) for model in TOKEN_LENGTH.models})
+TABLES["evidence"] = "results/token_length/evidence.csv"
+TABLES["confounds"] = sorted({f"results/token_length/confounds_{tokenizer_of(m)}.csv" for m in TOKEN_LENGTH.models})
 
 
 rule measure_token_length:
@@ -58,6 +60,74 @@ rule compare_token_length:
         "Token length: compare layers and models"
     script:
         "../scripts/compare_token_length.py"
+
+
+def layers_tables(table):
+    """model → a table of each of its layers."""
+    return {
+        model: expand(f"results/token_length/{model}/{table}_{{layer}}.parquet", layer=layers_of(model))
+        for model in TOKEN_LENGTH.models
+    }
+
+
+rule assess_token_length:
+    input:
+        shards=lambda w: ancient(shards_of(w.model, TOKEN_LENGTH.corpus, "h5")),
+        manifests=lambda w: shards_of(w.model, TOKEN_LENGTH.corpus, "json"),
+        vocabulary=lambda w: vocabulary_of(w.model, TOKEN_LENGTH.corpus),
+        frequency=lambda w: frequency_of(w.model, TOKEN_LENGTH.corpus),
+    output:
+        neurons="results/token_length/{model}/assessed_{layer}.parquet",
+        draws="results/token_length/{model}/draws_{layer}.parquet",
+    log:
+        "logs/assess_token_length/{model}/layer_{layer}.log",
+    benchmark:
+        "logs/assess_token_length/{model}/layer_{layer}.benchmark.tsv"
+    params:
+        spec=SPECS.assess_token_length(),
+    message:
+        "Token length: assess layer {wildcards.layer} of {wildcards.model}"
+    script:
+        "../scripts/assess_token_length.py"
+
+
+rule weigh_token_length:
+    input:
+        neurons=sum(layers_tables("assessed").values(), []),
+        draws=sum(layers_tables("draws").values(), []),
+    output:
+        "results/token_length/evidence.csv",
+    log:
+        "logs/weigh_token_length.log",
+    localrule: True
+    params:
+        spec=SPECS.weigh_token_length(),
+    message:
+        "Token length: weigh the evidence of all layers and models"
+    script:
+        "../scripts/weigh_token_length.py"
+
+
+rule correlate_confounds:
+    input:
+        tokens=lambda w: expand(
+            "results/tokens/{{tokenizer}}/{corpus}/shard_{shard}.h5",
+            corpus=TOKEN_LENGTH.corpus,
+            shard=SHARDS,
+        ),
+        vocabulary=f"results/tokens/{{tokenizer}}/{TOKEN_LENGTH.corpus}/vocabulary.parquet",
+        frequency=f"results/tokens/{{tokenizer}}/{TOKEN_LENGTH.corpus}/frequency.parquet",
+    output:
+        "results/token_length/confounds_{tokenizer}.csv",
+    log:
+        "logs/correlate_confounds/{tokenizer}.log",
+    localrule: True
+    params:
+        spec=SPECS.script("correlate_confounds"),
+    message:
+        "Token length: correlate length with its confounds, {wildcards.tokenizer}"
+    script:
+        "../scripts/correlate_confounds.py"
 
 
 # A rule a figure: each reads only what it shows, so that a setting redraws one figure and not all.
@@ -127,9 +197,32 @@ rule draw_r_by_layer:
         "../scripts/draw_r_by_layer.py"
 
 
+rule draw_r_confounds:
+    input:
+        "results/token_length/evidence.csv",
+    output:
+        drawing(
+            "token_length",
+            "r_confounds_{model}",
+            "Token length",
+            "{model}",
+            "r given confounds",
+        ),
+    log:
+        "logs/draw_r_confounds/{model}.log",
+    localrule: True
+    params:
+        spec=SPECS.script("draw_r_confounds"),
+    message:
+        "Token length: draw r given confounds of {wildcards.model}"
+    script:
+        "../scripts/draw_r_confounds.py"
+
+
 rule draw_r_across_models:
     input:
-        "results/token_length/layers.csv",
+        layers="results/token_length/layers.csv",
+        evidence="results/token_length/evidence.csv",
     output:
         drawing(
             "token_length",
@@ -151,7 +244,8 @@ rule draw_r_across_models:
 
 rule draw_r_spread:
     input:
-        "results/token_length/layers.csv",
+        layers="results/token_length/layers.csv",
+        evidence="results/token_length/evidence.csv",
     output:
         drawing("token_length", "r_spread", "Token length", "all models", "spread of r"),
     log:

@@ -30,6 +30,23 @@ rule tokenize:
         "../scripts/tokenize.py"
 
 
+rule count_tokens:
+    input:
+        corpus="results/sources/corpora/{corpus}.json",
+        tokenizer="results/sources/tokenizers/{tokenizer}.json",
+        documents=documents_of,
+    output:
+        "results/tokens/{tokenizer}/{corpus}/frequency.parquet",
+    log:
+        "logs/count_tokens/{tokenizer}/{corpus}.log",
+    params:
+        spec=lambda w: SPECS.count_tokens(w.corpus),
+    message:
+        "Count the tokens of {wildcards.tokenizer} in {wildcards.corpus}"
+    script:
+        "../scripts/count_tokens.py"
+
+
 rule vocabulary:
     input:
         tokenizer="results/sources/tokenizers/{tokenizer}.json",

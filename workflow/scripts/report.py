@@ -13,7 +13,8 @@ with job(snakemake) as task:
     sections = []
     if settings["studies"]["token_length"]:
         table, figures = given.token_length_layers, given.token_length_figures
-        sections.append(token_length_section(table, figures, given.vocabularies, captions, root))
+        evidence = (given.evidence, given.confounds)
+        sections.append(token_length_section(table, figures, given.vocabularies, evidence, captions, root))
     if settings["studies"]["token_similarity"]:
         table, figures = given.token_similarity_layers, given.token_similarity_figures
         sections.append(token_similarity_section(table, figures, captions, root))

@@ -37,11 +37,13 @@ def fetch_documents(
 ) -> int:
     """Write the first documents of a hub data set, enough for ``spec["tokens"]`` tokens of each tokenizer.
 
+    And for ``spec["counted"]``, if the data set has as many.
+
     The documents of a larger sample begin with those of a smaller one, so growing a sample leaves the shards
     made from them as they are.
 
     Args:
-        spec: of the corpus, with ``tokens``, how many are needed.
+        spec: of the corpus, with ``tokens`` and ``counted``, how many are needed and how many are wanted.
         corpus: record from :func:`resolve_corpus`.
         tokenizers: records of the tokenizers.
         output: JSON Lines file with a field ``text``.
@@ -53,7 +55,8 @@ def fetch_documents(
         UserError: the data set cannot be read or is too small.
     """
     loaded = [load_tokenizer(record) for record in tokenizers]
-    missing = [spec["tokens"]] * len(loaded)  # of each tokenizer
+    wanted = max(spec["tokens"], spec["counted"])
+    missing = [wanted] * len(loaded)  # of each tokenizer
     written = 0
     with whole_file(output) as temporary, temporary.open("w", encoding="utf-8") as file:
         for text in texts_of(name, spec["source"], spec["text_field"], _hub_rows(name, spec, corpus["commit"])):
@@ -63,9 +66,9 @@ def fetch_documents(
                 missing[i] -= sum(len(ids) for ids in token_runs(tokenizer, [text]))
             if max(missing) <= 0:
                 break
-        else:
+        if (found := wanted - max(missing)) < spec["tokens"]:
             raise UserError(
-                f"corpus {name}: {spec['source']} has {written} documents with {spec['tokens'] - max(missing)} tokens, "
+                f"corpus {name}: {spec['source']} has {written} documents with {found} tokens, "
                 f"and {spec['tokens']} are needed (sampling.sequences x sampling.sequence_length); lower one of them"
             )
     return written

@@ -2,6 +2,8 @@
 
 import pandas as pd
 
+from layerscope.token_length.evidence import FEW_SEQUENCES
+
 
 def findings(layers: pd.DataFrame, vocabularies: dict[str, pd.DataFrame]) -> list[str]:
     """Plain sentences for the report.
@@ -54,4 +56,61 @@ def _spread(model: str, rows: pd.DataFrame) -> str:
     return (
         f"{model}: r is spread most widely in layer {widest['layer']:.0f} (standard deviation {widest['r_std']:.3f}); "
         f"the last layer has {last['r_std'] / widest['r_std']:.0%} of that ({last['r_std']:.3f})."
+    )
+
+
+def evidence_findings(evidence: pd.DataFrame, confounds: dict[str, pd.DataFrame]) -> list[str]:
+    """Sentences on confounds, chance and the size of the sample.
+
+    Args:
+        evidence: evidence.csv.
+        confounds: name → table of confounds of a tokenizer.
+    """
+    sentences = [_confounds(name.removeprefix("confounds_"), table) for name, table in confounds.items()]
+    for model, rows in evidence.groupby("model", sort=False):
+        sentences += [_given(str(model), rows), _beyond_chance(str(model), rows)]
+    sequences = evidence["sequences"].iloc[0]
+    if sequences < FEW_SEQUENCES:
+        sentences.append(
+            f"Intervals rest on {sequences} sequences: below {FEW_SEQUENCES} do not trust them; "
+            "raise sampling.sequences."
+        )
+    return sentences
+
+
+def _confounds(tokenizer: str, table: pd.DataFrame) -> str:
+    r = table.set_index("confound")
+    return (
+        f"In the sample of {tokenizer}, length correlates with the logarithm of a token's frequency in the corpus at "
+        f"r = {r['pearson']['log_frequency']:+.2f} over tokens "
+        f"({r['pearson_types']['log_frequency']:+.2f} over types), with a leading space at "
+        f"{r['pearson']['leading_space']:+.2f} and with position at {r['pearson']['position']:+.2f}."
+    )
+
+
+def _medians(rows: pd.DataFrame, measure: str) -> pd.DataFrame:
+    return rows[(rows["measure"] == measure) & (rows["statistic"] == "median")].set_index("layer")
+
+
+def _given(model: str, rows: pd.DataFrame) -> str:
+    raw, frequency, every = (_medians(rows, measure) for measure in ("r", "r_given_frequency", "r_given_all"))
+    beyond = int(((raw["value"] < raw["chance_low"]) | (raw["value"] > raw["chance_high"])).sum())
+    still = int(((every["value"] < every["chance_low"]) | (every["value"] > every["chance_high"])).sum())
+    return (
+        f"{model}: the median neuron's r, in absolute value and on average over layers, is "
+        f"{raw['value'].abs().mean():.3f}, given log frequency {frequency['value'].abs().mean():.3f}, given leading "
+        f"space and position too {every['value'].abs().mean():.3f}; it lies outside 95 % of chance in {beyond} of "
+        f"{len(raw)} layers, and in {still} given all three."
+    )
+
+
+def _beyond_chance(model: str, rows: pd.DataFrame) -> str:
+    def share(measure: str, method: str) -> float:
+        chosen = (rows["measure"] == measure) & (rows["statistic"] == f"significant_{method}")
+        return float(rows.loc[chosen, "value"].mean())
+
+    return (
+        f"{model}: at a false discovery rate of 5 % over all its neurons, {share('r', 'bh'):.0%} correlate with length "
+        f"beyond chance ({share('r', 'by'):.0%} by Benjamini-Yekutieli), {share('r_given_all', 'bh'):.0%} "
+        f"({share('r_given_all', 'by'):.0%}) given all three confounds."
     )

@@ -7,9 +7,9 @@ from layerscope.errors import UserError
 from layerscope.extract.activation_shards import LayerReader
 from layerscope.files import read_json
 from layerscope.statistics import moments, pearson, spearman
+from layerscope.token_length import SITE
 from layerscope.token_length.groups import GROUPS, token_lengths
 
-SITE = "mlp_pre"
 BLOCK_BYTES = 32 << 20  # of float64 held at once, so that memory does not grow with the number of tokens
 
 

@@ -43,6 +43,18 @@ def read_documents(corpus: str, spec: dict[str, Any]) -> Iterator[str]:
     )
 
 
+def documents_of_corpus(corpus: dict[str, Any], text_field: str, fetched: str | None) -> Iterator[str]:
+    """The texts of a corpus, where they are now.
+
+    Args:
+        corpus: record from :func:`layerscope.fetch.corpora.resolve_corpus`.
+        text_field: of a local corpus.
+        fetched: JSON Lines file with the documents of a hub data set; None for a local corpus.
+    """
+    documents = {"source": fetched, "text_field": "text"} if fetched else {**corpus, "text_field": text_field}
+    return read_documents(corpus["name"], documents)
+
+
 def texts_of(corpus: str, source: str, field: str, rows: Iterator[dict[str, Any]]) -> Iterator[str]:
     """Texts of documents in their order; documents without text are passed over.
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from layerscope.tokenize.documents import read_documents
+from layerscope.tokenize.documents import documents_of_corpus
 from layerscope.tokenize.packing import pack_shard
 from layerscope.tokenize.token_shards import Tokens
 from layerscope.tokenize.tokenizer import load_tokenizer
@@ -23,11 +23,10 @@ def tokenize_shard(
     Raises:
         UserError: the corpus cannot be read or is too small.
     """
-    documents = {"source": fetched, "text_field": "text"} if fetched else {**corpus, "text_field": spec["text_field"]}
     tokens = pack_shard(
         corpus["name"],
         load_tokenizer(tokenizer),
-        read_documents(corpus["name"], documents),
+        documents_of_corpus(corpus, spec["text_field"], fetched),
         shard,
         spec["sequences_per_shard"],
         spec["sequence_length"],

@@ -1,0 +1,23 @@
+"""How often a corpus holds each token."""
+
+from collections.abc import Iterable
+
+import numpy as np
+import pandas as pd
+
+from layerscope.tokenize.packing import token_runs
+from layerscope.tokenize.tokenizer import LoadedTokenizer
+
+
+def frequency_table(tokenizer: LoadedTokenizer, texts: Iterable[str], tokens: int) -> pd.DataFrame:
+    """Count tokens, document by document, until at least ``tokens`` are counted or the corpus ends.
+
+    Returns:
+        One row a token id, in order: ``token_id``, ``count``.
+    """
+    counts = np.zeros(tokenizer.size, dtype=np.int64)
+    for ids in token_runs(tokenizer, texts):
+        counts += np.bincount(ids, minlength=len(counts))
+        if counts.sum() >= tokens:
+            break
+    return pd.DataFrame({"token_id": np.arange(len(counts), dtype=np.int32), "count": counts})
