@@ -115,7 +115,7 @@ def test_file_cut_short_is_found_on_opening(tmp_path: Path) -> None:
     path = tmp_path / "shard.h5"
     write_shard(path)
     path.write_bytes(path.read_bytes()[:-1000])
-    with pytest.raises(UserError, match=r"shard\.h5: mlp_pre/layer_00 cannot be read"):
+    with pytest.raises(UserError, match=r"shard\.h5: cannot be read"):
         LayerReader([str(path)], "mlp_pre", 0).__enter__()
 
 
@@ -185,3 +185,10 @@ def test_full_disk_leaves_nothing_and_says_so(tmp_path: Path) -> None:
     assert process.returncode == 1
     assert "File too large" in errors.strip().splitlines()[-1] and "write" in errors.strip().splitlines()[-1]
     assert not list(tmp_path.iterdir())
+
+
+def test_a_site_that_was_not_extracted_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "shard.h5"
+    write_shard(path)
+    with pytest.raises(UserError, match=r"shard\.h5: holds no resid_pre/layer_00; .* add the site to Specs\.sites"):
+        LayerReader([str(path)], "resid_pre", 0).__enter__()

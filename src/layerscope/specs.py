@@ -127,7 +127,7 @@ class Specs:
             sites += ["mlp_pre"]
         if path and path.streams == "stored" and model in path.models and corpus == path.corpus:
             sites += ["resid_pre", "attn_out", "mlp_out", "resid_post"]
-        return sites
+        return list(dict.fromkeys(sites))  # each once
 
     def extract(self, model: str, corpus: str) -> Spec:
         extraction = self.config.extraction

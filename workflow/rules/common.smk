@@ -18,8 +18,7 @@ STUDIES = CONFIG.studies.run()
 # Filled by the rules of the studies, for the report.
 FIGURES = {}  # study → names of its figures, in order
 RUNS = []  # a file with attributes for each model of each study
-VOCABULARIES = []
-TABLES = {}  # name of an input of the report → further tables that it reads
+TABLES = {}  # study → name → further tables that its part of the report reads
 SHARDS = [f"{shard:04d}" for shard in range(CONFIG.sampling.shards)]
 
 
@@ -66,6 +65,8 @@ def drawing(study, figure, category, subcategory, label):
     """The files of a figure: a PNG, which goes into the report, and a PDF."""
     path = f"results/{study}/figures/{figure}"
     caption = f"../report/{figure.removesuffix('_{model}')}.rst"
+    if not (Path(workflow.basedir) / "workflow/rules" / caption).is_file():
+        raise WorkflowError(f"figure {figure}: no caption; write workflow/report/{Path(caption).name}")
     # `report` must not begin a line: Snakemake would take it for its directive.
     shown = report(
         f"{path}.png",

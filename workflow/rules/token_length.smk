@@ -13,9 +13,11 @@ FIGURES["token_length"] = [
     "r_spread",
 ]
 RUNS += [shards_of(model, TOKEN_LENGTH.corpus, "h5")[0] for model in TOKEN_LENGTH.models]
-VOCABULARIES += sorted({vocabulary_of(model, TOKEN_LENGTH.corpus) for model in TOKEN_LENGTH.models})
-TABLES["evidence"] = "results/token_length/evidence.csv"
-TABLES["confounds"] = sorted({f"results/token_length/confounds_{tokenizer_of(m)}.csv" for m in TOKEN_LENGTH.models})
+TABLES["token_length"] = {
+    "vocabularies": sorted({vocabulary_of(model, TOKEN_LENGTH.corpus) for model in TOKEN_LENGTH.models}),
+    "evidence": "results/token_length/evidence.csv",
+    "confounds": sorted({f"results/token_length/confounds_{tokenizer_of(m)}.csv" for m in TOKEN_LENGTH.models}),
+}
 
 
 rule measure_token_length:

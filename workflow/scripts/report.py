@@ -6,18 +6,17 @@ from layerscope.report.page import write_report
 from layerscope.token_length.section import token_length_section
 from layerscope.token_similarity.section import token_similarity_section
 
+SECTIONS = {
+    "token_length": token_length_section,
+    "token_similarity": token_similarity_section,
+    "path_length": path_length_section,
+}
+
 with job(snakemake) as task:
-    given, root = task.input, Path(task.output[0]).parent
-    settings = task.params.spec["settings"]
-    captions = {Path(path).stem: Path(path).read_text(encoding="utf-8") for path in given.captions}
+    root, settings = Path(task.output[0]).parent, task.params.spec["settings"]
+    captions = {Path(path).stem: Path(path).read_text(encoding="utf-8") for path in task.input.captions}
     sections = []
-    if settings["studies"]["token_length"]:
-        table, figures = given.token_length_layers, given.token_length_figures
-        evidence = (given.evidence, given.confounds)
-        sections.append(token_length_section(table, figures, given.vocabularies, evidence, captions, root))
-    if settings["studies"]["token_similarity"]:
-        table, figures = given.token_similarity_layers, given.token_similarity_figures
-        sections.append(token_similarity_section(table, figures, captions, root))
-    if settings["studies"]["path_length"]:
-        sections.append(path_length_section(given.path_length_layers, given.path_length_figures, captions, root))
-    write_report(task.output[0], sections, given.runs, settings, Path(task.scriptdir))
+    for study in (name for name, chosen in settings["studies"].items() if chosen):
+        files = {key.removeprefix(f"{study}_"): paths for key, paths in task.input.items() if key.startswith(study)}
+        sections.append(SECTIONS[study](files, captions, root))
+    write_report(task.output[0], sections, task.input.runs, settings, Path(task.scriptdir))

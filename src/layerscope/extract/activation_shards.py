@@ -51,12 +51,15 @@ class LayerReader:
         for path in self.paths:
             try:
                 self.files.append(h5py.File(path))
-                self.files[-1][self.name]
-            except (OSError, KeyError) as error:
+            except OSError as error:
+                self.__exit__()
+                raise UserError(f"{path}: cannot be read ({error}); delete the file and run again") from error
+            if self.name not in self.files[-1]:
                 self.__exit__()
                 raise UserError(
-                    f"{path}: {self.name} cannot be read ({error}); delete the file and run again"
-                ) from error
+                    f"{path}: holds no {self.name}; delete the file and run again, or, in a study of your own, add the "
+                    "site to Specs.sites"
+                )
         return self
 
     def __exit__(self, *exception: object) -> None:

@@ -4,20 +4,20 @@ from pathlib import Path
 
 import pandas as pd
 
-from layerscope.report.section import Section, load_figure
+from layerscope.report.section import Files, Section, load_figures
 
 
-def path_length_section(layers: str, figures: list[str], captions: dict[str, str], root: Path) -> Section:
+def path_length_section(files: Files, captions: dict[str, str], root: Path) -> Section:
     """Read the study's table and figures; arguments as for the token-length section."""
-    table = pd.read_csv(layers)
+    table = pd.read_csv(files["layers"])
     models = list(table["model"].unique())
-    tables = {str(Path(layers).relative_to(root)): "a row a model, layer and token filter"}
+    tables = {str(Path(files["layers"]).relative_to(root)): "a row a model, layer and token filter"}
     return Section(
         title="Path length",
         question="How far do attention, MLP and the residual stream move from layer to layer, and which of the two "
         "does the residual stream follow?",
         findings=[sentence for model in models for sentence in findings(model, table[table["model"] == model])],
-        figures=[load_figure(path, captions, models, root) for path in figures],
+        figures=load_figures(files, captions, models, root),
         tables=tables,
     )
 

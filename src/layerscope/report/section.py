@@ -3,6 +3,7 @@
 import base64
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypedDict
 
 from jinja2 import Template
 
@@ -25,6 +26,17 @@ class Section:
     findings: list[str]
     figures: list[Figure]
     tables: dict[str, str]  # link → what it holds
+
+
+class Files(TypedDict):
+    """What the report reads of a study: the paths of layers.csv and of the figures' PNG files, in order."""
+
+    layers: str
+    figures: list[str]
+
+
+def load_figures(files: Files, captions: dict[str, str], models: list[str], root: Path) -> list[Figure]:
+    return [load_figure(path, captions, models, root) for path in files["figures"]]
 
 
 def load_figure(path: str, captions: dict[str, str], models: list[str], root: Path) -> Figure:

@@ -5,14 +5,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from layerscope.report.section import Section, load_figure
+from layerscope.report.section import Files, Section, load_figures
 
 
-def token_similarity_section(layers: str, figures: list[str], captions: dict[str, str], root: Path) -> Section:
+def token_similarity_section(files: Files, captions: dict[str, str], root: Path) -> Section:
     """Read the study's table and figures; arguments as for the token-length section."""
-    table = pd.read_csv(layers)
+    table = pd.read_csv(files["layers"])
     models = list(table["model"].unique())
-    tables = {str(Path(layers).relative_to(root)): "a row a model, layer, token and block"}
+    tables = {str(Path(files["layers"]).relative_to(root)): "a row a model, layer, token and block"}
     tables |= {
         f"token_similarity/{model}/": f"Parquet tables a layer of {model}: blocks, dimensions, histograms"
         for model in models
@@ -22,7 +22,7 @@ def token_similarity_section(layers: str, figures: list[str], captions: dict[str
         question="How alike are the dimensions of a token's query, key and value vectors over many sentences, and how "
         "does that change with depth?",
         findings=[sentence for model in models for sentence in findings(model, table[table["model"] == model])],
-        figures=[load_figure(path, captions, models, root) for path in figures],
+        figures=load_figures(files, captions, models, root),
         tables=tables,
     )
 

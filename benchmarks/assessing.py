@@ -1,0 +1,53 @@
+"""What assessing a layer costs: 8,192 tokens, 8,192 neurons, 200 draws, on one core.
+
+    python benchmarks/assessing.py
+
+Prints the seconds and the peak memory of the job's computation, on noise stored in a shard of that size.
+"""
+
+import os
+
+os.environ |= dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+
+import resource
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from layerscope.extract.writer import ActivationShardWriter
+from layerscope.token_length.assess import assess_layer
+from layerscope.tokenize.token_shards import Tokens
+
+TOKENS, NEURONS, TYPES, SEQUENCES, DRAWS = 8192, 8192, 2500, 16, 200
+
+
+def write_shard(path: Path, ids: np.ndarray, rng: np.random.Generator) -> None:
+    position = np.tile(np.arange(TOKENS // SEQUENCES, dtype=np.int32), SEQUENCES)
+    sequence = np.repeat(np.arange(SEQUENCES, dtype=np.int32), TOKENS // SEQUENCES)
+    with ActivationShardWriter(path, Tokens(ids, sequence, position, sequence), {}, "float32", "none") as writer:
+        for _ in range(8):
+            writer.append("mlp_pre", 0, rng.standard_normal((TOKENS // 8, NEURONS), dtype=np.float32))
+        writer.finish()
+
+
+def main() -> None:
+    rng = np.random.default_rng(0)
+    vocabulary = pd.DataFrame({"characters": rng.integers(1, 13, TYPES), "leading_space": rng.random(TYPES) < 0.5})
+    vocabulary = vocabulary.assign(special=False, partial=False)
+    frequency = pd.DataFrame({"count": rng.zipf(1.5, TYPES)})
+    ids = rng.choice(TYPES, TOKENS, p=frequency["count"] / frequency["count"].sum()).astype(np.int32)
+    with tempfile.TemporaryDirectory() as folder:
+        shard = Path(folder) / "shard.h5"
+        write_shard(shard, ids, rng)
+        started = time.perf_counter()
+        assess_layer([str(shard)], vocabulary, frequency, 0, DRAWS, 0)
+        seconds = time.perf_counter() - started
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    print(f"{TOKENS:,} tokens x {NEURONS:,} neurons, {DRAWS} draws: {seconds:.1f} s, {peak:,.0f} MiB at most")
+
+
+if __name__ == "__main__":
+    main()
