@@ -338,21 +338,23 @@ def test_what_follows_is_what_reads(plans):
     assert drawn | {f"compare_{study}" for study in CONFIG["studies"]} <= reads["report"]
 
 
+TABLES = [f"results/{table}.csv" for table in ("token_length/layers", "token_length/evidence", "path_length/layers")]
+
+
 def test_growing_equals_a_run_from_scratch(finished):
     """Bit for bit, in the tables of both studies of a corpus."""
-    tables = ["results/token_length/layers.csv", "results/path_length/layers.csv"]
     grown, scratch = finished.parent / "grown", finished.parent / "scratch"
     shutil.copytree(finished, grown)
     shutil.copytree(finished, scratch, ignore=shutil.ignore_patterns("results", ".snakemake"))
     for folder in (grown, scratch):
         config = {**CONFIG, "sampling": {**CONFIG["sampling"], "sequences": 6}}
         (folder / "study.yaml").write_text(json.dumps(config))
-        snakemake(folder, *tables)
+        snakemake(folder, *TABLES)
     old = "results/activations/a/embedded/shard_0000.h5"
     assert (grown / old).stat().st_mtime_ns == (finished / old).stat().st_mtime_ns
     layers = [str(path.relative_to(grown)) for path in (grown / "results/token_length").glob("[ab]/*.parquet")]
     assert len(layers) == 16
-    for path in [*tables, *layers]:
+    for path in [*TABLES, *layers]:
         assert (grown / path).read_bytes() == (scratch / path).read_bytes(), path
         assert (grown / path).read_bytes() != (finished / path).read_bytes(), path
 
@@ -368,9 +370,9 @@ def test_a_setting_changed_and_changed_back_gives_the_old_tables(finished):
     changed = []
     for config in (there, CONFIG):
         (folder / "study.yaml").write_text(json.dumps(config))
-        snakemake(folder, "results/token_length/layers.csv", "results/path_length/layers.csv")
+        snakemake(folder, *TABLES)
         changed.append({path for path in paths if (folder / path).read_bytes() != (finished / path).read_bytes()})
-    assert {"results/token_length/layers.csv", "results/path_length/layers.csv"} < changed[0]
+    assert set(TABLES) < changed[0]
     assert not changed[1]
 
 
