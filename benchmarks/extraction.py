@@ -40,7 +40,7 @@ def prepare(folder: Path, sequences: int) -> None:
         torch.manual_seed(0)
         GPTNeoForCausalLM(GPTNeoConfig.from_dict(SHAPE)).save_pretrained(folder / "model")
     record = {"name": "gpt-neo-125m-shape", "source": "random", "commit": None, "path": str(folder / "model")}
-    write_json(folder / "model.json", {**record, "model_type": "gpt_neo"})
+    write_json(folder / "model.json", {**record, "model_type": "gpt_neo", "weights": "trained"})
     ids = np.random.default_rng(0).integers(0, 50257, sequences * LENGTH).astype(np.int32)
     tokens = Tokens(ids, *(np.zeros_like(ids),) * 3)
     attributes = {"sequences": sequences, "sequence_length": LENGTH, "tokenizer": "none", "corpus": "random"}

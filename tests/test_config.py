@@ -12,7 +12,7 @@ from snakemake.utils import update_config
 from layerscope.config import Studies, load_config, schema
 from layerscope.errors import UserError
 
-MODELS = "neo-2m, neo-8m, gpt-neo-125m, gpt-neo-1.3b, gpt2-large, gpt2-xl"
+MODELS = "neo-2m, neo-8m, neo-8m-random, gpt-neo-125m, gpt-neo-1.3b, gpt2-large, gpt2-xl"
 NEW_MODEL = {"source": "owner/name", "tokenizer": "mini", "layers": 4}
 LEFT_OUT = object()
 
@@ -48,9 +48,9 @@ BAD = [
         'models.neo-2m.source: "" is not allowed: string should have at least 1 character',
     ),
     (
-        "models/neo-2m/weights",
+        "models/neo-2m/file",
         "model.bin",
-        "models.neo-2m.weights: no such key; allowed are source, revision, tokenizer, layers",
+        "models.neo-2m.file: no such key; allowed are source, revision, tokenizer, layers, weights",
     ),
     (
         "corpora/embedded/source",

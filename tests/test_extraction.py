@@ -213,6 +213,7 @@ def test_root_attributes_say_how_the_values_came_about(model: dict, tokens: Path
             "model_source": model["path"],
             "model_commit": "c0ffee",
             "model_type": "gpt2",
+            "weights": "trained",
             "tokenizer": "here",
             "tokenizer_source": "here",
             "tokenizer_commit": "here",
@@ -228,6 +229,17 @@ def test_root_attributes_say_how_the_values_came_about(model: dict, tokens: Path
         }
     assert {key: found.get(key) for key in expected} == expected
     assert {"format", "transformers_version", "layerscope_version", "site_definitions"} <= set(found)
+
+
+def test_random_weights_are_those_of_the_architecture_and_always_the_same(model: dict) -> None:
+    first, again = (
+        forward.load_base_model({**model, "weights": "random"}, "float32", torch.device("cpu")) for _ in "ab"
+    )
+    trained = forward.load_base_model(model, "float32", torch.device("cpu"))
+    for name, values in first.state_dict().items():
+        assert torch.equal(values, again.state_dict()[name])
+        assert values.shape == trained.state_dict()[name].shape
+    assert not torch.equal(first.h[0].mlp.c_fc.weight, trained.h[0].mlp.c_fc.weight)
 
 
 def test_module_that_runs_twice_is_named(

@@ -51,7 +51,7 @@ configs:
 """
 LAYERS = 2
 PIECES = ["model.safetensors.index.json", "model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors"]
-MODEL = {"source": "acme/tiny-neo", "revision": None, "layers": LAYERS}
+MODEL = {"source": "acme/tiny-neo", "revision": None, "layers": LAYERS, "weights": "trained"}
 TOKENIZER = {"source": "acme/mini", "revision": None}
 CORPUS = {"source": "acme/web", "revision": None, "subset": "sample-10BT", "split": "train", "text_field": "text"}
 SAMPLING = {"sequences": 4, "sequence_length": 64, "sequences_per_shard": 2}
@@ -173,6 +173,12 @@ def test_model(hub: HubStandIn, tmp_path: Path, revision: str | None, weights: l
     assert {key: record[key] for key in expected} == expected
     assert {path.name for path in Path(record["path"]).iterdir()} == {"config.json", *weights}
     assert files_asked(hub) == {"config.json", *weights}, "neither pickles nor copies for other programs"
+
+
+def test_of_a_model_with_random_weights_only_the_configuration_is_fetched(hub: HubStandIn, tmp_path: Path) -> None:
+    [record] = ask(hub.endpoint, tmp_path, ("fetch_model", "neo", {**MODEL, "weights": "random"}))
+    assert record["weights"] == "random"
+    assert files_asked(hub) == {"config.json"}
 
 
 def test_tokenizer(hub: HubStandIn, tmp_path: Path, texts: list[str], mini_tokenizer: dict) -> None:

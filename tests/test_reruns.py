@@ -130,6 +130,7 @@ EDITS: dict[str, Callable[[], None]] = {
     "models.NAME.source and layers": every(
         setting("models.b.source", f"{MODELS}/three"), setting("models.b.layers", 3)
     ),
+    "models.NAME.weights": setting("models.b.weights", "random"),
     "models.NAME.tokenizer": setting("models.b.tokenizer", "other"),
     "tokenizers.NAME.source": setting("tokenizers.mini.source", "resources/tokenizers/other"),
     "corpora.NAME.source": setting(f"{CORPUS}.source", "resources/corpus/other.jsonl"),

@@ -59,6 +59,7 @@ def save_tiny_model(model_type: str, folder: Path, seed: int = 0, **changes: obj
         "commit": None,
         "path": str(folder),
         "model_type": model_type,
+        "weights": "trained",
     }
 
 

@@ -49,6 +49,9 @@ class Model(Source):
 
     tokenizer: Name = Field(description="Name of the tokenizer, from `tokenizers`.")
     layers: int = Field(ge=1, le=999, description="Number of blocks; checked against the model itself.")
+    weights: Literal["trained", "random"] = Field(
+        "trained", description="random: the same architecture, not trained; a control."
+    )
 
 
 class Tokenizer(Source):

@@ -57,6 +57,7 @@ class Specs:
             source=model.source,
             revision=None if is_local(model.source) else model.revision,
             layers=model.layers,
+            weights=model.weights,
             digest=self._local_digest(model.source),
         )
 

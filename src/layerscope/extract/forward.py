@@ -59,14 +59,20 @@ def choose_device(wanted: str) -> torch.device:
 def load_base_model(record: dict[str, Any], dtype: str, device: torch.device) -> "PreTrainedModel":
     """The model without its language-modelling head, in evaluation mode; safetensors only, no remote code.
 
+    One with random weights is drawn as its training began, always with the same seed.
+
     Raises:
         UserError: the files lack weights, which transformers would fill with random numbers without a word.
     """
-    from transformers import AutoModel
+    from transformers import AutoConfig, AutoModel
     from transformers import logging as transformers_logging
 
     transformers_logging.set_verbosity_error()
     transformers_logging.disable_progress_bar()
+    if record["weights"] == "random":
+        torch.manual_seed(0)
+        config = AutoConfig.from_pretrained(record["path"], trust_remote_code=False, local_files_only=True)
+        return AutoModel.from_config(config, dtype=getattr(torch, dtype)).to(device).eval()
     model, loading = AutoModel.from_pretrained(
         record["path"],
         output_loading_info=True,
@@ -126,6 +132,7 @@ def describe(model: LoadedModel, record: dict[str, Any], spec: dict[str, Any]) -
         "model_source": record["source"],
         "model_commit": record["commit"] or "local folder",
         "model_type": record["model_type"],
+        "weights": record["weights"],
         "dtype": spec["dtype"],
         "attention_implementation": model.attention,
         "device": "cpu" if model.device.type == "cpu" else torch.cuda.get_device_name(),

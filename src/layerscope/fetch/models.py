@@ -14,9 +14,10 @@ TOKENIZER_FILES = ["tokenizer.json", "tokenizer_config.json", "special_tokens_ma
 
 
 def fetch_model(name: str, spec: dict[str, Any]) -> dict[str, Any]:
-    """The record of a model: ``{name, source, commit, path, model_type}``.
+    """The record of a model: ``{name, source, commit, path, model_type, weights}``.
 
-    A local folder is used where it is; a hub repository is downloaded (safetensors only: no pickle, no remote code).
+    A local folder is used where it is; a hub repository is downloaded (safetensors only: no pickle, no remote code). Of
+    a model with random weights only the configuration is needed.
 
     Raises:
         UserError: no safetensors weights, a layer count other than declared, or trouble with the hub.
@@ -27,7 +28,8 @@ def fetch_model(name: str, spec: dict[str, Any]) -> dict[str, Any]:
         files = [file.name for file in path.iterdir()] if path.is_dir() else []
     else:
         commit, files = hub.resolve_commit(source, spec["revision"], "model")
-    if not set(WEIGHTS) & set(files):
+    trained = spec["weights"] == "trained"
+    if trained and not set(WEIGHTS) & set(files):
         raise UserError(
             f"models.{name}: {source} holds no {' or '.join(WEIGHTS)}; pickled weights are not loaded: "
             f"name a repository, revision or folder with safetensors"
@@ -36,7 +38,7 @@ def fetch_model(name: str, spec: dict[str, Any]) -> dict[str, Any]:
         path = hub.download(source, commit, ["config.json"])
     model_config = read_model_config(path)
     check_layers(name, spec["layers"], model_config)
-    if commit is not None:
+    if trained and commit is not None:
         path = hub.download(source, commit, MODEL_FILES)
     return {
         "name": name,
@@ -44,6 +46,7 @@ def fetch_model(name: str, spec: dict[str, Any]) -> dict[str, Any]:
         "commit": commit,
         "path": str(path),
         "model_type": model_config.get("model_type"),
+        "weights": spec["weights"],
     }
 
 
