@@ -20,6 +20,14 @@ TABLES["token_length"] = {
 }
 
 
+def layers_tables(table):
+    """model → a table of each of its layers."""
+    return {
+        model: expand(f"results/token_length/{model}/{table}_{{layer}}.parquet", layer=layers_of(model))
+        for model in TOKEN_LENGTH.models
+    }
+
+
 rule measure_token_length:
     input:
         # Shards are ancient: their small manifests, with every digest, decide whether they changed.
@@ -43,14 +51,7 @@ rule measure_token_length:
 
 rule compare_token_length:
     input:
-        **{
-            model: expand(
-                "results/token_length/{model}/layer_{layer}.parquet",
-                model=model,
-                layer=layers_of(model),
-            )
-            for model in TOKEN_LENGTH.models
-        },
+        **layers_tables("layer"),
     output:
         "results/token_length/layers.csv",
     log:
@@ -62,14 +63,6 @@ rule compare_token_length:
         "Token length: compare layers and models"
     script:
         "../scripts/compare_token_length.py"
-
-
-def layers_tables(table):
-    """model → a table of each of its layers."""
-    return {
-        model: expand(f"results/token_length/{model}/{table}_{{layer}}.parquet", layer=layers_of(model))
-        for model in TOKEN_LENGTH.models
-    }
 
 
 rule assess_token_length:
@@ -175,11 +168,8 @@ rule draw_activations:
 
 rule draw_r_by_layer:
     input:
-        lambda w: expand(
-            "results/token_length/{model}/layer_{layer}.parquet",
-            model=w.model,
-            layer=layers_of(w.model),
-        ),
+        layers=lambda w: layers_tables("layer")[w.model],
+        evidence="results/token_length/evidence.csv",
     output:
         drawing(
             "token_length",

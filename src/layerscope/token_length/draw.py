@@ -84,11 +84,12 @@ def draw_activations(outputs: list[str], model: str, layer: int, histogram: pd.D
         drawn.legend(title="tokens", loc="outside lower center", ncols=3)
 
 
-def draw_r_by_layer(outputs: list[str], model: str, tables: list[pd.DataFrame]) -> None:
+def draw_r_by_layer(outputs: list[str], model: str, tables: list[pd.DataFrame], evidence: pd.DataFrame) -> None:
     """The distribution of r over neurons in every layer: as lines, and as a layer x r heatmap with the median.
 
     Args:
         tables: tables of neurons, in the order of the layers.
+        evidence: evidence.csv.
     """
     r = [table["r_pearson"].dropna().to_numpy() for table in tables]
     reach = np.ceil(np.quantile(np.abs(np.concatenate(r)), 0.999) * 20) / 20
@@ -114,6 +115,15 @@ def draw_r_by_layer(outputs: list[str], model: str, tables: list[pd.DataFrame]) 
         heat.plot(
             [np.median(values) for values in r], range(len(r)), "o-", color=VERMILION, markersize=3, label="median"
         )
+        chance = summary_of(evidence, model, "median")
+        heat.hlines(
+            chance["layer"],
+            chance["chance_low"],
+            chance["chance_high"],
+            color="white",
+            linewidth=1.2,
+            label="median by chance (95 %)",
+        )
         heat.axvline(0, color="white", linewidth=0.8, linestyle=":")
         heat.xaxis.set_major_locator(MaxNLocator(7))
         heat.set_xlabel(R_LABEL)
@@ -123,10 +133,14 @@ def draw_r_by_layer(outputs: list[str], model: str, tables: list[pd.DataFrame]) 
         drawn.colorbar(image, ax=heat, label="density over neurons")
 
 
+def summary_of(evidence: pd.DataFrame, model: str, statistic: str) -> pd.DataFrame:
+    """A model's rows of evidence.csv with a statistic of r over tokens, a row a layer."""
+    return evidence[(evidence["model"] == model) & (evidence["measure"] == "r") & (evidence["statistic"] == statistic)]
+
+
 def chance_band(ax: Axes, evidence: pd.DataFrame, model: str, statistic: str, colour: str) -> None:
     """What 95 % of the draws of chance give for a statistic of r, as a hatched band."""
-    chosen = (evidence["model"] == model) & (evidence["measure"] == "r") & (evidence["statistic"] == statistic)
-    rows = evidence[chosen]
+    rows = summary_of(evidence, model, statistic)
     band: Any = {"facecolor": "none", "edgecolor": colour, "hatch": "////", "linewidth": 0.0, "alpha": 0.45}
     ax.fill_between(rows["relative_depth"], rows["chance_low"], rows["chance_high"], **band)
 
