@@ -120,8 +120,8 @@ def draw_r_by_layer(outputs: list[str], model: str, tables: list[pd.DataFrame], 
             chance["layer"],
             chance["chance_low"],
             chance["chance_high"],
-            color="white",
-            linewidth=1.2,
+            color="black",
+            linewidth=1.6,
             label="median by chance (95 %)",
         )
         heat.axvline(0, color="white", linewidth=0.8, linestyle=":")
@@ -129,7 +129,7 @@ def draw_r_by_layer(outputs: list[str], model: str, tables: list[pd.DataFrame], 
         heat.set_xlabel(R_LABEL)
         heat.set_ylabel("layer")
         heat.yaxis.set_major_locator(MaxNLocator(integer=True))
-        heat.legend(labelcolor="white", loc="upper right")
+        drawn.legend(*heat.get_legend_handles_labels(), loc="outside lower right", ncols=2)
         drawn.colorbar(image, ax=heat, label="density over neurons")
 
 
