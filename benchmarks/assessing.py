@@ -37,7 +37,7 @@ def main() -> None:
     rng = np.random.default_rng(0)
     vocabulary = pd.DataFrame({"characters": rng.integers(1, 13, TYPES), "leading_space": rng.random(TYPES) < 0.5})
     vocabulary = vocabulary.assign(special=False, partial=False)
-    frequency = pd.DataFrame({"count": rng.zipf(1.5, TYPES)})
+    frequency = pd.DataFrame({"count": 1_000_000 // np.arange(1, TYPES + 1)})
     ids = rng.choice(TYPES, TOKENS, p=frequency["count"] / frequency["count"].sum()).astype(np.int32)
     with tempfile.TemporaryDirectory() as folder:
         shard = Path(folder) / "shard.h5"
