@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from layerscope.depth import relative_depth
 from layerscope.path_length.shards import read_path_shards
 from layerscope.statistics import pearson, spearman
 
@@ -26,7 +27,7 @@ def layers_table(shards: dict[str, list[str]]) -> pd.DataFrame:
                 {
                     "model": model,
                     "layer": layer,
-                    "relative_depth": layer / (layers - 1) if layers > 1 else 0.0,
+                    "relative_depth": relative_depth(layer, layers),
                     "token_filter": token_filter,
                     "tokens": int(keep.sum()),
                     **layer_row({name: array[layer] for name, array in kept.items()}),

@@ -6,7 +6,7 @@ import h5py
 import numpy as np
 import torch
 
-from layerscope.errors import UserError
+from layerscope.errors import reading
 from layerscope.extract.activation_shards import dataset_name
 from layerscope.extract.forward import batch_size_of, describe, finite_values, forward_batches, open_model
 from layerscope.extract.hooks import blocks_of
@@ -58,14 +58,11 @@ def paths_of_stored(shard: str, layers: int) -> tuple[dict[str, np.ndarray], Tok
     Raises:
         UserError: the shard is damaged.
     """
-    try:
-        with h5py.File(shard) as file:
-            tokens = Tokens.read(file["tokens"])
-            lengths = PathLengths(layers, len(tokens))
-            for layer in range(layers):
-                for site in SITES if layer == 0 else SITES[1:]:
-                    values = file[dataset_name(site, layer)][:].astype(np.float32, copy=False)
-                    lengths.receive(site, layer, values, 0)
-            return lengths.values, tokens, {key: value for key, value in file.attrs.items() if key != "format"}
-    except (OSError, KeyError) as error:
-        raise UserError(f"{shard}: damaged ({error}); delete it and run again") from error
+    with reading(shard), h5py.File(shard) as file:
+        tokens = Tokens.read(file["tokens"])
+        lengths = PathLengths(layers, len(tokens))
+        for layer in range(layers):
+            for site in SITES if layer == 0 else SITES[1:]:
+                values = file[dataset_name(site, layer)][:].astype(np.float32, copy=False)
+                lengths.receive(site, layer, values, 0)
+        return lengths.values, tokens, {key: value for key, value in file.attrs.items() if key != "format"}

@@ -6,7 +6,7 @@ from typing import Any
 import h5py
 import numpy as np
 
-from layerscope.errors import UserError
+from layerscope.errors import reading
 from layerscope.files import whole_file
 from layerscope.path_length.lengths import QUANTITIES
 from layerscope.tokenize.token_shards import Tokens
@@ -33,11 +33,8 @@ def read_path_shards(paths: list[str]) -> tuple[dict[str, np.ndarray], Tokens]:
     values: dict[str, list[np.ndarray]] = {name: [] for name in QUANTITIES}
     tokens = []
     for path in paths:
-        try:
-            with h5py.File(path) as file:
-                tokens.append(Tokens.read(file["tokens"]))
-                for name in QUANTITIES:
-                    values[name].append(file[name][:])
-        except (OSError, KeyError) as error:
-            raise UserError(f"{path}: damaged ({error}); delete it and run again") from error
+        with reading(path), h5py.File(path) as file:
+            tokens.append(Tokens.read(file["tokens"]))
+            for name in QUANTITIES:
+                values[name].append(file[name][:])
     return {name: np.concatenate(parts, axis=1) for name, parts in values.items()}, Tokens.join(tokens)

@@ -4,6 +4,8 @@ from typing import Any
 
 import pandas as pd
 
+from layerscope.depth import relative_depth
+
 
 def layer_row(model: str, layer: int, layers: int, neurons: pd.DataFrame) -> dict[str, Any]:
     """Summary of one layer's neurons.
@@ -20,7 +22,7 @@ def layer_row(model: str, layer: int, layers: int, neurons: pd.DataFrame) -> dic
     return {
         "model": model,
         "layer": layer,
-        "relative_depth": layer / (layers - 1) if layers > 1 else 0.0,
+        "relative_depth": relative_depth(layer, layers),
         "neurons": len(neurons),
         "neurons_constant": int(neurons["r_pearson"].isna().sum()),
         "tokens": int(neurons["tokens"].iloc[0]),

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+from layerscope.depth import relative_depth
 from layerscope.token_length.assess import MEASURES, RESAMPLED, two_way_std
 
 STATISTICS = ("mean", "median", "std", "fraction_positive")
@@ -37,7 +38,7 @@ def evidence_table(neurons: dict[str, list[str]], draws: dict[str, list[str]]) -
         for layer, path in enumerate(draws[model]):
             drawn = pd.read_parquet(path)
             counts = {key: int(drawn[key].iloc[0]) for key in ("tokens", "types", "sequences")}
-            place = {"model": model, "layer": layer, "relative_depth": layer / max(1, len(paths) - 1)}
+            place = {"model": model, "layer": layer, "relative_depth": relative_depth(layer, len(paths))}
             for row in [*_summaries(drawn), *passing[layer]]:
                 rows.append(place | row | counts)
     columns = ["model", "layer", "relative_depth", "measure", "statistic", "value", "std_error", "low", "high"]

@@ -4,6 +4,8 @@ from pathlib import Path
 
 import pandas as pd
 
+from layerscope.depth import relative_depth
+
 
 def layers_table(tables: dict[str, list[str]]) -> pd.DataFrame:
     """layers.csv: a row a model, layer, token and block.
@@ -21,10 +23,9 @@ def layers_table(tables: dict[str, list[str]]) -> pd.DataFrame:
             means = dimensions.pivot_table(index="token", columns="site", values=["mean", "variance"], sort=False)
             means.columns = [f"{what}_{site}" for what, site in means.columns]
             blocks = pd.read_parquet(path).merge(means.reset_index(), on="token", sort=False)
-            depth = layer / (len(paths) - 1) if len(paths) > 1 else 0.0
             blocks.insert(0, "model", model)
             blocks.insert(1, "layer", layer)
-            blocks.insert(2, "relative_depth", depth)
+            blocks.insert(2, "relative_depth", relative_depth(layer, len(paths)))
             rows.append(blocks)
     return pd.concat(rows, ignore_index=True)
 

@@ -12,7 +12,7 @@ import h5py
 import numpy as np
 import torch
 
-from layerscope.errors import UserError
+from layerscope.errors import reading
 from layerscope.extract.activation_shards import dataset_name
 from layerscope.extract.forward import batch_size_of, describe, finite_values, forward_batches, open_model
 from layerscope.extract.progress import Progress
@@ -79,10 +79,7 @@ def read_vectors(path: str, layer: int) -> tuple[dict[str, dict[str, np.ndarray]
     Raises:
         UserError: the file is damaged.
     """
-    try:
-        with h5py.File(path) as file:
-            arrays = {site: file[dataset_name(site, layer)][:] for site in "qkv"}
-            pieces = int(file["places/target_pieces"][:].max())
-    except (OSError, KeyError) as error:
-        raise UserError(f"{path}: damaged ({error}); delete it and run again") from error
+    with reading(path), h5py.File(path) as file:
+        arrays = {site: file[dataset_name(site, layer)][:] for site in "qkv"}
+        pieces = int(file["places/target_pieces"][:].max())
     return {token: {site: arrays[site][i] for site in "qkv"} for i, token in enumerate(TOKENS)}, pieces

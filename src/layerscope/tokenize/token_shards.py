@@ -8,7 +8,7 @@ from typing import Any, Self
 import h5py
 import numpy as np
 
-from layerscope.errors import UserError
+from layerscope.errors import UserError, reading
 from layerscope.files import digest_of, whole_file
 
 FORMAT = "layerscope tokens 1"
@@ -64,16 +64,11 @@ def read_token_shard(path: str | Path) -> tuple[Tokens, dict[str, Any]]:
     Raises:
         UserError: the file is damaged, of another format, or its values are not those that were written.
     """
-    try:
-        with h5py.File(path) as file:
-            attributes = dict(file.attrs)
-            if attributes.get("format") != FORMAT:
-                raise UserError(
-                    f"{path}: format {attributes.get('format')!r} is not {FORMAT!r}; delete it and run again"
-                )
-            tokens, digest = Tokens.read(file["tokens"]), attributes["digest"]
-    except (OSError, KeyError) as error:
-        raise UserError(f"{path}: damaged ({error}); delete it and run again") from error
+    with reading(path), h5py.File(path) as file:
+        attributes = dict(file.attrs)
+        if attributes.get("format") != FORMAT:
+            raise UserError(f"{path}: format {attributes.get('format')!r} is not {FORMAT!r}; delete it and run again")
+        tokens, digest = Tokens.read(file["tokens"]), attributes["digest"]
     if tokens.digest() != digest:
         raise UserError(f"{path}: its values differ from those that were written; delete it and run again")
     return tokens, attributes
