@@ -7,11 +7,13 @@ import pandas as pd
 import pytest
 import scipy.stats
 
-from layerscope.partial import control_basis, resampled_pearson, residuals
-from layerscope.token_length.assess import LayerDraws, p_of_chance, two_way_std
+from layerscope.partial import control_basis, residuals
+from layerscope.resampling import Drawn, Groups, Resampled, multiplicities, two_way_std
+from layerscope.token_length.assess import LayerDraws, assess, dealt, p_of_chance
 from layerscope.token_length.confounds import CONFOUNDS, confounds_of, confounds_table
 from layerscope.token_length.evidence import discoveries, evidence_table, p_of_draws
-from layerscope.token_length.resampling import Groups, dealt, multiplicities
+from layerscope.token_length.groups import TokenLengths
+from layerscope.token_length.summaries import STATISTICS
 from layerscope.tokenize.frequency import frequency_table
 from layerscope.tokenize.token_shards import Tokens
 from layerscope.tokenize.tokenizer import load_tokenizer
@@ -39,8 +41,12 @@ class Sample:
             }
         )
 
+    @property
+    def token_lengths(self) -> TokenLengths:
+        return TokenLengths(np.ones(TOKENS, dtype=bool), self.lengths, float(np.median(self.lengths)))
+
     def draws(self) -> LayerDraws:
-        return LayerDraws(self.lengths, self.types, self.sequences, self.controls, DRAWS, 0)
+        return LayerDraws(self.token_lengths, self.types, self.sequences, self.controls, DRAWS, 0)
 
     def noise(self, neurons: int) -> np.ndarray:
         """Activations in which tokens of a type, and tokens of a sequence, are alike."""
@@ -149,7 +155,7 @@ def test_drawing_each_group_once_gives_r_itself(sample: Sample) -> None:
     rows, groups = sample.noise(3), Groups(sample.types)
     rows = (rows - rows.mean(axis=1, keepdims=True)) / TOKENS**0.5
     y = (sample.lengths - sample.lengths.mean()) / TOKENS**0.5
-    r = resampled_pearson(rows, y, groups.sums, np.ones((len(groups), 1)))
+    r = Resampled(Drawn(groups, np.ones((len(groups), 1))), y).pearson(rows)
     for i in range(3):
         assert r[i, 0] == pytest.approx(scipy.stats.pearsonr(rows[i], y).statistic)
 
@@ -194,17 +200,17 @@ def test_evidence_holds_each_layer_with_interval_and_chance(tmp_path: Path) -> N
     rng = np.random.default_rng(0)
     kinds = {"observed": 1, "chance": 100, "sequences": 100, "types": 100, "tokens": 100}
     drawn = pd.concat(
-        pd.DataFrame(rng.normal(scale=0.1, size=(n, 4)), columns=["mean", "median", "std", "fraction_positive"]).assign(
+        pd.DataFrame(rng.normal(scale=0.1, size=(n, 5)), columns=STATISTICS).assign(
             measure=measure, kind=kind, tokens=1000, types=50, sequences=20
         )
-        for measure in ("r", "r_given_frequency", "r_given_all", "r_types")
+        for measure in ("r", "r_given_frequency", "r_given_all", "r_types", "shift")
         for kind, n in kinds.items()
     )
     drawn.to_parquet(tmp_path / "draws.parquet")
     pd.DataFrame({"p": [1e-9, 0.8, np.nan], "p_given_all": [0.9, 0.8, np.nan]}).to_parquet(tmp_path / "neurons.parquet")
     paths = {"model": [str(tmp_path / "neurons.parquet")] * 2}
     table = evidence_table(paths, {"model": [str(tmp_path / "draws.parquet")] * 2})
-    assert len(table) == 2 * (4 * 4 + 4)
+    assert len(table) == 2 * (4 * 5 + 1 + 4)
     row = table.set_index(["layer", "measure", "statistic"]).loc[(1, "r", "median")]
     of = drawn[drawn["measure"] == "r"].set_index("kind")["median"]
     error = two_way_std(*(of[kind].std() for kind in ("sequences", "types", "tokens")))
@@ -229,3 +235,40 @@ def test_discoveries_are_over_all_layers_at_once() -> None:
     for at, method in enumerate(("bh", "by")):
         passes = scipy.stats.false_discovery_control(p, method=method) <= 0.05
         assert found[at::2] == [part.mean() for part in np.split(passes, [5, 30])]
+
+
+def test_draws_of_groups_are_samples_written_out(sample: Sample) -> None:
+    """Sums of groups times how often they are drawn equal r on a sample with its tokens repeated."""
+    rows, groups = sample.noise(2), Groups(sample.types)
+    times = multiplicities(len(groups), 3, sample.rng)
+    unit_rows, y = ((v - v.mean()) / TOKENS**0.5 for v in (rows, sample.lengths))
+    r = Resampled(Drawn(groups, times), y).pearson(unit_rows)
+    by_token = Resampled(Drawn(None, times[np.unique(sample.types, return_inverse=True)[1]].astype(np.uint8)), y)
+    repeated = np.repeat(np.arange(TOKENS), times[np.unique(sample.types, return_inverse=True)[1], 1].astype(int))
+    for i in range(2):
+        expected = scipy.stats.pearsonr(rows[i, repeated], sample.lengths[repeated]).statistic
+        assert r[i, 1] == pytest.approx(expected)
+        assert by_token.pearson(unit_rows)[i, 1] == pytest.approx(expected)
+
+
+def test_shift_is_the_average_difference_of_long_and_short_tokens(sample: Sample) -> None:
+    rows = sample.noise(6) - 0.2 * sample.lengths
+    rows[5] = 1.0
+    _, drawn = assess(sample.draws(), [rows[:2], rows[2:]])
+    shift = drawn[drawn["measure"] == "shift"].groupby("kind")["mean"]
+    group = sample.token_lengths.group
+    z = (rows[:5] - rows[:5].mean(axis=1, keepdims=True)) / rows[:5].std(axis=1, keepdims=True)
+    expected = (z[:, group == 2].mean(axis=1) - z[:, group == 0].mean(axis=1)).mean()
+    assert shift.first()["observed"] == pytest.approx(expected)
+    assert expected < shift.min()["chance"]
+    error = two_way_std(*(shift.std()[kind] for kind in ("sequences", "types", "tokens")))
+    assert 0 < error < -expected
+
+
+def test_where_confounds_explain_length_there_is_no_partial_r(sample: Sample, recwarn: pytest.WarningsRecorder) -> None:
+    controls = sample.controls.assign(log_frequency=-sample.lengths)
+    draws = LayerDraws(sample.token_lengths, sample.types, sample.sequences, controls, DRAWS, 0)
+    found = draws.of_neurons(sample.noise(2))
+    assert np.isfinite(found["r", "observed"]).all()
+    assert np.isnan(found["r_given_frequency", "observed"]).all()
+    assert not recwarn

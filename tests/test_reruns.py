@@ -184,7 +184,7 @@ EDITS: dict[str, Callable[[], None]] = {
     "the code of figures (token_length/draw.py)": appended("src/layerscope/token_length/draw.py"),
     "the script of one figure (draw_r_spread.py)": appended("workflow/scripts/draw_r_spread.py"),
     "the code of a statistic (token_length/measure.py)": appended("src/layerscope/token_length/measure.py"),
-    "the code of the intervals (token_length/resampling.py)": appended("src/layerscope/token_length/resampling.py"),
+    "the code of the intervals (resampling.py)": appended("src/layerscope/resampling.py"),
     "a helper of two studies (statistics.py)": appended("src/layerscope/statistics.py"),
     "the code of the extraction (extract/hooks.py)": appended("src/layerscope/extract/hooks.py"),
     "the writer of activation shards (extract/writer.py)": appended("src/layerscope/extract/writer.py"),

@@ -13,11 +13,12 @@ from scipy.stats import gaussian_kde
 
 from layerscope.plotting import BLUE, GREEN, GREY, ORANGE, VERMILION, by_model, figure, relative_depth_axis
 from layerscope.token_length.groups import GROUPS, token_lengths
+from layerscope.token_length.summaries import of_measure
 
 GROUP_COLOURS = dict(zip(GROUPS, (ORANGE, GREY, BLUE), strict=True))
 GROUP_NAMES = {"short": "shorter than the median", "median": "of median length", "long": "longer than the median"}
 R_LABEL = "Pearson r of activation and token length"
-MEASURES = {  # name → how it is called, colour, marker
+MEASURE_STYLES = {  # name → how it is called, colour, marker
     "r": ("over tokens", BLUE, "o"),
     "r_given_frequency": ("given log frequency", ORANGE, "s"),
     "r_given_all": ("given frequency, leading space, position", VERMILION, "^"),
@@ -115,7 +116,7 @@ def draw_r_by_layer(outputs: list[str], model: str, tables: list[pd.DataFrame], 
         heat.plot(
             [np.median(values) for values in r], range(len(r)), "o-", color=VERMILION, markersize=3, label="median"
         )
-        chance = summary_of(evidence, model, "median")
+        chance = of_measure(evidence, "r", "median", model)
         heat.hlines(
             chance["layer"],
             chance["chance_low"],
@@ -133,14 +134,9 @@ def draw_r_by_layer(outputs: list[str], model: str, tables: list[pd.DataFrame], 
         drawn.colorbar(image, ax=heat, label="density over neurons")
 
 
-def summary_of(evidence: pd.DataFrame, model: str, statistic: str) -> pd.DataFrame:
-    """A model's rows of evidence.csv with a statistic of r over tokens, a row a layer."""
-    return evidence[(evidence["model"] == model) & (evidence["measure"] == "r") & (evidence["statistic"] == statistic)]
-
-
 def chance_band(ax: Axes, evidence: pd.DataFrame, model: str, statistic: str, colour: str) -> None:
     """What 95 % of the draws of chance give for a statistic of r, as a hatched band."""
-    rows = summary_of(evidence, model, statistic)
+    rows = of_measure(evidence, "r", statistic, model)
     band: Any = {"facecolor": "none", "edgecolor": colour, "hatch": "////", "linewidth": 0.0, "alpha": 0.45}
     ax.fill_between(rows["relative_depth"], rows["chance_low"], rows["chance_high"], **band)
 
@@ -205,11 +201,11 @@ def draw_r_confounds(outputs: list[str], model: str, evidence: pd.DataFrame) -> 
     """
     with figure(outputs, 9.2, 3.6) as drawn:
         middle, passing = drawn.subplots(1, 2)
-        for measure, (name, colour, marker) in MEASURES.items():
-            rows = evidence[(evidence["measure"] == measure) & (evidence["statistic"] == "median")]
+        for measure, (name, colour, marker) in MEASURE_STYLES.items():
+            rows = of_measure(evidence, measure, "median")
             middle.fill_between(rows["layer"], rows["low"], rows["high"], color=colour, alpha=0.2, linewidth=0)
             middle.plot(rows["layer"], rows["value"], color=colour, marker=marker, markersize=4, label=name)
-        raw = evidence[(evidence["measure"] == "r") & (evidence["statistic"] == "median")]
+        raw = of_measure(evidence, "r", "median")
         middle.plot(
             raw["layer"], raw["chance_low"], color=GREY, linestyle=":", linewidth=1, label="95 % of chance, over tokens"
         )
@@ -221,9 +217,9 @@ def draw_r_confounds(outputs: list[str], model: str, evidence: pd.DataFrame) -> 
             f"in {raw['sequences'].iloc[0]:,} sequences\nbands: 95 % intervals over sequences and types"
         )
         for measure in ("r", "r_given_all"):
-            name, colour, marker = MEASURES[measure]
+            name, colour, marker = MEASURE_STYLES[measure]
             for method, line in (("bh", "-"), ("by", ":")):
-                rows = evidence[(evidence["measure"] == measure) & (evidence["statistic"] == f"significant_{method}")]
+                rows = of_measure(evidence, measure, f"significant_{method}")
                 passing.plot(rows["layer"], rows["value"], line, color=colour, marker=marker, markersize=4)
         passing.set_ylim(0, 1)
         passing.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))

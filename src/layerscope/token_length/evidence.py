@@ -8,11 +8,10 @@ import pandas as pd
 from scipy import stats
 
 from layerscope.depth import relative_depth
-from layerscope.token_length.assess import MEASURES, RESAMPLED, two_way_std
+from layerscope.resampling import two_way_std
+from layerscope.token_length.summaries import MEASURES, RESAMPLED, SHIFT, STATISTICS
 
-STATISTICS = ("mean", "median", "std", "fraction_positive")
 ALPHA = 0.05
-FEW_SEQUENCES = 30  # below that many, the spread over sequences is itself known too badly to trust an interval
 
 
 def evidence_table(neurons: dict[str, list[str]], draws: dict[str, list[str]]) -> pd.DataFrame:
@@ -48,14 +47,14 @@ def evidence_table(neurons: dict[str, list[str]], draws: dict[str, list[str]]) -
 def _summaries(drawn: pd.DataFrame) -> Iterator[dict[str, Any]]:
     """Rows of one layer, from its table of draws."""
     freedom = min(drawn["sequences"].iloc[0], drawn["types"].iloc[0]) - 1
-    for measure in MEASURES:
+    for measure in (*MEASURES, SHIFT):
         kinds = dict(iter(drawn[drawn["measure"] == measure].groupby("kind")))
-        for statistic in STATISTICS:
+        for statistic in STATISTICS if measure != SHIFT else ("mean",):
             value = float(kinds["observed"][statistic].iloc[0])
             chance = kinds["chance"][statistic].to_numpy()
             row = {"measure": measure, "statistic": statistic, "value": value, "p": p_of_draws(value, chance)}
             row["chance_low"], row["chance_high"] = np.quantile(chance, [ALPHA / 2, 1 - ALPHA / 2])
-            if measure in RESAMPLED:
+            if measure in (*RESAMPLED, SHIFT):
                 error = two_way_std(*(kinds[kind][statistic].std() for kind in ("sequences", "types", "tokens")))
                 reach = error * stats.t.ppf(1 - ALPHA / 2, freedom) if freedom > 0 else np.nan
                 row |= {"std_error": error, "low": value - reach, "high": value + reach}

@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from layerscope.token_length.evidence import FEW_SEQUENCES
+from layerscope.token_length.summaries import FEW_SEQUENCES, of_measure
 
 
 def findings(layers: pd.DataFrame, vocabularies: dict[str, pd.DataFrame]) -> list[str]:
@@ -88,12 +88,8 @@ def _confounds(tokenizer: str, table: pd.DataFrame) -> str:
     )
 
 
-def _medians(rows: pd.DataFrame, measure: str) -> pd.DataFrame:
-    return rows[(rows["measure"] == measure) & (rows["statistic"] == "median")].set_index("layer")
-
-
 def _given(model: str, rows: pd.DataFrame) -> str:
-    raw, frequency, every = (_medians(rows, measure) for measure in ("r", "r_given_frequency", "r_given_all"))
+    raw, frequency, every = (of_measure(rows, m, "median") for m in ("r", "r_given_frequency", "r_given_all"))
     beyond = int(((raw["value"] < raw["chance_low"]) | (raw["value"] > raw["chance_high"])).sum())
     still = int(((every["value"] < every["chance_low"]) | (every["value"] > every["chance_high"])).sum())
     return (
@@ -106,8 +102,7 @@ def _given(model: str, rows: pd.DataFrame) -> str:
 
 def _beyond_chance(model: str, rows: pd.DataFrame) -> str:
     def share(measure: str, method: str) -> float:
-        chosen = (rows["measure"] == measure) & (rows["statistic"] == f"significant_{method}")
-        return float(rows.loc[chosen, "value"].mean())
+        return float(of_measure(rows, measure, f"significant_{method}")["value"].mean())
 
     return (
         f"{model}: at a false discovery rate of 5 % over all its neurons, {share('r', 'bh'):.0%} correlate with length "

@@ -1,0 +1,16 @@
+"""The measures of evidence, and how its table is read."""
+
+import pandas as pd
+
+# r over tokens; given log frequency; given all confounds; over types.
+MEASURES = ("r", "r_given_frequency", "r_given_all", "r_types")
+RESAMPLED = ("r", "r_given_frequency", "r_given_all")
+STATISTICS = ("mean", "median", "std", "fraction_positive", "fraction_weakly_negative")
+SHIFT = "shift"  # how far the average neuron's activation lies higher on long tokens than on short ones, in its std
+FEW_SEQUENCES = 30  # below that many, the spread over sequences is itself known too badly to trust an interval
+
+
+def of_measure(evidence: pd.DataFrame, measure: str, statistic: str, model: str | None = None) -> pd.DataFrame:
+    """Rows of evidence.csv, or of a table of draws, with one statistic of a measure; of one model, or of all."""
+    rows = evidence[(evidence["measure"] == measure) & (evidence["statistic"] == statistic)]
+    return rows if model is None else rows[rows["model"] == model]
