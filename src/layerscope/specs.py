@@ -160,12 +160,14 @@ class Specs:
     def measure_token_length(self) -> Spec:
         return self.script("measure_token_length", histogram_bins=self._study("token_length").histogram_bins)
 
-    def assess_token_length(self) -> Spec:
+    def draws(self, script: str) -> Spec:
+        """A script of the study token_length that draws at random."""
         study = self._study("token_length")
-        return self.script("assess_token_length", draws=study.draws, seed=study.seed)
+        return self.script(script, draws=study.draws, seed=study.seed)
 
-    def weigh_token_length(self) -> Spec:
-        return self.script("weigh_token_length", models=self._study("token_length").models)
+    def of_models(self, script: str) -> Spec:
+        """A script that puts the layers of all models of token_length together."""
+        return self.script(script, models=self._study("token_length").models)
 
     def compare(self, study: str) -> Spec:
         return self.script(f"compare_{study}", models=self._study(study).models)

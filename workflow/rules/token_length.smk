@@ -11,11 +11,14 @@ FIGURES["token_length"] = [
     ),
     "r_across_models",
     "r_spread",
+    "multimodality",
+    *expand("modes_{model}", model=TOKEN_LENGTH.models),
 ]
 RUNS += [shards_of(model, TOKEN_LENGTH.corpus, "h5")[0] for model in TOKEN_LENGTH.models]
 TABLES["token_length"] = {
     "vocabularies": sorted({vocabulary_of(model, TOKEN_LENGTH.corpus) for model in TOKEN_LENGTH.models}),
     "evidence": "results/token_length/evidence.csv",
+    "modality": "results/token_length/modality.csv",
     "confounds": sorted({f"results/token_length/confounds_{tokenizer_of(m)}.csv" for m in TOKEN_LENGTH.models}),
 }
 
@@ -79,7 +82,7 @@ rule assess_token_length:
     benchmark:
         "logs/assess_token_length/{model}/layer_{layer}.benchmark.tsv"
     params:
-        spec=SPECS.assess_token_length(),
+        spec=SPECS.draws("assess_token_length"),
     message:
         "Token length: assess layer {wildcards.layer} of {wildcards.model}"
     script:
@@ -88,19 +91,57 @@ rule assess_token_length:
 
 rule weigh_token_length:
     input:
-        neurons=sum(layers_tables("assessed").values(), []),
-        draws=sum(layers_tables("draws").values(), []),
+        **{f"assessed_{model}": paths for model, paths in layers_tables("assessed").items()},
+        **{f"draws_{model}": paths for model, paths in layers_tables("draws").items()},
     output:
         "results/token_length/evidence.csv",
     log:
         "logs/weigh_token_length.log",
     localrule: True
     params:
-        spec=SPECS.weigh_token_length(),
+        spec=SPECS.of_models("weigh_token_length"),
     message:
         "Token length: weigh the evidence of all layers and models"
     script:
         "../scripts/weigh_token_length.py"
+
+
+rule test_modality:
+    input:
+        shards=lambda w: ancient(shards_of(w.model, TOKEN_LENGTH.corpus, "h5")),
+        manifests=lambda w: shards_of(w.model, TOKEN_LENGTH.corpus, "json"),
+        vocabulary=lambda w: vocabulary_of(w.model, TOKEN_LENGTH.corpus),
+    output:
+        neurons="results/token_length/{model}/modality_{layer}.parquet",
+        unimodal="results/token_length/{model}/unimodal_{layer}.parquet",
+        histograms="results/token_length/{model}/modes_{layer}.parquet",
+    log:
+        "logs/test_modality/{model}/layer_{layer}.log",
+    benchmark:
+        "logs/test_modality/{model}/layer_{layer}.benchmark.tsv"
+    params:
+        spec=SPECS.draws("test_modality"),
+    message:
+        "Token length: test layer {wildcards.layer} of {wildcards.model} for several modes"
+    script:
+        "../scripts/test_modality.py"
+
+
+rule count_multimodal:
+    input:
+        **{f"modality_{model}": paths for model, paths in layers_tables("modality").items()},
+        **{f"unimodal_{model}": paths for model, paths in layers_tables("unimodal").items()},
+    output:
+        "results/token_length/modality.csv",
+    log:
+        "logs/count_multimodal.log",
+    localrule: True
+    params:
+        spec=SPECS.of_models("count_multimodal"),
+    message:
+        "Token length: count neurons with several modes"
+    script:
+        "../scripts/count_multimodal.py"
 
 
 rule correlate_confounds:
@@ -146,7 +187,8 @@ rule draw_token_lengths:
 
 rule draw_activations:
     input:
-        lambda w: f"results/token_length/{w.model}/histogram_{TOKEN_LENGTH.histogram_layer:02d}.parquet",
+        pooled=lambda w: f"results/token_length/{w.model}/histogram_{TOKEN_LENGTH.histogram_layer:02d}.parquet",
+        standardised=lambda w: f"results/token_length/{w.model}/modes_{TOKEN_LENGTH.histogram_layer:02d}.parquet",
     output:
         drawing(
             "token_length",
@@ -159,7 +201,7 @@ rule draw_activations:
         "logs/draw_activations/{model}.log",
     localrule: True
     params:
-        spec=lambda w: SPECS.draw_activations(),
+        spec=SPECS.draw_activations(),
     message:
         "Token length: draw activations of {wildcards.model}"
     script:
@@ -249,3 +291,42 @@ rule draw_r_spread:
         "Token length: draw the spread of r of all models"
     script:
         "../scripts/draw_r_spread.py"
+
+
+rule draw_multimodality:
+    input:
+        "results/token_length/modality.csv",
+    output:
+        drawing("token_length", "multimodality", "Token length", "all models", "neurons with several modes"),
+    log:
+        "logs/draw_multimodality.log",
+    localrule: True
+    params:
+        spec=SPECS.script("draw_multimodality"),
+    message:
+        "Token length: draw the share of neurons with several modes"
+    script:
+        "../scripts/draw_multimodality.py"
+
+
+rule draw_modes:
+    input:
+        modality=lambda w: layers_tables("modality")[w.model],
+        histograms=lambda w: layers_tables("modes")[w.model],
+    output:
+        drawing(
+            "token_length",
+            "modes_{model}",
+            "Token length",
+            "{model}",
+            "neurons with the largest dips",
+        ),
+    log:
+        "logs/draw_modes/{model}.log",
+    localrule: True
+    params:
+        spec=SPECS.script("draw_modes"),
+    message:
+        "Token length: draw the neurons of {wildcards.model} with the largest dips"
+    script:
+        "../scripts/draw_modes.py"

@@ -12,11 +12,10 @@ from matplotlib.ticker import MaxNLocator, PercentFormatter
 from scipy.stats import gaussian_kde
 
 from layerscope.plotting import BLUE, GREEN, GREY, ORANGE, VERMILION, by_model, figure, relative_depth_axis
-from layerscope.token_length.groups import GROUPS, token_lengths
+from layerscope.token_length.draw_groups import GROUP_COLOURS, GROUP_NAMES, densities
+from layerscope.token_length.groups import GROUPS, POOLED, token_lengths
 from layerscope.token_length.summaries import of_measure
 
-GROUP_COLOURS = dict(zip(GROUPS, (ORANGE, GREY, BLUE), strict=True))
-GROUP_NAMES = {"short": "shorter than the median", "median": "of median length", "long": "longer than the median"}
 R_LABEL = "Pearson r of activation and token length"
 MEASURE_STYLES = {  # name → how it is called, colour, marker
     "r": ("over tokens", BLUE, "o"),
@@ -51,38 +50,45 @@ def draw_token_lengths(outputs: list[str], vocabularies: dict[str, pd.DataFrame]
             ax.legend()
 
 
-def draw_activations(outputs: list[str], model: str, layer: int, histogram: pd.DataFrame) -> None:
-    """Activations of one layer, pooled over its neurons, for the three groups of tokens.
+def draw_activations(
+    outputs: list[str], model: str, layer: int, histogram: pd.DataFrame, standardised: pd.DataFrame
+) -> None:
+    """Activations of one layer, pooled over its neurons, for the three groups of tokens: as they are, and standardised.
 
     Args:
         histogram: table of bins of :func:`layerscope.token_length.measure.measure_layer`.
+        standardised: table of histograms of :func:`layerscope.token_length.modality.modality_of_layer`.
     """
+    bins = visible_bins(histogram)
+    counts = histogram[list(GROUPS)].to_numpy()
+    centres = (histogram["left"] + histogram["right"]).to_numpy() / 2
+    with figure(outputs, 9.2, 3.6) as drawn:
+        raw, scaled = drawn.subplots(1, 2)
+        densities(raw, bins)
+        for group, column in zip(GROUPS, counts.T, strict=True):
+            if column.any():
+                mean = centres @ column / column.sum()
+                raw.axvline(mean, color=GROUP_COLOURS[group], linestyle="--", linewidth=1)
+        raw.set_xlabel("MLP pre-activation (model's own units; dashed: mean of the group)")
+        outside = 1 - bins[list(GROUPS)].to_numpy().sum() / counts.sum()
+        raw.set_title(f"{model}, layer {layer}: n = {counts.sum():,} activations\n{outside:.2%} lie outside the axis")
+        densities(scaled, standardised[standardised["neuron"] == POOLED])
+        scaled.set_xlabel("each neuron less its mean, in its standard deviations")
+        scaled.set_title("standardised neuron by neuron")
+        for ax in (raw, scaled):
+            ax.set_ylabel("density")
+        drawn.legend(*raw.get_legend_handles_labels(), title="tokens", loc="outside lower center", ncols=3)
+
+
+def visible_bins(histogram: pd.DataFrame) -> pd.DataFrame:
+    """The bins that hold all but the outermost thousandth, joined so that about 120 are left."""
     counts = histogram[list(GROUPS)].to_numpy()
     share = counts.sum(axis=1).cumsum() / counts.sum()
     low, high = np.searchsorted(share, [0.0005, 0.9995])
-    # Neighbouring bins are joined, so that about 120 fill the visible range.
     joined = max(1, ceil((high - low + 1) / 120))
     start, stop = low // joined * joined, min(len(counts), ceil((high + 1) / joined) * joined)
-    edges = np.append(histogram["left"].to_numpy()[start:stop:joined], histogram["right"].to_numpy()[stop - 1])
-    binned = np.add.reduceat(counts[start:stop], np.arange(0, stop - start, joined), axis=0)
-    centres = (histogram["left"] + histogram["right"]).to_numpy() / 2
-    with figure(outputs, 5.2, 3.4) as drawn:
-        ax = drawn.subplots()
-        for i, group in enumerate(GROUPS):
-            total = counts[:, i].sum()
-            if not total:
-                continue
-            density = binned[:, i] / total / np.diff(edges)
-            mean = centres @ counts[:, i] / total
-            ax.stairs(density, edges, color=GROUP_COLOURS[group], linewidth=1.4, label=f"{GROUP_NAMES[group]}")
-            ax.axvline(mean, color=GROUP_COLOURS[group], linestyle="--", linewidth=1)
-        ax.set_xlim(edges[0], edges[-1])
-        ax.set_ylim(0)
-        ax.set_xlabel("MLP pre-activation (model's own units; dashed: mean of the group)")
-        ax.set_ylabel("density")
-        outside = 1 - binned.sum() / counts.sum()
-        ax.set_title(f"{model}, layer {layer}: n = {counts.sum():,} activations\n{outside:.2%} lie outside the axis")
-        drawn.legend(title="tokens", loc="outside lower center", ncols=3)
+    bins = histogram.iloc[start:stop].groupby(np.arange(stop - start) // joined)
+    return bins.agg({"left": "first", "right": "last", **dict.fromkeys(GROUPS, "sum")})
 
 
 def draw_r_by_layer(outputs: list[str], model: str, tables: list[pd.DataFrame], evidence: pd.DataFrame) -> None:

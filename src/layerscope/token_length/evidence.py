@@ -8,10 +8,9 @@ import pandas as pd
 from scipy import stats
 
 from layerscope.depth import relative_depth
+from layerscope.multiple_testing import ALPHA, passes, share
 from layerscope.resampling import two_way_std
 from layerscope.token_length.summaries import MEASURES, RESAMPLED, SHIFT, STATISTICS
-
-ALPHA = 0.05
 
 
 def evidence_table(neurons: dict[str, list[str]], draws: dict[str, list[str]]) -> pd.DataFrame:
@@ -75,13 +74,9 @@ def discoveries(tables: list[pd.DataFrame]) -> list[list[dict[str, Any]]]:
     rows: list[list[dict[str, Any]]] = [[] for _ in tables]
     for measure, column in (("r", "p"), ("r_given_all", "p_given_all")):
         p = np.concatenate([table[column] for table in tables])
-        tested = ~np.isnan(p)
         for method in ("bh", "by"):
-            passes = np.zeros(len(p), dtype=bool)
-            if tested.any():
-                passes[tested] = stats.false_discovery_control(p[tested], method=method) <= ALPHA
+            passed = passes(p, method)
             for layer in range(len(tables)):
-                here = tested & (layers == layer)
-                share = float(passes[here].mean()) if here.any() else np.nan
-                rows[layer].append({"measure": measure, "statistic": f"significant_{method}", "value": share})
+                value = share(passed[~np.isnan(p) & (layers == layer)])
+                rows[layer].append({"measure": measure, "statistic": f"significant_{method}", "value": value})
     return rows

@@ -1,5 +1,6 @@
 """What the study found, in sentences whose numbers come from its tables."""
 
+import numpy as np
 import pandas as pd
 
 from layerscope.token_length.summaries import FEW_SEQUENCES, of_measure
@@ -109,3 +110,21 @@ def _beyond_chance(model: str, rows: pd.DataFrame) -> str:
         f"beyond chance ({share('r', 'by'):.0%} by Benjamini-Yekutieli), {share('r_given_all', 'bh'):.0%} "
         f"({share('r_given_all', 'by'):.0%}) given all three confounds."
     )
+
+
+def modality_findings(modality: pd.DataFrame) -> list[str]:
+    """Sentences on neurons with several modes; from modality.csv."""
+    sentences = []
+    for model, rows in modality.groupby("model", sort=False):
+        of = {str(population): table for population, table in rows.groupby("population")}
+
+        def mean(population: str, column: str, of: dict[str, pd.DataFrame] = of) -> float:
+            return float(np.average(of[population][column], weights=of[population]["neurons"]))
+
+        sentences.append(
+            f"{model}: by the dip test over tokens, {mean('tokens', 'share'):.0%} of its neurons have several modes at "
+            f"p ≤ 5 %, where made-up ones with a single mode give {mean('tokens', 'share_unimodal'):.0%}; over types "
+            f"{mean('types', 'share'):.0%}, where at most 5 % are expected, and {mean('types', 'share_bh'):.0%} at a "
+            f"false discovery rate of 5 %; over the types of short tokens {mean('short_types', 'share'):.0%}."
+        )
+    return sentences

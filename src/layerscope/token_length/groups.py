@@ -8,6 +8,7 @@ import pandas as pd
 from layerscope.errors import UserError
 
 GROUPS = ("short", "median", "long")
+POOLED = -1  # stands for a neuron in tables of histograms: all of them, each standardised
 
 
 @dataclass(frozen=True)

@@ -33,7 +33,8 @@ def measure_layer(
     Raises:
         UserError: a shard is damaged.
     """
-    edges = np.linspace(*activation_range(manifests), bins + 1)
+    reach = activation_range(manifests)
+    edges = np.linspace(*reach, bins + 1)
     with LayerReader(shards, SITE, layer) as reader:
         sample = token_lengths(vocabulary, reader.tokens().input_ids)
         member = np.stack([sample.group == i for i in range(3)])
@@ -44,9 +45,9 @@ def measure_layer(
         block = max(1, BLOCK_BYTES // (8 * len(sample.keep)))
         for start in range(0, reader.width, block):
             values = reader.columns(start, min(start + block, reader.width))[:, sample.keep]
-            for i in range(3):
-                counts[i] += np.histogram(values[:, member[i]], edges)[0]
             exact = values.astype(np.float64)
+            for i in range(3):
+                counts[i] += np.histogram(exact[:, member[i]], bins, reach)[0]
             table = {"neuron": np.arange(start, start + len(values), dtype=np.int32), **moments(exact)}
             table |= {"minimum": values.min(axis=1), "maximum": values.max(axis=1)}
             table |= {f"mean_{group}": exact @ weights[:, i] for i, group in enumerate(GROUPS)}

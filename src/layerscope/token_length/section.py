@@ -5,12 +5,13 @@ from pathlib import Path
 import pandas as pd
 
 from layerscope.report.section import Files, Section, load_figures
-from layerscope.token_length.findings import evidence_findings, findings
+from layerscope.token_length.findings import evidence_findings, findings, modality_findings
 
 
 class TokenLengthFiles(Files):
     vocabularies: list[str]  # .../{tokenizer}/{corpus}/vocabulary.parquet
     evidence: str
+    modality: str
     confounds: list[str]  # .../confounds_{tokenizer}.csv
 
 
@@ -28,12 +29,15 @@ def token_length_section(files: TokenLengthFiles, captions: dict[str, str], root
     confounds = {Path(path).stem: pd.read_csv(path) for path in files["confounds"]}
     tables = {str(Path(files["layers"]).relative_to(root)): "a row a model and layer"}
     tables[str(Path(files["evidence"]).relative_to(root))] = "summaries of r with intervals, and what chance gives"
+    tables[str(Path(files["modality"]).relative_to(root))] = "how many neurons have several modes"
     tables |= {str(Path(path).relative_to(root)): "correlation of length with confounds" for path in files["confounds"]}
     tables |= {f"token_length/{model}/": f"a Parquet table a layer of {model}, a row a neuron" for model in models}
     return Section(
         title="Token length",
         question="Do MLP neurons respond to the length of a token, and how does that change with depth?",
-        findings=findings(table, tokenizers) + evidence_findings(evidence, confounds),
+        findings=findings(table, tokenizers)
+        + evidence_findings(evidence, confounds)
+        + modality_findings(pd.read_csv(files["modality"])),
         figures=load_figures(files, captions, models, root),
         tables=tables,
     )

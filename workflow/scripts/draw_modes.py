@@ -1,0 +1,10 @@
+import pandas as pd
+
+from layerscope.job import job
+from layerscope.token_length.draw_modality import draw_modes
+
+with job(snakemake) as task:
+    modality, histograms = (
+        [pd.read_parquet(path) for path in paths] for paths in (task.input.modality, task.input.histograms)
+    )
+    draw_modes(task.output, task.wildcards.model, modality, histograms)
