@@ -12,7 +12,7 @@ from snakemake.utils import update_config
 from layerscope.config import Studies, load_config, schema
 from layerscope.errors import UserError
 
-MODELS = "neo-2m, neo-8m, neo-8m-random, gpt-neo-125m, gpt-neo-1.3b, gpt2-large, gpt2-xl"
+MODELS = "neo-2m, neo-8m, neo-2m-random, gpt-neo-125m, gpt-neo-1.3b, gpt2-large, gpt2-xl"
 NEW_MODEL = {"source": "owner/name", "tokenizer": "mini", "layers": 4}
 LEFT_OUT = object()
 
@@ -134,7 +134,7 @@ def change(config: dict[str, Any], path: str, value: Any) -> dict[str, Any]:
 
 def test_default_config_is_valid(default):
     config = load_config(default)
-    assert config.studies.token_length.models == ["neo-2m", "neo-8m"]
+    assert config.studies.token_length.models == ["neo-2m", "neo-8m", "neo-2m-random"]
     assert config.sampling.shards == 2
 
 

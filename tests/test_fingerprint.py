@@ -86,7 +86,7 @@ def test_a_script_is_not_mistaken_for_a_module_of_its_name(tree):
 @pytest.mark.parametrize(
     ("module", "scripts"),
     [
-        ("token_length/draw.py", {"draw_r_by_layer"}),
+        ("token_length/draw_distribution.py", {"draw_r_by_layer"}),
         ("token_length/measure.py", {"measure_token_length"}),
         ("statistics.py", {"measure_token_length"}),
         ("extract/hooks.py", {"extract"}),

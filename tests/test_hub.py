@@ -329,7 +329,7 @@ def test_only_fetching_needs_the_hub(hub: HubStandIn, tmp_path: Path, project: P
         "tokenizers": {"hub-mini": {"source": "acme/mini"}},
         "corpora": {"web": {"source": "acme/web", "subset": "sample-10BT"}},
         "sampling": SAMPLING,
-        "studies": {"token_length": {"models": ["neo"], "corpus": "web", "histogram_layer": 1}},
+        "studies": {"token_length": {"models": ["neo"], "pairs": [], "corpus": "web", "histogram_layer": 1}},
     }
     (tmp_path / "study.yaml").write_text(json.dumps(study))
     sources = {

@@ -28,6 +28,7 @@ CONFIG: dict[str, Any] = {
     "studies": {
         "token_length": {
             "models": ["a", "b"],
+            "pairs": [["a", "b"]],
             "corpus": "embedded",
             "histogram_layer": 1,
             "histogram_bins": 64,
@@ -117,8 +118,9 @@ def write_reordered() -> None:
 
 
 def add_study() -> None:
-    """As if the study was never run; with the report in place, Snakemake would not miss the rest."""
+    """As if the study was never run; with what reads it in place, Snakemake would not miss the rest."""
     shutil.rmtree("results/path_length")
+    Path("results/claims.csv").unlink()
     Path("results/report.html").unlink()
 
 
@@ -131,7 +133,8 @@ EDITS: dict[str, Callable[[], None]] = {
         setting("models.b.source", f"{MODELS}/three"), setting("models.b.layers", 3)
     ),
     "models.NAME.weights": setting("models.b.weights", "random"),
-    "models.NAME.tokenizer": setting("models.b.tokenizer", "other"),
+    # Only models with one tokenizer can be paired.
+    "models.NAME.tokenizer": every(setting("models.b.tokenizer", "other"), setting(f"{LENGTH}.pairs", [])),
     "tokenizers.NAME.source": setting("tokenizers.mini.source", "resources/tokenizers/other"),
     "corpora.NAME.source": setting(f"{CORPUS}.source", "resources/corpus/other.jsonl"),
     "corpora.NAME.text_field": setting(f"{CORPUS}.text_field", "id"),
@@ -163,12 +166,13 @@ EDITS: dict[str, Callable[[], None]] = {
     "a study removed": setting(PATHS, None),
     "a new model in a study": setting(f"{LENGTH}.models", ["a", "b", "c"]),
     "a model of one study in another": setting(f"{PATHS}.models", ["a", "b"]),
-    "a model removed": setting(f"{LENGTH}.models", ["a"]),
+    "a model removed": every(setting(f"{LENGTH}.models", ["a"]), setting(f"{LENGTH}.pairs", [])),
     "studies.token_length.models in another order": setting(f"{LENGTH}.models", ["b", "a"]),
     "studies.token_length.corpus": setting(f"{LENGTH}.corpus", "other"),
     "studies.token_length.histogram_layer": setting(f"{LENGTH}.histogram_layer", 0),
     "studies.token_length.histogram_bins": setting(f"{LENGTH}.histogram_bins", 128),
     "studies.token_length.frequency_tokens": setting(f"{LENGTH}.frequency_tokens", 1000),
+    "studies.token_length.pairs": setting(f"{LENGTH}.pairs", [["b", "a"]]),
     "studies.token_length.draws": setting(f"{LENGTH}.draws", 150),
     "studies.token_length.seed": setting(f"{LENGTH}.seed", 1),
     "studies.token_similarity.sentences": setting(f"{SIMILARITY}.sentences", "resources/others.txt"),
@@ -181,10 +185,13 @@ EDITS: dict[str, Callable[[], None]] = {
     "studies.path_length.corpus": setting(f"{PATHS}.corpus", "other"),
     "studies.path_length.streams": setting(f"{PATHS}.streams", "stored"),
     "studies.path_length.drop_first_token": setting(f"{PATHS}.drop_first_token", False),
-    "the code of figures (token_length/draw.py)": appended("src/layerscope/token_length/draw.py"),
+    "studies.path_length.draws": setting(f"{PATHS}.draws", 150),
+    "studies.path_length.seed": setting(f"{PATHS}.seed", 1),
+    "the code of figures (token_length/draw_r.py)": appended("src/layerscope/token_length/draw_r.py"),
     "the script of one figure (draw_r_spread.py)": appended("workflow/scripts/draw_r_spread.py"),
     "the code of a statistic (token_length/measure.py)": appended("src/layerscope/token_length/measure.py"),
     "the code of the intervals (resampling.py)": appended("src/layerscope/resampling.py"),
+    "a claim (path_length/claims.py)": appended("src/layerscope/path_length/claims.py"),
     "a helper of two studies (statistics.py)": appended("src/layerscope/statistics.py"),
     "the code of the extraction (extract/hooks.py)": appended("src/layerscope/extract/hooks.py"),
     "the writer of activation shards (extract/writer.py)": appended("src/layerscope/extract/writer.py"),
@@ -339,7 +346,16 @@ def test_what_follows_is_what_reads(plans):
     assert drawn | {f"compare_{study}" for study in CONFIG["studies"]} <= reads["report"]
 
 
-TABLES = [f"results/{table}.csv" for table in ("token_length/layers", "token_length/evidence", "path_length/layers")]
+TABLES = [
+    f"results/{table}.csv"
+    for table in (
+        "token_length/layers",
+        "token_length/evidence",
+        "token_length/matches",
+        "path_length/layers",
+        "claims",
+    )
+]
 
 
 def test_growing_equals_a_run_from_scratch(finished):
@@ -354,7 +370,7 @@ def test_growing_equals_a_run_from_scratch(finished):
     old = "results/activations/a/embedded/shard_0000.h5"
     assert (grown / old).stat().st_mtime_ns == (finished / old).stat().st_mtime_ns
     layers = [str(path.relative_to(grown)) for path in (grown / "results/token_length").glob("[ab]/*.parquet")]
-    assert len(layers) == 16
+    assert len(layers) == 30
     for path in [*TABLES, *layers]:
         assert (grown / path).read_bytes() == (scratch / path).read_bytes(), path
         assert (grown / path).read_bytes() != (finished / path).read_bytes(), path

@@ -39,7 +39,7 @@ EMBEDDED = ("all", "--configfile", "config/config.yaml")
 SMALL = ("results/token_length/layers.csv", "--configfile", "small.yaml")
 SMALL_CONFIG = {
     "sampling": {"sequences": 4, "sequence_length": 128, "sequences_per_shard": 2},
-    "studies": {"token_length": {"models": ["neo-2m"]}, "token_similarity": None, "path_length": None},
+    "studies": {"token_length": {"models": ["neo-2m"], "pairs": []}, "token_similarity": None, "path_length": None},
 }
 
 

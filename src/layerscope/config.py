@@ -117,8 +117,20 @@ class TokenLength(Study):
     frequency_tokens: int = Field(
         1_000_000, ge=1, description="Tokens of the corpus that are counted for the frequency of each."
     )
+    pairs: list[Annotated[list[Name], Field(min_length=2, max_length=2)]] = Field(
+        [], description="Pairs of `models` with one tokenizer, whose neurons are matched and profiles compared."
+    )
     draws: int = Field(200, ge=100, le=10_000, description="Draws of chance, and of the text for intervals.")
     seed: int = Field(0, ge=0, description="Seed of the draws.")
+
+    @model_validator(mode="after")
+    def pairs_are_of_models(self) -> Self:
+        for pair in self.pairs:
+            if unknown := [name for name in pair if name not in self.models]:
+                raise ValueError(f"pairs: '{unknown[0]}' is not in models; allowed are {', '.join(self.models)}")
+            if pair[0] == pair[1]:
+                raise ValueError(f"pairs: '{pair[0]}' is paired with itself; name two models")
+        return self
 
 
 class TokenSimilarity(Study):
@@ -138,6 +150,8 @@ class PathLength(Study):
         "reduced", description="reduced: keep only lengths while extracting; stored: keep the streams in shards."
     )
     drop_first_token: bool = Field(True, description="Draw means without the first token of each sequence.")
+    draws: int = Field(200, ge=100, le=10_000, description="Draws of the text for intervals.")
+    seed: int = Field(0, ge=0, description="Seed of the draws.")
 
 
 class Studies(Section):
@@ -174,7 +188,17 @@ class Config(Section):
             for setting in ("histogram_layer", "matrix_layer"):
                 if hasattr(study, setting):
                     self._layer_exists(f"studies.{key}.{setting}", getattr(study, setting), study.models)
+        self._pairs_share_tokenizers()
         return self
+
+    def _pairs_share_tokenizers(self) -> None:
+        for pair in self.studies.token_length.pairs if self.studies.token_length else []:
+            one, other = (self.models[name].tokenizer for name in pair)
+            if one != other:
+                raise ValueError(
+                    f"studies.token_length.pairs: {pair[0]} and {pair[1]} read different tokens (tokenizers {one} and "
+                    f"{other}); pair models with one tokenizer"
+                )
 
     def _layer_exists(self, key: str, layer: int, models: list[str]) -> None:
         for name in models:

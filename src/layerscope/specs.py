@@ -169,6 +169,35 @@ class Specs:
         """A script that puts the layers of all models of token_length together."""
         return self.script(script, models=self._study("token_length").models)
 
+    def _controls(self, models: list[str]) -> list[str]:
+        """Those of ``models`` whose weights are random."""
+        return [name for name in models if self.config.models[name].weights == "random"]
+
+    def judge_token_length(self) -> Spec:
+        study = self._study("token_length")
+        tokenizers = {name: self.config.models[name].tokenizer for name in study.models}
+        controls = self._controls(study.models)
+        return self.script("judge_token_length", tokenizers=tokenizers, pairs=study.pairs, controls=controls)
+
+    def judge(self, study: str) -> Spec:
+        models = self._study(study).models
+        return self.script(f"judge_{study}", models=models, controls=self._controls(models))
+
+    def jackknife_similarity(self, model: str) -> Spec:
+        layers, seed = self.config.models[model].layers, self._study("token_similarity").seed
+        return self.script("jackknife_similarity", layers=layers, seed=seed)
+
+    def draw_paths_anew(self) -> Spec:
+        study = self._study("path_length")
+        return self.script("draw_paths_anew", draws=study.draws, seed=study.seed)
+
+    def match_neurons(self) -> Spec:
+        return self.script("match_neurons", seed=self._study("token_length").seed)
+
+    def of_pairs(self, script: str) -> Spec:
+        """A script that puts pairs of models side by side."""
+        return self.script(script, pairs=self._study("token_length").pairs)
+
     def compare(self, study: str) -> Spec:
         return self.script(f"compare_{study}", models=self._study(study).models)
 

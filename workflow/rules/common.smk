@@ -8,6 +8,7 @@ from layerscope.sources import is_local
 wildcard_constraints:
     # By name: cosines_centred_a is a figure of model a, and not cosines of a model centred_a.
     model="|".join(map(re.escape, CONFIG.models)),
+    other="|".join(map(re.escape, CONFIG.models)),
     corpus=r"[a-z0-9][a-z0-9._-]*",
     tokenizer=r"[a-z0-9][a-z0-9._-]*",
     shard=r"\d{4}",
@@ -18,6 +19,7 @@ STUDIES = CONFIG.studies.run()
 # Filled by the rules of the studies, for the report.
 FIGURES = {}  # study → names of its figures, in order
 RUNS = []  # a file with attributes for each model of each study
+CLAIMS = []  # tables of claims
 TABLES = {}  # study → name → further tables that its part of the report reads
 SHARDS = [f"{shard:04d}" for shard in range(CONFIG.sampling.shards)]
 

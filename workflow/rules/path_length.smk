@@ -12,6 +12,7 @@ def paths_of(model):
     return expand("results/path_length/{model}/shard_{shard}.h5", model=model, shard=SHARDS)
 
 
+CLAIMS.append("results/path_length/claims.csv")
 RUNS += [paths_of(model)[0] for model in PATH_LENGTH.models]
 
 
@@ -69,6 +70,37 @@ rule compare_path_length:
         "Path length: compare layers and models"
     script:
         "../scripts/compare_path_length.py"
+
+
+rule draw_paths_anew:
+    input:
+        lambda w: paths_of(w.model),
+    output:
+        "results/path_length/{model}/draws.parquet",
+    log:
+        "logs/draw_paths_anew/{model}.log",
+    params:
+        spec=SPECS.draw_paths_anew(),
+    message:
+        "Path length: draw the text of {wildcards.model} anew, for intervals"
+    script:
+        "../scripts/draw_paths_anew.py"
+
+
+rule judge_path_length:
+    input:
+        **{model: f"results/path_length/{model}/draws.parquet" for model in PATH_LENGTH.models},
+    output:
+        "results/path_length/claims.csv",
+    log:
+        "logs/judge_path_length.log",
+    localrule: True
+    params:
+        spec=SPECS.judge("path_length"),
+    message:
+        "Path length: judge the claims"
+    script:
+        "../scripts/judge_path_length.py"
 
 
 rule draw_path_lengths:

@@ -10,10 +10,27 @@ def reported(name):
     return {f"{name}_{key}": paths for key, paths in files.items()}
 
 
+rule collect_claims:
+    input:
+        CLAIMS,
+    output:
+        "results/claims.csv",
+    log:
+        "logs/collect_claims.log",
+    localrule: True
+    params:
+        spec=SPECS.script("collect_claims"),
+    message:
+        "Collect the claims of all studies"
+    script:
+        "../scripts/collect_claims.py"
+
+
 rule report:
     input:
         **{key: path for name in STUDIES for key, path in reported(name).items()},
         # One file of each model and study: its attributes say how the values came about.
+        claims=["results/claims.csv"] if CLAIMS else [],
         runs=ancient(RUNS),
         # Their digest is in the spec. Paths from here, so that a project that was moved has the same inputs.
         captions=ancient(sorted(map(os.path.relpath, Path(workflow.basedir).glob("workflow/report/*.rst")))),

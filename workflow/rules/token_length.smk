@@ -15,12 +15,19 @@ FIGURES["token_length"] = [
     *expand("modes_{model}", model=TOKEN_LENGTH.models),
 ]
 RUNS += [shards_of(model, TOKEN_LENGTH.corpus, "h5")[0] for model in TOKEN_LENGTH.models]
+CLAIMS.append("results/token_length/claims.csv")
 TABLES["token_length"] = {
     "vocabularies": sorted({vocabulary_of(model, TOKEN_LENGTH.corpus) for model in TOKEN_LENGTH.models}),
     "evidence": "results/token_length/evidence.csv",
     "modality": "results/token_length/modality.csv",
     "confounds": sorted({f"results/token_length/confounds_{tokenizer_of(m)}.csv" for m in TOKEN_LENGTH.models}),
 }
+if TOKEN_LENGTH.pairs:
+    FIGURES["token_length"] += ["profiles", "matches"]
+    TABLES["token_length"] |= {
+        "profiles": "results/token_length/profiles.csv",
+        "matches": "results/token_length/matches.csv",
+    }
 
 
 def layers_tables(table):
@@ -144,6 +151,70 @@ rule count_multimodal:
         "../scripts/count_multimodal.py"
 
 
+rule match_neurons:
+    input:
+        shards=lambda w: ancient(shards_of(w.model, TOKEN_LENGTH.corpus, "h5")),
+        manifests=lambda w: shards_of(w.model, TOKEN_LENGTH.corpus, "json"),
+        neurons=lambda w: layers_tables("layer")[w.model],
+        other_shards=lambda w: ancient(shards_of(w.other, TOKEN_LENGTH.corpus, "h5")),
+        other_manifests=lambda w: shards_of(w.other, TOKEN_LENGTH.corpus, "json"),
+        other_neurons="results/token_length/{other}/layer_{layer}.parquet",
+        vocabulary=lambda w: vocabulary_of(w.model, TOKEN_LENGTH.corpus),
+    output:
+        "results/token_length/{model}/matches_{other}_{layer}.parquet",
+    log:
+        "logs/match_neurons/{model}_{other}/layer_{layer}.log",
+    benchmark:
+        "logs/match_neurons/{model}_{other}/layer_{layer}.benchmark.tsv"
+    threads: 4
+    params:
+        spec=SPECS.match_neurons(),
+    message:
+        "Token length: match neurons of {wildcards.model} with layer {wildcards.layer} of {wildcards.other}"
+    script:
+        "../scripts/match_neurons.py"
+
+
+rule compare_neurons:
+    input:
+        **{
+            f"{model}_{other}": expand(
+                "results/token_length/{model}/matches_{other}_{layer}.parquet",
+                model=model,
+                other=other,
+                layer=layers_of(other),
+            )
+            for model, other in TOKEN_LENGTH.pairs
+        },
+    output:
+        "results/token_length/matches.csv",
+    log:
+        "logs/compare_neurons.log",
+    localrule: True
+    params:
+        spec=SPECS.of_pairs("compare_neurons"),
+    message:
+        "Token length: compare matched neurons of pairs of models"
+    script:
+        "../scripts/compare_neurons.py"
+
+
+rule compare_profiles:
+    input:
+        "results/token_length/layers.csv",
+    output:
+        "results/token_length/profiles.csv",
+    log:
+        "logs/compare_profiles.log",
+    localrule: True
+    params:
+        spec=SPECS.of_pairs("compare_profiles"),
+    message:
+        "Token length: compare profiles of pairs of models"
+    script:
+        "../scripts/compare_profiles.py"
+
+
 rule correlate_confounds:
     input:
         tokens=lambda w: expand(
@@ -164,6 +235,48 @@ rule correlate_confounds:
         "Token length: correlate length with its confounds, {wildcards.tokenizer}"
     script:
         "../scripts/correlate_confounds.py"
+
+
+rule count_lengths:
+    input:
+        tokens=lambda w: expand(
+            "results/tokens/{{tokenizer}}/{corpus}/shard_{shard}.h5",
+            corpus=TOKEN_LENGTH.corpus,
+            shard=SHARDS,
+        ),
+        vocabulary=f"results/tokens/{{tokenizer}}/{TOKEN_LENGTH.corpus}/vocabulary.parquet",
+    output:
+        "results/token_length/lengths_{tokenizer}.parquet",
+    log:
+        "logs/count_lengths/{tokenizer}.log",
+    localrule: True
+    params:
+        spec=SPECS.script("count_lengths"),
+    message:
+        "Token length: count lengths by sequence, {wildcards.tokenizer}"
+    script:
+        "../scripts/count_lengths.py"
+
+
+rule judge_token_length:
+    input:
+        **{f"draws_{model}": paths for model, paths in layers_tables("draws").items()},
+        **{
+            f"lengths_{tokenizer}": f"results/token_length/lengths_{tokenizer}.parquet"
+            for tokenizer in map(tokenizer_of, TOKEN_LENGTH.models)
+        },
+        modality="results/token_length/modality.csv",
+    output:
+        "results/token_length/claims.csv",
+    log:
+        "logs/judge_token_length.log",
+    localrule: True
+    params:
+        spec=SPECS.judge_token_length(),
+    message:
+        "Token length: judge the claims"
+    script:
+        "../scripts/judge_token_length.py"
 
 
 # A rule a figure: each reads only what it shows, so that a setting redraws one figure and not all.
@@ -330,3 +443,41 @@ rule draw_modes:
         "Token length: draw the neurons of {wildcards.model} with the largest dips"
     script:
         "../scripts/draw_modes.py"
+
+
+rule draw_profiles:
+    input:
+        "results/token_length/profiles.csv",
+    output:
+        drawing(
+            "token_length",
+            "profiles",
+            "Token length",
+            "pairs of models",
+            "quantiles of r on relative depth",
+        ),
+    log:
+        "logs/draw_profiles.log",
+    localrule: True
+    params:
+        spec=SPECS.script("draw_profiles"),
+    message:
+        "Token length: draw profiles of pairs of models"
+    script:
+        "../scripts/draw_profiles.py"
+
+
+rule draw_matches:
+    input:
+        "results/token_length/matches.csv",
+    output:
+        drawing("token_length", "matches", "Token length", "pairs of models", "matched neurons"),
+    log:
+        "logs/draw_matches.log",
+    localrule: True
+    params:
+        spec=SPECS.script("draw_matches"),
+    message:
+        "Token length: draw matched neurons of pairs of models"
+    script:
+        "../scripts/draw_matches.py"

@@ -6,6 +6,7 @@ FIGURES["token_similarity"] = expand(
     figure=["cosines", "cosines_centred", "cosine_spread", "qkv_moments", "matrix"],
     model=TOKEN_SIMILARITY.models,
 )
+CLAIMS.append("results/token_similarity/claims.csv")
 RUNS += expand("results/token_similarity/{model}/vectors.h5", model=TOKEN_SIMILARITY.models)
 
 
@@ -76,6 +77,37 @@ rule compare_token_similarity:
         "Token similarity: compare layers and models"
     script:
         "../scripts/compare_token_similarity.py"
+
+
+rule jackknife_similarity:
+    input:
+        "results/token_similarity/{model}/vectors.h5",
+    output:
+        "results/token_similarity/{model}/jackknife.parquet",
+    log:
+        "logs/jackknife_similarity/{model}.log",
+    params:
+        spec=lambda w: SPECS.jackknife_similarity(w.model),
+    message:
+        "Token similarity: leave each sentence out in turn, {wildcards.model}"
+    script:
+        "../scripts/jackknife_similarity.py"
+
+
+rule judge_token_similarity:
+    input:
+        **{model: f"results/token_similarity/{model}/jackknife.parquet" for model in TOKEN_SIMILARITY.models},
+    output:
+        "results/token_similarity/claims.csv",
+    log:
+        "logs/judge_token_similarity.log",
+    localrule: True
+    params:
+        spec=SPECS.judge("token_similarity"),
+    message:
+        "Token similarity: judge the claims"
+    script:
+        "../scripts/judge_token_similarity.py"
 
 
 rule draw_cosines:

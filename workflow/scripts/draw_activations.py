@@ -1,7 +1,7 @@
 import pandas as pd
 
 from layerscope.job import job
-from layerscope.token_length.draw import draw_activations
+from layerscope.token_length.draw_sample import draw_activations
 
 with job(snakemake) as task:
     tables = [pd.read_parquet(path) for path in task.input]

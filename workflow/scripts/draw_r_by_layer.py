@@ -1,7 +1,7 @@
 import pandas as pd
 
 from layerscope.job import job
-from layerscope.token_length.draw import draw_r_by_layer
+from layerscope.token_length.draw_distribution import draw_r_by_layer
 
 with job(snakemake) as task:
     tables = [pd.read_parquet(path) for path in task.input.layers]

@@ -1,7 +1,7 @@
 import pandas as pd
 
 from layerscope.job import job
-from layerscope.token_length.draw import draw_r_confounds
+from layerscope.token_length.draw_r import draw_r_confounds
 
 with job(snakemake) as task:
     evidence = pd.read_csv(task.input[0])

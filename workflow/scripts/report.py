@@ -2,6 +2,7 @@ from pathlib import Path
 
 from layerscope.job import job
 from layerscope.path_length.section import path_length_section
+from layerscope.report.claims import claims_of
 from layerscope.report.page import write_report
 from layerscope.token_length.section import token_length_section
 from layerscope.token_similarity.section import token_similarity_section
@@ -19,4 +20,5 @@ with job(snakemake) as task:
     for study in (name for name, chosen in settings["studies"].items() if chosen):
         files = {key.removeprefix(f"{study}_"): paths for key, paths in task.input.items() if key.startswith(study)}
         sections.append(SECTIONS[study](files, captions, root))
-    write_report(task.output[0], sections, task.input.runs, settings, Path(task.scriptdir))
+    claims = claims_of(task.input.claims)
+    write_report(task.output[0], claims, sections, task.input.runs, settings, Path(task.scriptdir))

@@ -11,6 +11,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from layerscope import __version__
 from layerscope.files import whole_file
+from layerscope.report.claims import ClaimRows
 from layerscope.report.section import Section
 
 PACKAGES = ("snakemake", "torch", "transformers", "datasets", "numpy", "scipy", "pandas", "h5py")
@@ -52,7 +53,14 @@ def git_commit(folder: Path) -> str:
     return done.stdout.strip()
 
 
-def write_report(output: str, sections: list[Section], files: list[str], settings: dict[str, Any], root: Path) -> None:
+def write_report(
+    output: str,
+    claims: list[ClaimRows],
+    sections: list[Section],
+    files: list[str],
+    settings: dict[str, Any],
+    root: Path,
+) -> None:
     """Write the page; all text is escaped, nothing is loaded from elsewhere.
 
     Args:
@@ -65,6 +73,7 @@ def write_report(output: str, sections: list[Section], files: list[str], setting
     )
     sampling = settings["sampling"]
     page = environment.get_template("page.html").render(
+        claims=claims,
         sections=sections,
         runs=run_table(files),
         tokens=sampling["sequences"] * sampling["sequence_length"],

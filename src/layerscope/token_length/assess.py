@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy import stats
+from scipy.special import stdtr  # scipy.stats takes longer to import than a layer to assess
 
 from layerscope.extract.activation_shards import LayerReader
 from layerscope.partial import control_basis, residuals
@@ -188,7 +188,7 @@ def p_of_chance(observed: np.ndarray, chance: np.ndarray) -> np.ndarray:
     A count of draws could not tell p below 1 / draws apart, as testing thousands of neurons at once needs.
     """
     spread = chance.std(axis=1, ddof=1)
-    return 2 * stats.t.sf(np.abs(observed - chance.mean(axis=1)) / spread, chance.shape[1] - 1)
+    return 2 * stdtr(chance.shape[1] - 1, -np.abs(observed - chance.mean(axis=1)) / spread)
 
 
 def summaries_over_neurons(r: np.ndarray) -> pd.DataFrame:

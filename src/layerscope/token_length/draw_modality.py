@@ -30,6 +30,7 @@ def draw_multimodality(outputs: list[str], modality: pd.DataFrame) -> None:
                 ax.plot(rows["relative_depth"], rows["share_unimodal"], ":", color=colour, label=name)
             ax.axhline(0.05, color=GREY, linewidth=0.8)
             relative_depth_axis(ax)
+            ax.set_xlabel("relative depth")
             ax.set_title(title)
         axes[0].set_ylim(0)
         axes[0].yaxis.set_major_formatter(PercentFormatter(1, decimals=0))

@@ -14,7 +14,7 @@ from layerscope.files import digest_of, whole_file
 FORMAT = "layerscope tokens 1"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Tokens:
     """Parallel int32 arrays of shape [tokens], in corpus order."""
 
@@ -25,6 +25,9 @@ class Tokens:
 
     def __len__(self) -> int:
         return len(self.input_ids)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Tokens) and self.digest() == other.digest()
 
     def digest(self) -> str:
         return digest_of(np.ascontiguousarray(getattr(self, f.name), "<i4").tobytes() for f in fields(self))

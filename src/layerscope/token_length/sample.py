@@ -1,0 +1,13 @@
+"""Lengths of the sample's tokens, sequence by sequence."""
+
+import pandas as pd
+
+from layerscope.token_length.groups import token_lengths
+from layerscope.tokenize.token_shards import Tokens
+
+
+def lengths_by_sequence(vocabulary: pd.DataFrame, tokens: Tokens) -> pd.DataFrame:
+    """How many tokens of each length each sequence holds: ``sequence``, ``length``, ``count``."""
+    sample = token_lengths(vocabulary, tokens.input_ids)
+    table = pd.DataFrame({"sequence": tokens.sequence[sample.keep], "length": sample.lengths})
+    return table.value_counts(sort=False).reset_index()

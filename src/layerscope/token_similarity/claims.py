@@ -1,0 +1,80 @@
+"""Claims of the study, their statistics and rules."""
+
+from collections.abc import Callable
+from math import inf
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+from scipy.special import gammaln
+
+from layerscope.claims import ALPHA, Claim, Estimate, judge
+
+STUDY = "token_similarity"
+
+
+def jackknifed(table: pd.DataFrame, effect: Callable[[pd.DataFrame], pd.Series]) -> Estimate:
+    """An effect with the interval of Student's t and the jackknife's standard error over sentences.
+
+    Args:
+        table: ``layer``, and the columns of :func:`layerscope.token_similarity.jackknife.jackknife_layer`.
+        effect: gets the rows of all layers, indexed by layer and ``left_out``; gives a value for each ``left_out``.
+    """
+    values = effect(table.set_index(["layer", "left_out"]))
+    left_out = values.drop(-1)
+    sentences = len(left_out)
+    error = np.sqrt((sentences - 1) / sentences * ((left_out - left_out.mean()) ** 2).sum())
+    reach = error * stats.t.ppf(1 - ALPHA / 2, sentences - 1)
+    return Estimate(values[-1], values[-1] - reach, values[-1] + reach)
+
+
+def fall(values: pd.Series) -> pd.Series:
+    """First layer less last."""
+    layers = values.index.get_level_values("layer")
+    return values[layers.min()] - values[layers.max()]
+
+
+def independent(sentences: int) -> float:
+    """Mean absolute cosine of independent directions in ``sentences`` dimensions: Γ(n/2) / (√π Γ((n+1)/2))."""
+    return float(np.exp(gammaln(sentences / 2) - gammaln((sentences + 1) / 2)) / np.sqrt(np.pi))
+
+
+def beyond_independent(rows: pd.DataFrame) -> pd.Series:
+    """Of the last layer; of samples with a sentence left out, what independent values give in as many dimensions."""
+    last = rows.loc[rows.index.get_level_values("layer").max(), "similarity"]
+    sentences = len(last) - 1
+    return last - np.where(last.index == -1, independent(sentences), independent(sentences - 1))
+
+
+CLAIMS: list[Claim[pd.DataFrame]] = [
+    Claim(
+        "similarity_falls",
+        "The similarity of Q, K and V of the target falls with depth.",
+        "mean absolute cosine between dimensions, first layer less last",
+        0, inf, lambda table: jackknifed(table, lambda rows: fall(rows["similarity"])),
+    ),
+    Claim(
+        "similarity_falls_to_zero",
+        "It falls to what independent values would give.",
+        "mean absolute cosine of the last layer less that of independent values",
+        -inf, 0.05, lambda table: jackknifed(table, beyond_independent),
+    ),
+    Claim(
+        "fall_beyond_mean_over_spread",
+        "The fall is more than a falling ratio of mean to spread.",
+        "fall of the mean absolute cosine less its fall after every dimension's sentences were shuffled",
+        0, inf, lambda table: jackknifed(table, lambda rows: fall(rows["similarity"] - rows["shuffled"])),
+    ),
+]  # fmt: skip
+
+
+def claims_table(tables: dict[str, pd.DataFrame], controls: list[str]) -> pd.DataFrame:
+    """The study's rows of claims.csv.
+
+    Args:
+        tables: model → its table of jackknifed layers.
+        controls: models with random weights.
+    """
+    return pd.DataFrame(
+        [row for model, table in tables.items() for row in judge(CLAIMS, STUDY, model, model in controls, table)]
+    )
