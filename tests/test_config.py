@@ -111,6 +111,28 @@ BAD = [
     ),
     ("studies", {}, f"studies: no study is named; allowed are {', '.join(Studies.model_fields)}"),
     ("seed", 1, "seed: no such key; allowed are models, tokenizers, corpora, sampling, extraction, studies"),
+    (
+        "studies/token_length/pairs",
+        [["neo-2m", "gpt2-xl"]],
+        "studies.token_length.pairs: 'gpt2-xl' is not in the study's models; allowed are neo-2m, neo-8m, neo-2m-random",
+    ),
+    (
+        "studies/token_length/pairs",
+        [["neo-2m", "neo-2m"]],
+        "studies.token_length.pairs: 'neo-2m' is paired with itself; name two models",
+    ),
+    (
+        "models/neo-2m/tokenizer",
+        "gpt2",
+        "studies.token_length.pairs: neo-2m and neo-8m read different tokens (tokenizers gpt2 and mini); "
+        "pair models with one tokenizer",
+    ),
+    (
+        "studies/token_length/pairs",
+        [["neo-2m"]],
+        'studies.token_length.pairs.0: ["neo-2m"] is not allowed: list should have at least 2 items after validation, '
+        "not 1",
+    ),
 ]
 
 

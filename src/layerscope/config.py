@@ -123,15 +123,6 @@ class TokenLength(Study):
     draws: int = Field(200, ge=100, le=10_000, description="Draws of chance, and of the text for intervals.")
     seed: int = Field(0, ge=0, description="Seed of the draws.")
 
-    @model_validator(mode="after")
-    def pairs_are_of_models(self) -> Self:
-        for pair in self.pairs:
-            if unknown := [name for name in pair if name not in self.models]:
-                raise ValueError(f"pairs: '{unknown[0]}' is not in models; allowed are {', '.join(self.models)}")
-            if pair[0] == pair[1]:
-                raise ValueError(f"pairs: '{pair[0]}' is paired with itself; name two models")
-        return self
-
 
 class TokenSimilarity(Study):
     """Similarity of the dimensions of Q, K and V of a target token, over sentences that hold it."""
@@ -188,16 +179,24 @@ class Config(Section):
             for setting in ("histogram_layer", "matrix_layer"):
                 if hasattr(study, setting):
                     self._layer_exists(f"studies.{key}.{setting}", getattr(study, setting), study.models)
-        self._pairs_share_tokenizers()
+        if self.studies.token_length:
+            self._pairs_can_be_compared("studies.token_length.pairs", self.studies.token_length)
         return self
 
-    def _pairs_share_tokenizers(self) -> None:
-        for pair in self.studies.token_length.pairs if self.studies.token_length else []:
+    def _pairs_can_be_compared(self, key: str, study: TokenLength) -> None:
+        for pair in study.pairs:
+            for name in pair:
+                if name not in study.models:
+                    raise ValueError(
+                        f"{key}: '{name}' is not in the study's models; allowed are {', '.join(study.models)}"
+                    )
+            if pair[0] == pair[1]:
+                raise ValueError(f"{key}: '{pair[0]}' is paired with itself; name two models")
             one, other = (self.models[name].tokenizer for name in pair)
             if one != other:
                 raise ValueError(
-                    f"studies.token_length.pairs: {pair[0]} and {pair[1]} read different tokens (tokenizers {one} and "
-                    f"{other}); pair models with one tokenizer"
+                    f"{key}: {pair[0]} and {pair[1]} read different tokens (tokenizers {one} and {other}); pair models "
+                    "with one tokenizer"
                 )
 
     def _layer_exists(self, key: str, layer: int, models: list[str]) -> None:
