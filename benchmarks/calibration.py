@@ -93,7 +93,7 @@ def token_length(rng: np.random.Generator, signal: bool) -> pd.DataFrame:
             tables, paths = [], []
             for layer in range(layers):
                 rows = text.layer(planted(rng, layer, layers, model) if signal else 0.0)
-                if signal and layer == 1:
+                if signal and layer == layers - 1:
                     high = rng.random((NEURONS, TYPES)) < 0.5
                     rows = rows + 6 * high[:, text.types]
                 tables.append(assess(draws, [rows])[1])
@@ -107,11 +107,12 @@ def token_length(rng: np.random.Generator, signal: bool) -> pd.DataFrame:
 
 
 def planted(rng: np.random.Generator, layer: int, layers: int, model: str) -> np.ndarray:
-    """Positive in the first layer, then negative, less so in the small model, and in the last layer of one size."""
+    """Positive in the first layer, then weakly negative in the small model and of all sizes in the large."""
     if layer == 0:
         return 0.25 + 0.05 * rng.normal(size=NEURONS)
-    spread = 0.0 if layer == layers - 1 else 0.15
-    return (-0.15 if model == "small" else -0.4) + spread * rng.normal(size=NEURONS)
+    if layer == layers - 1:
+        return np.zeros(NEURONS)
+    return -0.12 + 0.02 * rng.normal(size=NEURONS) if model == "small" else -0.3 + 0.4 * rng.normal(size=NEURONS)
 
 
 def token_similarity(rng: np.random.Generator, signal: bool) -> pd.DataFrame:
@@ -193,9 +194,9 @@ def main() -> None:
 def summary(claims: pd.DataFrame) -> pd.DataFrame:
     """By claim: the share of data sets that support it, without and with a signal, and of intervals with the truth."""
     rows = []
-    for claim, table in claims.groupby("claim", sort=False):
+    for (claim, models), table in claims.groupby(["claim", "models"], sort=False):
         nothing, something = table[~table["signal"]], table[table["signal"]]
-        row: dict[str, Any] = {"claim": claim, "sets": len(nothing)}
+        row: dict[str, Any] = {"claim": claim, "models": models}
         row["supported without"] = (nothing["verdict"] == "supported").mean()
         row["refused without"] = (nothing["verdict"] == "not supported").mean()
         if claim in TRUTH:
@@ -204,7 +205,7 @@ def summary(claims: pd.DataFrame) -> pd.DataFrame:
         row["effect without"] = nothing["effect"].mean()
         row["supported with"] = (something["verdict"] == "supported").mean()
         rows.append(row)
-    return pd.DataFrame(rows).set_index("claim").round(3)
+    return pd.DataFrame(rows).set_index(["claim", "models"]).round(3)
 
 
 if __name__ == "__main__":
