@@ -23,7 +23,7 @@ import pandas as pd
 from layerscope.path_length import claims as path_claims
 from layerscope.path_length.lengths import QUANTITIES
 from layerscope.path_length.shards import write_path_shard
-from layerscope.path_length.uncertainty import draw_paths
+from layerscope.path_length.uncertainty import resample_paths
 from layerscope.token_length import claims as length_claims
 from layerscope.token_length.assess import LayerDraws, assess
 from layerscope.token_length.groups import TokenLengths
@@ -168,7 +168,7 @@ def path_length(rng: np.random.Generator, signal: bool) -> pd.DataFrame:
     with tempfile.TemporaryDirectory() as folder:
         shard = str(Path(folder) / "shard_0000.h5")
         write_path_shard(shard, {name: array.astype(np.float32) for name, array in values.items()}, tokens, {})
-        return path_claims.claims_table({"model": draw_paths([shard], DRAWS, 0)}, [])
+        return path_claims.claims_table({"model": resample_paths([shard], DRAWS, 0)}, [])
 
 
 # What brings the r of path_length below, 0.37, down by 0.2, when one token of each sequence lies as far out: with the

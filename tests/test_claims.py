@@ -12,7 +12,7 @@ from layerscope.claims import Claim, Draws, Estimate, judge
 from layerscope.path_length import claims as paths
 from layerscope.path_length.lengths import QUANTITIES
 from layerscope.path_length.shards import write_path_shard
-from layerscope.path_length.uncertainty import draw_paths
+from layerscope.path_length.uncertainty import resample_paths
 from layerscope.report.claims import shown
 from layerscope.token_length import claims as lengths
 from layerscope.token_similarity import claims as similarity
@@ -261,7 +261,7 @@ def path_shards(tmp_path: Path) -> list[str]:
 
 
 def test_claims_on_paths_follow_the_data(path_shards: list[str]) -> None:
-    table = draw_paths(path_shards, 100, 0)
+    table = resample_paths(path_shards, 100, 0)
     claims = paths.claims_table({"m": table}, []).set_index("claim")
     assert (claims["verdict"] == "supported").all()
     assert claims.loc["last_layers_largest_step", "effect"] == pytest.approx(4, abs=0.1)

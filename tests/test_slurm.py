@@ -239,21 +239,24 @@ def test_embedded_study(study: Study, project: Path, tmp_path: Path) -> None:
         print(*(getattr(job, name) for name in ("number", "rule", "state", "node", "allocated", "start", "end")))
     assert {job.state for job in jobs} == {"COMPLETED"}
     assert {job.account for job in jobs} == {"lab"}
-    # Two shards: of two models for token_length, of one for path_length; and the sentences of token_similarity.
+    # Two shards: of three models for token_length, of one for path_length; and the sentences of token_similarity.
     extractions = study.jobs("extract")
-    assert len(extractions) == 2 * 2 + 2 + 1
+    assert len(extractions) == 3 * 2 + 2 + 1
     assert {(job.partition, job.gpus) for job in extractions} == {("gpu", 1)}
     assert all(job.node.startswith("gpu") for job in extractions)
     others = [job for job in jobs if job not in extractions]
     assert {(job.partition, job.gpus) for job in others} == {("cpu", 0)}
     assert 1 <= most_gpus_at_once(jobs) <= GPUS
-    # The 4 + 8 layers share one job, which asks for what one layer needs, and for the time of twelve.
-    (measuring,) = study.jobs("lengths")
-    assert "cpu=1,mem=1500M" in measuring.allocated
-    assert measuring.minutes == "60"
+    # The 4 + 8 + 4 layers share two jobs, which ask for what one layer needs, and for the time of all of theirs.
+    measuring = study.jobs("lengths")
+    assert all("cpu=1,mem=1500M" in job.allocated for job in measuring)
+    assert sorted(job.minutes for job in measuring) == ["20", "60"]
     # Snakemake itself fetched, compared and drew.
     rules = {job.rule.split("_")[1] for job in jobs}
-    assert rules == {"tokenize", "vocabulary", "count", "extract", "lengths", "assessments", "similarities"}
+    assert rules == {
+        *("tokenize", "vocabulary", "count", "extract", "lengths", "assessments", "modalities", "similarities"),
+        *("match", "resample", "jackknife"),
+    }
 
 
 def test_cancelled_extraction(study: Study, undisturbed: dict[str, pd.DataFrame]) -> None:

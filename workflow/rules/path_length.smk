@@ -72,19 +72,19 @@ rule compare_path_length:
         "../scripts/compare_path_length.py"
 
 
-rule draw_paths_anew:
+rule resample_paths:
     input:
         lambda w: paths_of(w.model),
     output:
         "results/path_length/{model}/draws.parquet",
     log:
-        "logs/draw_paths_anew/{model}.log",
+        "logs/resample_paths/{model}.log",
     params:
-        spec=SPECS.draw_paths_anew(),
+        spec=SPECS.resample_paths(),
     message:
         "Path length: draw the text of {wildcards.model} anew, for intervals"
     script:
-        "../scripts/draw_paths_anew.py"
+        "../scripts/resample_paths.py"
 
 
 rule judge_path_length:

@@ -59,7 +59,7 @@ def claims_table(tables: dict[str, pd.DataFrame], controls: list[str]) -> pd.Dat
     """The study's rows of claims.csv.
 
     Args:
-        tables: model → its table of :func:`layerscope.path_length.uncertainty.draw_paths`.
+        tables: model → its table of :func:`layerscope.path_length.uncertainty.resample_paths`.
         controls: models with random weights.
     """
     rows = []

@@ -8,7 +8,7 @@ from layerscope.resampling import Drawn, Groups, Resampled, draws_of_text, unit
 from layerscope.statistics import pearson
 
 
-def draw_paths(shards: list[str], draws: int, seed: int) -> pd.DataFrame:
+def resample_paths(shards: list[str], draws: int, seed: int) -> pd.DataFrame:
     """Summaries of every layer, as observed and in draws of the text.
 
     Args:

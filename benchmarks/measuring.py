@@ -1,8 +1,8 @@
-"""What assessing a layer costs: 8,192 tokens, 8,192 neurons, 200 draws, on one core.
+"""What measuring a layer costs with everything on: 8,192 tokens, 8,192 neurons, 200 draws, on one core.
 
-    python benchmarks/assessing.py
+    python benchmarks/measuring.py
 
-Prints the seconds and the peak memory of the job's computation, on noise stored in a shard of that size.
+Prints the seconds of the three jobs of a layer and their peak memory, on noise stored in a shard of that size.
 """
 
 import os
@@ -18,7 +18,10 @@ import numpy as np
 import pandas as pd
 
 from layerscope.extract.writer import ActivationShardWriter
+from layerscope.files import write_json
 from layerscope.token_length.assess import assess_layer
+from layerscope.token_length.measure import measure_layer
+from layerscope.token_length.modality import modality_of_layer
 from layerscope.tokenize.token_shards import Tokens
 
 TOKENS, NEURONS, TYPES, SEQUENCES, DRAWS = 8192, 8192, 2500, 16, 200
@@ -30,7 +33,7 @@ def write_shard(path: Path, ids: np.ndarray, rng: np.random.Generator) -> None:
     with ActivationShardWriter(path, Tokens(ids, sequence, position, sequence), {}, "float32", "none") as writer:
         for _ in range(8):
             writer.append("mlp_pre", 0, rng.standard_normal((TOKENS // 8, NEURONS), dtype=np.float32))
-        writer.finish()
+        write_json(path.with_suffix(".json"), writer.finish())
 
 
 def main() -> None:
@@ -42,11 +45,21 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         shard = Path(folder) / "shard.h5"
         write_shard(shard, ids, rng)
-        started = time.perf_counter()
-        assess_layer([str(shard)], vocabulary, frequency, 0, DRAWS, 0)
-        seconds = time.perf_counter() - started
+        manifest = str(shard.with_suffix(".json"))
+        jobs = {
+            "measure": lambda: measure_layer([str(shard)], [manifest], vocabulary, 0, 2048),
+            "assess": lambda: assess_layer([str(shard)], vocabulary, frequency, 0, DRAWS, 0),
+            "test modality": lambda: modality_of_layer([str(shard)], vocabulary, 0, DRAWS, 0),
+        }
+        seconds = {}
+        for name, job in jobs.items():
+            started = time.perf_counter()
+            job()
+            seconds[name] = time.perf_counter() - started
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(f"{TOKENS:,} tokens x {NEURONS:,} neurons, {DRAWS} draws: {seconds:.1f} s, {peak:,.0f} MiB at most")
+    print(f"{TOKENS:,} tokens x {NEURONS:,} neurons, {DRAWS} draws:", end=" ")
+    print(", ".join(f"{name} {value:.1f} s" for name, value in seconds.items()), end="; ")
+    print(f"together {sum(seconds.values()):.1f} s, {peak:,.0f} MiB at most")
 
 
 if __name__ == "__main__":
