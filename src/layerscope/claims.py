@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+from layerscope.multiple_testing import ALPHA
 from layerscope.resampling import two_way_std
 
-ALPHA = 0.05
 Data = TypeVar("Data")
 Verdict = Literal["supported", "not supported", "undetermined"]
 

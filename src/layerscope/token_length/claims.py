@@ -8,9 +8,10 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from layerscope.claims import ALPHA, UNKNOWN, Claim, Draws, Estimate, judge
+from layerscope.claims import UNKNOWN, Claim, Draws, Estimate, judge
 from layerscope.depth import relative_depth
-from layerscope.multiple_testing import ALPHA as LEVEL
+from layerscope.multiple_testing import ALPHA
+from layerscope.resampling import two_way_std
 from layerscope.token_length.summaries import RESAMPLED, SHIFT, STATISTICS
 
 STUDY = "token_length"
@@ -87,7 +88,7 @@ def several_modes(of: Evidence) -> Estimate:
     """
     rows = of.modality[of.modality["population"] == "types"]
     share, low, plain = (np.average(rows[c], weights=rows["neurons"]) for c in ("share_bh", "share_holm", "share"))
-    return Estimate(float(share), float(low), 1.0 if plain > LEVEL else LEVEL, 0.0, LEVEL)
+    return Estimate(float(share), float(low), 1.0 if plain > ALPHA else ALPHA, 0.0, ALPHA)
 
 
 CLAIMS: list[Claim[Evidence]] = [
@@ -132,7 +133,7 @@ CLAIMS: list[Claim[Evidence]] = [
         "neurons_multimodal",
         "The activations of more than 5 % of the neurons have several modes.",
         "share of neurons whose dip over token types passes at a false discovery rate of 5 %; interval: bound by Holm",
-        LEVEL, inf, several_modes,
+        ALPHA, inf, several_modes,
     ),
     Claim(
         "frequency_explains",
@@ -160,8 +161,7 @@ def largest_difference(pair: tuple[Draws, Draws]) -> Estimate:
         return values[1] - values[0]
 
     observed = np.abs(difference("observed")[:, 0])
-    error = np.stack([difference(kind).std(axis=1) for kind in ("sequences", "types", "tokens")])
-    error = np.sqrt(np.maximum(error[0] ** 2 + error[1] ** 2 - error[2] ** 2, np.maximum(error[0], error[1]) ** 2))
+    error = two_way_std(*(difference(kind).std(axis=1) for kind in ("sequences", "types", "tokens")))
     at = (observed / error).argmax()
     reach = stats.t.ppf(1 - ALPHA / 2 / len(grid), one.freedom) * error[at]
     by_chance = np.quantile(np.abs(difference("chance")).max(axis=0), 1 - ALPHA)

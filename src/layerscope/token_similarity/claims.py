@@ -8,7 +8,8 @@ import pandas as pd
 from scipy import stats
 from scipy.special import gammaln
 
-from layerscope.claims import ALPHA, Claim, Estimate, judge
+from layerscope.claims import Claim, Estimate, judge
+from layerscope.multiple_testing import ALPHA
 
 STUDY = "token_similarity"
 
