@@ -126,9 +126,17 @@ def test_profiles_are_compared_at_the_depths_of_the_shallower_model() -> None:
     long = pd.DataFrame(
         {"model": "b", "relative_depth": np.linspace(0, 1, 6), **{q: np.arange(6.0) for q in quantiles}}
     )
-    table = profiles_table(pd.concat([long, short]), [["a", "b"]])
+    evidence = pd.concat(
+        table.assign(measure="r", statistic="median", chance_low=-table["r_median"] / 10, chance_high=0.1)
+        for table in (short, long)
+    )
+    table = profiles_table(pd.concat([long, short]), evidence, [["a", "b"]])
     assert len(table) == 3 * 5
     of = table[table["quantile"] == 0.25]
+    assert of["chance_low"].isna().all()
     assert of["relative_depth"].tolist() == [0, 0.5, 1]
     assert of["other_r"].tolist() == pytest.approx([0, 2.5, 5])
     assert of["difference"].tolist() == pytest.approx([0, 1.5, 3])
+    median = table[table["quantile"] == 0.5]
+    assert median["other_chance_low"].tolist() == pytest.approx([0, -0.25, -0.5])
+    assert median["chance_high"].tolist() == [0.1, 0.1, 0.1]

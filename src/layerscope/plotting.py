@@ -66,3 +66,8 @@ def by_model(table: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame, dict[str,
 def relative_depth_axis(ax: Axes) -> None:
     ax.set_xlabel("relative depth (0 first layer, 1 last)")
     ax.set_xlim(-0.03, 1.03)
+
+
+def hatched_band(ax: Axes, x: pd.Series, low: pd.Series, high: pd.Series, colour: str) -> None:
+    """How every figure shows what chance gives."""
+    ax.fill_between(x, low, high, facecolor="none", edgecolor=colour, hatch="////", linewidth=0.0, alpha=0.45)

@@ -201,7 +201,8 @@ rule compare_neurons:
 
 rule compare_profiles:
     input:
-        "results/token_length/layers.csv",
+        layers="results/token_length/layers.csv",
+        evidence="results/token_length/evidence.csv",
     output:
         "results/token_length/profiles.csv",
     log:

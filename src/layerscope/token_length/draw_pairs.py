@@ -4,7 +4,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
-from layerscope.plotting import BLUE, GREY, VERMILION, figure, relative_depth_axis
+from layerscope.plotting import BLUE, GREY, VERMILION, figure, hatched_band, relative_depth_axis
 
 
 def draw_matches(outputs: list[str], matches: pd.DataFrame) -> None:
@@ -53,6 +53,11 @@ def draw_profiles(outputs: list[str], profiles: pd.DataFrame) -> None:
     pairs = list(profiles.groupby(["model", "other"], sort=False))
     with figure(outputs, 5.2 * len(pairs), 3.6) as drawn:
         for ax, ((model, other), rows) in zip(drawn.subplots(1, len(pairs), squeeze=False)[0], pairs, strict=True):
+            median = rows[rows["quantile"] == 0.5]
+            for who, colour in (("", BLUE), ("other_", VERMILION)):
+                hatched_band(
+                    ax, median["relative_depth"], median[f"{who}chance_low"], median[f"{who}chance_high"], colour
+                )
             for quantile, of in rows.groupby("quantile"):
                 line = "-" if quantile == 0.5 else "--" if quantile in (0.25, 0.75) else ":"
                 for column, name, colour in (("r", model, BLUE), ("other_r", other, VERMILION)):
@@ -63,6 +68,8 @@ def draw_profiles(outputs: list[str], profiles: pd.DataFrame) -> None:
             ax.set_ylabel("Pearson r with token length")
             apart = rows["difference"].abs().mean()
             ax.set_title(
-                f"quantiles over neurons: 5, 25, 50 (solid), 75, 95 %\non average {apart:.3f} apart", fontsize=9
+                f"quantiles over neurons: 5, 25, 50 (solid), 75, 95 %; on average {apart:.3f} apart\n"
+                "hatched: median by chance (95 %)",
+                fontsize=9,
             )
             ax.legend()

@@ -1,12 +1,20 @@
 """Figures of summaries of r, with what chance gives."""
 
-from typing import Any
-
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
-from layerscope.plotting import BLUE, GREEN, GREY, ORANGE, VERMILION, by_model, figure, relative_depth_axis
+from layerscope.plotting import (
+    BLUE,
+    GREEN,
+    GREY,
+    ORANGE,
+    VERMILION,
+    by_model,
+    figure,
+    hatched_band,
+    relative_depth_axis,
+)
 from layerscope.token_length.summaries import of_measure
 
 MEASURE_STYLES = {  # name → how it is called, colour, marker
@@ -20,8 +28,7 @@ MEASURE_STYLES = {  # name → how it is called, colour, marker
 def chance_band(ax: Axes, evidence: pd.DataFrame, model: str, statistic: str, colour: str) -> None:
     """What 95 % of the draws of chance give for a statistic of r, as a hatched band."""
     rows = of_measure(evidence, "r", statistic, model)
-    band: Any = {"facecolor": "none", "edgecolor": colour, "hatch": "////", "linewidth": 0.0, "alpha": 0.45}
-    ax.fill_between(rows["relative_depth"], rows["chance_low"], rows["chance_high"], **band)
+    hatched_band(ax, rows["relative_depth"], rows["chance_low"], rows["chance_high"], colour)
 
 
 def draw_r_across_models(outputs: list[str], layers: pd.DataFrame, evidence: pd.DataFrame) -> None:

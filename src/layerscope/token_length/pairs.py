@@ -7,7 +7,9 @@ import numpy as np
 import pandas as pd
 
 from layerscope.depth import relative_depth
+from layerscope.token_length.summaries import of_measure
 
+CHANCE = ("chance_low", "chance_high")
 QUANTILES = {0.05: "q05", 0.25: "q25", 0.5: "median", 0.75: "q75", 0.95: "q95"}
 
 
@@ -42,28 +44,39 @@ def matches_table(pairs: dict[tuple[str, str], list[str]]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def profiles_table(layers: pd.DataFrame, pairs: list[list[str]]) -> pd.DataFrame:
+def profiles_table(layers: pd.DataFrame, evidence: pd.DataFrame, pairs: list[list[str]]) -> pd.DataFrame:
     """profiles.csv: quantiles of r over neurons of two models, at the relative depths of the one with fewer layers.
 
     Widths differ, so quantiles over the neurons of a layer are compared; between two layers they run along a line.
 
     Args:
         layers: layers.csv.
+        evidence: evidence.csv.
 
     Returns:
-        ``model``, ``other``, ``relative_depth``, ``quantile``, ``r``, ``other_r``, ``difference`` (other less model).
+        ``model``, ``other``, ``relative_depth``, ``quantile``, ``r``, ``other_r``, ``difference`` (other less model);
+        of the median also 95 % of chance: ``chance_low``, ``chance_high``, ``other_chance_low``, ``other_chance_high``.
     """
-    return pd.DataFrame([row for pair in pairs for row in _profiles(layers, *pair)])
+    return pd.DataFrame([row for pair in pairs for row in _profiles(layers, evidence, *pair)])
 
 
-def _profiles(layers: pd.DataFrame, model: str, other: str) -> Iterator[dict[str, Any]]:
-    tables = [layers[layers["model"] == name] for name in (model, other)]
-    grid = common_depths(*tables)
+def _profiles(layers: pd.DataFrame, evidence: pd.DataFrame, model: str, other: str) -> Iterator[dict[str, Any]]:
+    tables = {"": layers[layers["model"] == model], "other_": layers[layers["model"] == other]}
+    chance = {"": of_measure(evidence, "r", "median", model), "other_": of_measure(evidence, "r", "median", other)}
+    grid = common_depths(*tables.values())
     for q, name in QUANTILES.items():
-        values = [np.interp(grid, table["relative_depth"], table[f"r_{name}"]) for table in tables]
-        for depth, r, other_r in zip(grid, *values, strict=True):
+        columns = {f"{who}r": along(grid, table, f"r_{name}") for who, table in tables.items()}
+        if name == "median":
+            columns |= {f"{who}{end}": along(grid, chance[who], end) for who in chance for end in CHANCE}
+        for at, depth in enumerate(grid):
             row = {"model": model, "other": other, "relative_depth": depth, "quantile": q}
-            yield row | {"r": r, "other_r": other_r, "difference": other_r - r}
+            row |= {column: values[at] for column, values in columns.items()}
+            yield row | {"difference": row["other_r"] - row["r"]}
+
+
+def along(grid: np.ndarray, table: pd.DataFrame, column: str) -> np.ndarray:
+    """A column of a table of layers, at the relative depths ``grid``."""
+    return np.interp(grid, table["relative_depth"], table[column])
 
 
 def common_depths(*tables: pd.DataFrame) -> np.ndarray:
