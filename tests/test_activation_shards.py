@@ -1,9 +1,12 @@
 """The activation shard as a file: what is in it, that it is whole or absent, and that damage is found."""
 
 import json
+import os
+import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import h5py
@@ -24,12 +27,18 @@ def tokens_of(rows: int, first: int = 0) -> Tokens:
     return Tokens(numbers, numbers // 100, numbers % 100, numbers // 70)
 
 
-def write_shard(path: Path, seed: int = 0, storage_dtype: str = "float32", compression: str = "none") -> tuple:
+def write_shard(
+    path: Path,
+    seed: int = 0,
+    storage_dtype: str = "float32",
+    compression: str = "none",
+    attributes: dict | None = None,
+) -> tuple:
     """Write two layers of ``mlp_pre`` in batches of 400 rows; the manifest and the values by dataset."""
     random = np.random.default_rng(seed)
     written = {f"mlp_pre/layer_0{layer}": random.normal(size=(ROWS, WIDTH)).astype(np.float32) for layer in range(2)}
     tokens = tokens_of(ROWS, seed * ROWS)
-    with ActivationShardWriter(path, tokens, {"model": "tiny"}, storage_dtype, compression) as shard:
+    with ActivationShardWriter(path, tokens, attributes or {"model": "tiny"}, storage_dtype, compression) as shard:
         for start in range(0, ROWS, 400):
             for layer, values in enumerate(written.values()):
                 batch = values[start : start + 400]
@@ -66,7 +75,8 @@ def test_plain_h5py_reads_what_was_written(tmp_path: Path, storage_dtype: str, c
 def test_manifest_equals_the_file(tmp_path: Path, storage_dtype: str) -> None:
     """The range is that of the stored values: histograms take their edges from it."""
     manifest, written = write_shard(tmp_path / "shard.h5", storage_dtype=storage_dtype)
-    assert json.loads(json.dumps(manifest)) == manifest
+    assert json.loads((tmp_path / "shard.json").read_text()) == manifest
+    assert manifest["tokens_digest"] == tokens_of(ROWS).digest()
     assert (manifest["tokens"], manifest["dtype"]) == (ROWS, storage_dtype)
     assert set(manifest["datasets"]) == set(written)
     with h5py.File(tmp_path / "shard.h5") as file:
@@ -86,37 +96,123 @@ def test_file_that_is_not_that_of_its_manifest_is_refused(tmp_path: Path) -> Non
         verify_structure(tmp_path / "other.h5", manifest)
 
 
+def refusal(run: Callable[[], object]) -> str:
+    """The one line of a run's UserError, which gives the command that repairs the file it names."""
+    with pytest.raises(UserError) as error:
+        run()
+    line = str(error.value)
+    assert "\n" not in line and f"delete it and run again (rm {line.split(': ')[0]})" in line
+    return line
+
+
+def open_layer(*paths: Path, layer: int = 1) -> None:
+    with LayerReader([str(path) for path in paths], "mlp_pre", layer):
+        pass
+
+
 @pytest.mark.parametrize("compression", ["none", "gzip"])
-def test_flipped_byte_is_found_on_reading(tmp_path: Path, compression: str) -> None:
+def test_flipped_byte_is_found_on_opening(tmp_path: Path, compression: str) -> None:
     whole, damaged = tmp_path / "whole.h5", tmp_path / "damaged.h5"
     write_shard(whole)
     write_shard(damaged, compression=compression)
     flip_byte(damaged, "mlp_pre/layer_01")
-    with LayerReader([str(whole), str(damaged)], "mlp_pre", 1) as reader:
-        with pytest.raises(UserError, match=r"damaged\.h5: mlp_pre/layer_01 is damaged .*; delete the file") as error:
-            reader.columns(0, 10)
-        assert "\n" not in str(error.value) and "whole.h5" not in str(error.value)
+    line = refusal(lambda: open_layer(whole, damaged))
+    assert line.startswith(f"{damaged}: mlp_pre/layer_01 is damaged") and "whole.h5" not in line
     with LayerReader([str(damaged)], "mlp_pre", 0) as reader:
         reader.columns(0, 10)  # the other layer is unharmed
+
+
+def test_byte_that_flips_after_opening_is_found_on_reading(tmp_path: Path) -> None:
+    path = tmp_path / "shard.h5"
+    with ActivationShardWriter(path, tokens_of(4096), {}, "float32", "none") as shard:
+        shard.append("mlp_pre", 1, np.ones((4096, 1024), np.float32))  # more than HDF5 keeps in memory
+        shard.finish()
+    with LayerReader([str(path)], "mlp_pre", 1) as reader:
+        flip_byte(path, "mlp_pre/layer_01")
+        assert "mlp_pre/layer_01 is damaged" in refusal(lambda: reader.columns(0, 10))
+
+
+@pytest.mark.parametrize("compression", ["none", "gzip"])
+def test_value_that_was_changed_by_hdf5_itself_is_found_on_opening(tmp_path: Path, compression: str) -> None:
+    """Its fletcher32 is right; only the manifest tells."""
+    path = tmp_path / "shard.h5"
+    write_shard(path, compression=compression)
+    with h5py.File(path, "r+") as file:
+        file["mlp_pre/layer_01"][1234, 5] += 1e-3
+    assert refusal(lambda: open_layer(path)).startswith(f"{path}: mlp_pre/layer_01 differs from what was written")
+    open_layer(path, layer=0)
 
 
 def test_flipped_byte_in_the_tokens_is_found_on_reading(tmp_path: Path) -> None:
     path = tmp_path / "shard.h5"
     write_shard(path)
     flip_byte(path, "tokens/document")
-    with (
-        LayerReader([str(path)], "mlp_pre", 0) as reader,
-        pytest.raises(UserError, match=r"shard\.h5: tokens are damaged"),
-    ):
-        reader.tokens()
+    with LayerReader([str(path)], "mlp_pre", 0) as reader:
+        assert refusal(reader.tokens).startswith(f"{path}: /tokens is damaged")
+
+
+def test_token_that_was_changed_by_hdf5_itself_is_found_on_reading(tmp_path: Path) -> None:
+    path = tmp_path / "shard.h5"
+    write_shard(path)
+    with h5py.File(path, "r+") as file:
+        file["tokens/document"][7] += 1
+    with LayerReader([str(path)], "mlp_pre", 0) as reader:
+        assert refusal(reader.tokens).startswith(f"{path}: /tokens differs from what was written")
 
 
 def test_file_cut_short_is_found_on_opening(tmp_path: Path) -> None:
     path = tmp_path / "shard.h5"
     write_shard(path)
     path.write_bytes(path.read_bytes()[:-1000])
-    with pytest.raises(UserError, match=r"shard\.h5: cannot be read"):
-        LayerReader([str(path)], "mlp_pre", 0).__enter__()
+    assert refusal(lambda: open_layer(path)).startswith(f"{path}: damaged (OSError: ")
+
+
+def in_place(results: Path, model: str, shard: int, seed: int = 0) -> Path:
+    path = results / f"activations/{model}/web/shard_{shard:04d}.h5"
+    write_shard(path, seed, attributes={"model": model, "corpus": "web", "shard": shard})
+    return path
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_shard_of_another_run_under_the_right_name_is_refused(tmp_path: Path, seed: int) -> None:
+    """Alone or with its manifest; seed 0 gives both the same values."""
+    path = in_place(tmp_path, "tiny", 0)
+    others = {"tiny": in_place(tmp_path / "other", "tiny", 3, seed), "large": in_place(tmp_path, "large", 0, seed)}
+    open_layer(path)
+    for other in others.values():
+        named = f"{path}: holds what belongs into {Path(*other.parts[-4:])}"
+        shutil.copy(other, path)
+        assert refusal(lambda: open_layer(path)).startswith(named)
+        shutil.copy(other.with_suffix(".json"), path.with_suffix(".json"))
+        assert refusal(lambda named=named: open_layer(path)).startswith(named)
+    in_place(tmp_path, "tiny", 0)
+    shutil.copy(in_place(tmp_path / "earlier", "tiny", 0, seed=1), path)
+    assert refusal(lambda: open_layer(path)).startswith(f"{path}: mlp_pre/layer_01 differs from what was written")
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (None, "damaged (FileNotFoundError: "),
+        ("{", "damaged (JSONDecodeError: "),
+        ("[]", "damaged (TypeError: "),
+        ("{}", "damaged (KeyError: "),
+        ('{"format": "layerscope activations 1"}', "format 'layerscope activations 1' is not"),
+    ],
+)
+def test_manifest_that_is_not_there_or_damaged_is_named(tmp_path: Path, content: str | None, said: str) -> None:
+    write_shard(tmp_path / "shard.h5")
+    manifest = tmp_path / "shard.json"
+    manifest.unlink() if content is None else manifest.write_text(content)
+    assert refusal(lambda: open_layer(tmp_path / "shard.h5")).startswith(f"{manifest}: {said}")
+
+
+def test_shard_of_an_earlier_format_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "shard.h5"
+    write_shard(path)
+    with h5py.File(path, "r+") as file:
+        file.attrs["format"] = "layerscope activations 1"
+    assert "format 'layerscope activations 1' is not 'layerscope activations 2'" in refusal(lambda: open_layer(path))
 
 
 @pytest.mark.parametrize("storage_dtype", ["float32", "float16"])
@@ -163,6 +259,75 @@ def test_killed_process_leaves_no_file_of_the_final_name(tmp_path: Path) -> None
     assert list(tmp_path.iterdir()) and not path.exists()  # it did write, under another name
     write_shard(path)  # what it left is in nobody's way
     assert path.exists()
+
+
+WRITE_AND_DIE = """
+import importlib, os, signal, sys
+from pathlib import Path
+import test_activation_shards
+
+module, name, when, calls = sys.argv[2:]
+owner = importlib.import_module(module)
+*outer, name = name.split(".")
+for part in outer:
+    owner = getattr(owner, part)
+original = getattr(owner, name)
+left = int(calls)
+
+def dying(*args, **options):
+    global left
+    left -= 1
+    if left == 0 and when == "before":
+        os.kill(os.getpid(), signal.SIGKILL)
+    result = original(*args, **options)
+    if left == 0:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return result
+
+setattr(owner, name, dying)
+test_activation_shards.write_shard(Path(sys.argv[1]))
+"""
+WRITER = "layerscope.extract.writer"
+MOMENTS = {
+    "the file is made": ("h5py", "File.__init__", "after", 1, False),
+    "some rows are written": (WRITER, "ActivationShardWriter.append", "after", 3, False),
+    "all rows are written": (WRITER, "ActivationShardWriter.finish", "before", 1, False),
+    "the file is to be closed": ("h5py", "File.close", "before", 1, False),
+    "the file is closed, and not synced": (WRITER, "sync", "before", 1, False),
+    "the file is synced": (WRITER, "verify_structure", "before", 1, False),
+    "the file is to be renamed": ("pathlib", "Path.replace", "before", 1, False),
+    "the file is renamed": ("pathlib", "Path.replace", "after", 1, True),
+    "its manifest is to be written": (WRITER, "write_json", "before", 1, True),
+    "its manifest is written in part": ("layerscope.files", "sync", "before", 1, True),
+    "its manifest is to be renamed": ("pathlib", "Path.replace", "before", 2, True),
+    "its manifest is renamed": ("pathlib", "Path.replace", "after", 2, True),
+}
+
+
+@pytest.mark.parametrize("earlier", [False, True], ids=["new", "over an earlier shard"])
+@pytest.mark.parametrize("moment", MOMENTS)
+def test_killed_when(tmp_path: Path, moment: str, earlier: bool) -> None:
+    """What is there is whole or refused, and a second run leaves just what an undisturbed one does."""
+    expected, _ = write_shard(tmp_path / "undisturbed/shard.h5")
+    path = tmp_path / "killed/shard.h5"
+    if earlier:
+        write_shard(path, seed=1)
+    *call, renamed = MOMENTS[moment]
+    command = [sys.executable, "-c", WRITE_AND_DIE, str(path), *map(str, call)]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(Path(__file__).parent), *sys.path])}
+    assert subprocess.run(command, env=environment, check=False).returncode == -signal.SIGKILL
+
+    done = moment == "its manifest is renamed"
+    if done or (earlier and not renamed):
+        with LayerReader([str(path)], "mlp_pre", 1) as reader:
+            assert reader.tokens().input_ids[0] == (0 if done else ROWS)
+    else:
+        refusal(lambda: open_layer(path))
+    assert path.exists() == (earlier or renamed)
+
+    assert write_shard(path)[0] == expected == json.loads(path.with_suffix(".json").read_text())
+    open_layer(path)
+    assert sorted(file.name for file in path.parent.iterdir()) == ["shard.h5", "shard.json"]
 
 
 def test_file_that_lacks_rows_is_not_kept_and_an_earlier_one_stays(tmp_path: Path) -> None:

@@ -206,8 +206,10 @@ def test_evidence_holds_each_layer_with_interval_and_chance(tmp_path: Path) -> N
         for measure in ("r", "r_given_frequency", "r_given_all", "r_types", "shift")
         for kind, n in kinds.items()
     )
-    drawn.to_parquet(tmp_path / "draws.parquet")
-    pd.DataFrame({"p": [1e-9, 0.8, np.nan], "p_given_all": [0.9, 0.8, np.nan]}).to_parquet(tmp_path / "neurons.parquet")
+    write_table(tmp_path / "draws.parquet", drawn)
+    write_table(
+        tmp_path / "neurons.parquet", pd.DataFrame({"p": [1e-9, 0.8, np.nan], "p_given_all": [0.9, 0.8, np.nan]})
+    )
     paths = {"model": [str(tmp_path / "neurons.parquet")] * 2}
     table = evidence_table(paths, {"model": [str(tmp_path / "draws.parquet")] * 2})
     assert len(table) == 2 * (4 * 5 + 1 + 4)

@@ -120,7 +120,7 @@ def save_random_paths(path: Path, sequences: int, seed: int, layers: int = 3) ->
     values["path_attn"][0] = values["path_mlp"][0] = np.nan
     numbers = np.arange(count, dtype=np.int32)
     tokens = Tokens(numbers, numbers // LENGTH, numbers % LENGTH, numbers * 0)
-    write_path_shard(path, values, tokens, {"model": "random"})
+    write_path_shard(path, values, tokens, {"model": "random", "shard": 0})
     return values
 
 
@@ -215,9 +215,31 @@ def test_damaged_path_shard_is_one_line(tmp_path: Path, name: str) -> None:
     refused(lambda: layers_table({"a": [str(path)]}), path)
 
 
+@pytest.mark.parametrize("name", ["path_resid", "tokens/position"])
+def test_value_of_a_path_shard_that_hdf5_itself_changed_is_found(tmp_path: Path, name: str) -> None:
+    """Its fletcher32 is right."""
+    path = tmp_path / "shard.h5"
+    save_random_paths(path, 2, seed=0)
+    with h5py.File(path, "r+") as file:
+        file[name][..., -1] += 1
+    with pytest.raises(UserError, match="its values differ from those that were written"):
+        layers_table({"a": [str(path)]})
+
+
+def test_path_shard_of_another_model_under_the_right_name_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "path_length/tiny/shard_0000.h5"
+    save_random_paths(path, 2, seed=0)
+    with pytest.raises(UserError, match=r"tiny/shard_0000\.h5: holds what belongs into path_length/random/shard_0000"):
+        layers_table({"tiny": [str(path)]})
+
+
 def test_damaged_activation_shard_is_one_line(tmp_path: Path) -> None:
     path = tmp_path / "shard.h5"
     save_random_tokens(tmp_path / "tokens.h5", 1, 8)
     extract(tmp_path / "tokens.h5", save_tiny_model("gpt2", tmp_path / "model"), path, sites=list(SITES))
+    with h5py.File(path, "r+") as file:
+        file["resid_post/layer_02"][0, 0] += 1
+    with pytest.raises(UserError, match=r"shard\.h5: resid_post/layer_02 differs from what was written"):
+        paths_of_stored(str(path), LAYERS["gpt2"])
     damage(path, "mlp_out/layer_01")
     refused(lambda: paths_of_stored(str(path), LAYERS["gpt2"]), path)

@@ -11,6 +11,7 @@ import scipy.stats
 from layerscope.errors import UserError
 from layerscope.extract.writer import ActivationShardWriter
 from layerscope.files import write_json
+from layerscope.tables import write_table
 from layerscope.token_length import measure
 from layerscope.token_length.compare import layer_row, layers_table
 from layerscope.token_length.groups import TokenLengths, token_lengths
@@ -201,7 +202,7 @@ def test_layers_table_summarises_the_neurons_of_each_layer(measured, tmp_path):
     for model, layers in {"small": 3, "big": 1}.items():
         for layer in range(layers):
             path = tmp_path / f"{model}_{layer}.parquet"
-            measured[0].assign(r_pearson=measured[0]["r_pearson"] ** (layer + 1)).to_parquet(path)
+            write_table(path, measured[0].assign(r_pearson=measured[0]["r_pearson"] ** (layer + 1)))
             tables.setdefault(model, []).append(str(path))
     table = layers_table(tables)
     assert table["model"].tolist() == ["small"] * 3 + ["big"]

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pandas as pd
 import pytest
@@ -12,6 +13,7 @@ from torch import nn
 from transformers import AutoModelForCausalLM
 
 from layerscope.errors import UserError
+from layerscope.tables import write_table
 from layerscope.token_similarity.compare import layers_table
 from layerscope.token_similarity.draw import draw_cosines
 from layerscope.token_similarity.measure import BLOCKS, measure_layer
@@ -152,6 +154,35 @@ def test_vectors_equal_plain_projections_of_each_sentence_alone(
                 np.testing.assert_allclose(found[token][site], np.stack(vectors), rtol=1e-4, atol=2e-5)
 
 
+@pytest.fixture
+def vectors(tmp_path: Path, mini_tokenizer: dict) -> Path:
+    """Vectors of a tiny model, where the workflow has them."""
+    record = save_tiny_model("gpt2", tmp_path / "model", vocab_size=8192)
+    lines = save_lines(tmp_path / "lines", ["This is her.", "That was her.", "I saw her there."])
+    spec = {"sentences": str(lines), "target": "her", "seed": 0, "dtype": "float32", "batch_size": 3}
+    path = tmp_path / "token_similarity/gpt2/vectors.h5"
+    extract_vectors(record, mini_tokenizer, spec, "cpu", 1, path)
+    return path
+
+
+@pytest.mark.parametrize("name", ["k/layer_01", "places/target_pieces"])
+def test_vector_that_was_changed_by_hdf5_itself_is_found(vectors: Path, name: str) -> None:
+    """Its fletcher32 is right."""
+    read_vectors(str(vectors), 1)
+    with h5py.File(vectors, "r+") as file:
+        file[name][..., -1] += 1
+    with pytest.raises(UserError, match=rf"vectors\.h5: damaged \(ValueError: /{name} differs from what was written"):
+        read_vectors(str(vectors), 1)
+
+
+def test_vectors_of_another_model_under_the_right_name_are_refused(vectors: Path) -> None:
+    other = vectors.parents[1] / "gpt2-xl/vectors.h5"
+    other.parent.mkdir()
+    vectors.rename(other)
+    with pytest.raises(UserError, match=r"gpt2-xl/vectors\.h5: holds what belongs into token_similarity/gpt2/vectors"):
+        read_vectors(str(other), 1)
+
+
 def random_vectors(sentences: int, widths: tuple[int, int, int], seed: int = 0, mean: float = 0.0) -> dict:
     rng = np.random.default_rng(seed)
     shapes = dict(zip("qkv", widths, strict=True))
@@ -229,7 +260,7 @@ def test_layers_table_has_the_columns_of_the_contract(tmp_path: Path) -> None:
     for layer in range(2):
         measured.append(measure_layer(random_vectors(5, (4, 3, 3), seed=layer), 1))
         for name, table in zip(("layer", "dimensions"), measured[-1], strict=False):
-            table.to_parquet(tmp_path / f"{name}_{layer:02d}.parquet")
+            write_table(tmp_path / f"{name}_{layer:02d}.parquet", table)
         paths.append(str(tmp_path / f"layer_{layer:02d}.parquet"))
     table = layers_table({"a": paths, "b": paths[:1]})
     cosines = [f"cosine_{what}" for what in ("mean", "abs_mean", "std")]

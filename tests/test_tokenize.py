@@ -364,4 +364,16 @@ def test_a_token_shard_that_is_not_as_written_gets_one_line(token_shard, damage,
         read_token_shard(path)
     line = one_line(error)
     assert line.startswith(str(path))
-    assert line.endswith("delete it and run again")
+    assert line.endswith(f"delete it and run again (rm {path})")
+
+
+def test_a_token_shard_of_another_corpus_under_the_right_name_is_refused(tmp_path, tokenizer):
+    tokens = pack_shard("mine", tokenizer, STORIES, 1, 4, 32)
+    attributes = {"tokenizer": "mini", "corpus": "mine", "shard": 1}
+    path = tmp_path / "tokens/mini/mine/shard_0001.h5"
+    write_token_shard(path, tokens, attributes)
+    read_token_shard(path)
+    for change in ({"corpus": "yours"}, {"tokenizer": "maxi"}, {"shard": 0}):
+        write_token_shard(path, tokens, {**attributes, **change})
+        with pytest.raises(UserError, match=r"shard_0001.h5: holds what belongs into tokens/\w+/\w+/shard_000\d.h5; "):
+            read_token_shard(path)

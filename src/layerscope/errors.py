@@ -1,5 +1,6 @@
 """The one kind of error that is meant for the person who runs the workflow."""
 
+import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,10 +10,18 @@ class UserError(Exception):
     """Something the user can put right; its text is one line: the thing, what is wrong, what would be right."""
 
 
+def damaged(path: str | Path, what: str) -> UserError:
+    """The error of a file that is not what was written, with the command that repairs it."""
+    return UserError(f"{path}: {what}; delete it and run again (rm {shlex.quote(str(path))})")
+
+
 @contextmanager
-def reading(path: str | Path) -> Iterator[None]:
-    """Turn what h5py raises of a damaged file into one line that names it and its repair."""
+def reading(path: str | Path, part: str = "") -> Iterator[None]:
+    """Turn what the readers of HDF5, Parquet and JSON raise of a damaged file, or a part of it, into one line."""
     try:
         yield
-    except (OSError, KeyError) as error:
-        raise UserError(f"{path}: damaged ({error}); delete it and run again") from error
+    except (UserError, MemoryError):
+        raise
+    except Exception as error:  # h5py alone raises half a dozen kinds
+        reason = f"damaged ({type(error).__name__}: {' '.join(str(error).split())})"
+        raise damaged(path, f"{part} is {reason}" if part else reason) from error

@@ -3,6 +3,7 @@
 import glob
 import json
 import os
+import re
 import secrets
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -10,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import xxhash
+
+from layerscope.errors import damaged
 
 
 @contextmanager
@@ -59,6 +62,31 @@ def write_json(path: str | Path, record: dict[str, Any]) -> None:
 
 def read_json(path: str | Path) -> dict[str, Any]:
     return json.loads(Path(path).read_text(encoding="utf-8"))
+
+
+def check_format(path: str | Path, found: Any, expected: str) -> None:
+    """Hold the format that a file names against the one that is read.
+
+    Raises:
+        UserError: it is another.
+    """
+    if found != expected:
+        raise damaged(path, f"format {found!r} is not {expected!r}")
+
+
+def check_place(path: str | Path, place: str, attributes: dict[str, Any]) -> None:
+    """Hold what a file says of itself against its name; a file that was taken elsewhere has none to be held against.
+
+    Args:
+        place: the end of the path, with names of attributes in braces.
+
+    Raises:
+        UserError: by its attributes, the file belongs under another name.
+    """
+    if Path(path).match(re.sub(r"{.*?}", "*", place)):
+        named = Path(place.format(**attributes)).parts
+        if Path(path).parts[-len(named) :] != named:
+            raise damaged(path, f"holds what belongs into {Path(*named)}")
 
 
 def digest_of(chunks: Iterable[bytes]) -> str:

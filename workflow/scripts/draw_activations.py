@@ -1,5 +1,3 @@
-import pandas as pd
-
 from layerscope.job import job
 from layerscope.token_length.draw_sample import draw_activations
 

@@ -4,5 +4,5 @@ from layerscope.job import job
 from layerscope.token_length.draw_distribution import draw_r_by_layer
 
 with job(snakemake) as task:
-    tables = [pd.read_parquet(path) for path in task.input.layers]
+    tables = [read_table(path) for path in task.input.layers]
     draw_r_by_layer(task.output, task.wildcards.model, tables, pd.read_csv(task.input.evidence))

@@ -1,9 +1,9 @@
 from layerscope.extract.extraction import extract_shard
-from layerscope.files import read_json, write_json
+from layerscope.files import read_json
 from layerscope.job import job
 
 with job(snakemake) as task:
-    manifest = extract_shard(
+    extract_shard(
         task.input.tokens,
         read_json(task.input.model),
         task.params.spec,
@@ -12,4 +12,3 @@ with job(snakemake) as task:
         task.threads,
         task.output.shard,
     )
-    write_json(task.output.manifest, manifest)

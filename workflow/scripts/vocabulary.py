@@ -1,5 +1,6 @@
-from layerscope.files import read_json, whole_file
+from layerscope.files import read_json
 from layerscope.job import job
+from layerscope.tables import write_table
 from layerscope.tokenize.token_shards import Tokens, read_token_shard
 from layerscope.tokenize.tokenizer import load_tokenizer
 from layerscope.tokenize.vocabulary import vocabulary_table
@@ -7,5 +8,4 @@ from layerscope.tokenize.vocabulary import vocabulary_table
 with job(snakemake) as task:
     tokenizer = load_tokenizer(read_json(task.input.tokenizer))
     sample = Tokens.join(read_token_shard(path)[0] for path in task.input.tokens)
-    with whole_file(task.output[0]) as temporary:
-        vocabulary_table(tokenizer, sample.input_ids).to_parquet(temporary, compression="zstd")
+    write_table(task.output[0], vocabulary_table(tokenizer, sample.input_ids))

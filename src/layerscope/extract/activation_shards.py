@@ -5,20 +5,29 @@ root attributes say everything needed to understand the file alone. A small mani
 later stages need to plan and to check: shapes, ranges, digests.
 """
 
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import h5py
 import numpy as np
+import xxhash
 
-from layerscope.errors import UserError
+from layerscope.errors import UserError, damaged, reading
+from layerscope.files import check_format, check_place, read_json
 from layerscope.tokenize.token_shards import Tokens
 
-FORMAT = "layerscope activations 1"
+FORMAT = "layerscope activations 2"
+PLACE = "activations/{model}/{corpus}/shard_{shard:04d}.h5"
 
 
 def dataset_name(site: str, layer: int) -> str:
     return f"{site}/layer_{layer:02d}"
+
+
+def manifest_of(path: str | Path) -> Path:
+    """Where the manifest of a shard is."""
+    return Path(path).with_suffix(".json")
 
 
 def verify_structure(path: Path, manifest: dict[str, Any]) -> None:
@@ -27,66 +36,107 @@ def verify_structure(path: Path, manifest: dict[str, Any]) -> None:
     Raises:
         UserError: they differ.
     """
-    try:
-        with h5py.File(path) as file:
-            if file.attrs["format"] != manifest["format"]:
-                raise UserError(f"{path}: format {file.attrs['format']!r}, expected {manifest['format']!r}")
-            for name, expected in manifest["datasets"].items():
-                dataset = file[name]
-                found = {"shape": list(dataset.shape), "digest": dataset.attrs["digest"]}
-                if any(found[key] != expected[key] for key in found):
-                    raise UserError(f"{path}: {name} is not what was written; delete the file and run again")
-    except (OSError, KeyError) as error:
-        raise UserError(f"{path}: damaged ({error}); delete the file and run again") from error
+    with reading(path), h5py.File(path) as file:
+        check_format(path, file.attrs["format"], manifest["format"])
+        for name, expected in manifest["datasets"].items():
+            dataset = file[name]
+            if (list(dataset.shape), dataset.attrs["digest"]) != (expected["shape"], expected["digest"]):
+                raise damaged(path, f"{name} is not what was written")
 
 
-class LayerReader:
-    """Activations of one site and layer over all shards of a sample, read by blocks of neurons."""
+class ActivationShard:
+    """One shard, open for reading; what it gives was held against its manifest. Use as a context manager.
 
-    def __init__(self, paths: list[str], site: str, layer: int) -> None:
-        self.paths, self.name = paths, dataset_name(site, layer)
-        self.files: list[h5py.File] = []
+    Raises:
+        UserError: on opening, the shard or its manifest is damaged, of another format, or not that of its place.
+    """
 
-    def __enter__(self) -> "LayerReader":
-        for path in self.paths:
-            try:
-                self.files.append(h5py.File(path))
-            except OSError as error:
-                self.__exit__()
-                raise UserError(f"{path}: cannot be read ({error}); delete the file and run again") from error
-            if self.name not in self.files[-1]:
-                self.__exit__()
-                raise UserError(
-                    f"{path}: holds no {self.name}; delete the file and run again, or, in a study of your own, add the "
-                    "site to Specs.sites"
-                )
+    def __init__(self, path: str | Path) -> None:
+        self.path = path
+        with reading(manifest_of(path)):
+            manifest = read_json(manifest_of(path))
+            check_format(manifest_of(path), manifest["format"], FORMAT)
+            self.tokens_digest, self.expected = manifest["tokens_digest"], manifest["datasets"]
+        with reading(path), ExitStack() as stack:
+            self.file = stack.enter_context(h5py.File(path))
+            self.attributes = dict(self.file.attrs)
+            check_format(path, self.attributes["format"], FORMAT)
+            check_place(path, PLACE, self.attributes)
+            self.opened = stack.pop_all()
+
+    def tokens(self) -> Tokens:
+        """The tokens.
+
+        Raises:
+            UserError: they are not those that were written.
+        """
+        with reading(self.path, "/tokens"):
+            tokens = Tokens.read(self.file["tokens"])
+        if tokens.digest() != self.tokens_digest:
+            raise damaged(self.path, "/tokens differs from what was written")
+        return tokens
+
+    def dataset(self, name: str) -> h5py.Dataset:
+        """A dataset [tokens, width] after its values were read once, a chunk's rows at a time, for their digest.
+
+        Raises:
+            UserError: there is none, or its values are not those that were written.
+        """
+        if name not in self.expected:
+            missing = damaged(self.path, f"holds no {name}")
+            raise UserError(f"{missing}; in a study of your own, add the site to Specs.sites")
+        digest = xxhash.xxh3_128()
+        with reading(self.path, name):
+            dataset = self.file[name]
+            if list(dataset.shape) == self.expected[name]["shape"]:
+                for start in range(0, len(dataset), dataset.chunks[0]):
+                    digest.update(dataset[start : start + dataset.chunks[0]])
+        if digest.hexdigest() != self.expected[name]["digest"]:
+            raise damaged(self.path, f"{name} differs from what was written")
+        return dataset
+
+    def __enter__(self) -> "ActivationShard":
         return self
 
     def __exit__(self, *exception: object) -> None:
-        for file in self.files:
-            file.close()
+        self.opened.close()
+
+
+class LayerReader:
+    """Activations of one site and layer over all shards of a sample, read by blocks of neurons.
+
+    Opening it reads them all once, so that nothing is computed from values that are not those that were written.
+
+    Raises:
+        UserError: on opening, and on reading, a shard is damaged, or not that of its place or of its manifest.
+    """
+
+    def __init__(self, paths: list[str], site: str, layer: int) -> None:
+        self.paths, self.name = paths, dataset_name(site, layer)
+
+    def __enter__(self) -> "LayerReader":
+        with ExitStack() as stack:
+            self.shards = [stack.enter_context(ActivationShard(path)) for path in self.paths]
+            self.datasets = [shard.dataset(self.name) for shard in self.shards]
+            self.opened = stack.pop_all()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.opened.close()
 
     @property
     def width(self) -> int:
-        return self.files[0][self.name].shape[1]
+        return self.datasets[0].shape[1]
 
     def tokens(self) -> Tokens:
-        parts = []
-        for path, file in zip(self.paths, self.files, strict=True):
-            try:
-                parts.append(Tokens.read(file["tokens"]))
-            except (OSError, KeyError) as error:
-                raise UserError(f"{path}: tokens are damaged ({error}); delete the file and run again") from error
-        return Tokens.join(parts)
+        return Tokens.join(shard.tokens() for shard in self.shards)
 
     def columns(self, start: int, stop: int) -> np.ndarray:
         """Activations of neurons ``start`` to ``stop`` as float32 [neurons, tokens]."""
         parts = []
-        for path, file in zip(self.paths, self.files, strict=True):
-            try:
-                parts.append(file[self.name][:, start:stop].T.astype(np.float32, copy=False))
-            except OSError as error:
-                raise UserError(f"{path}: {self.name} is damaged ({error}); delete the file and run again") from error
+        for path, dataset in zip(self.paths, self.datasets, strict=True):
+            with reading(path, self.name):
+                parts.append(dataset[:, start:stop].T.astype(np.float32, copy=False))
         return np.ascontiguousarray(np.concatenate(parts, axis=1))
 
     def rows(self, start: int, stop: int) -> np.ndarray:

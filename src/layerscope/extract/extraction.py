@@ -25,7 +25,7 @@ def extract_shard(
         spec: ``sites``, ``dtype``, ``batch_size``, ``storage_dtype``, ``compression``.
         device: auto, cpu or cuda.
         threads: how many cores may be used.
-        output: path of the activation shard.
+        output: path of the activation shard; its manifest is written beside it.
 
     Returns:
         The manifest: shape, digest and range of every dataset.

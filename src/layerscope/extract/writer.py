@@ -9,8 +9,8 @@ import numpy as np
 import xxhash
 
 from layerscope.errors import UserError
-from layerscope.extract.activation_shards import FORMAT, dataset_name, verify_structure
-from layerscope.files import partial_file, sync
+from layerscope.extract.activation_shards import FORMAT, dataset_name, manifest_of, verify_structure
+from layerscope.files import partial_file, sync, write_json
 from layerscope.tokenize.token_shards import Tokens
 
 CHUNK = (512, 256)  # rows x columns: extraction writes blocks of rows, measuring reads blocks of columns
@@ -19,7 +19,7 @@ CHUNK = (512, 256)  # rows x columns: extraction writes blocks of rows, measurin
 class ActivationShardWriter:
     """Writes one shard, batch by batch; datasets are made as the first batch shows their widths.
 
-    Use as a context manager; :meth:`finish` gives the manifest and, on success, the file its final name.
+    Use as a context manager; :meth:`finish` gives the file its final name and writes its manifest beside it.
     """
 
     def __init__(
@@ -32,7 +32,7 @@ class ActivationShardWriter:
     ) -> None:
         self.path = Path(path)
         self.temporary = partial_file(self.path)
-        self.tokens = len(tokens)
+        self.tokens, self.tokens_digest = len(tokens), tokens.digest()
         self.dtype = np.dtype(storage_dtype)
         self.options = {"compression": None if compression == "none" else compression, "fletcher32": True}
         if compression != "none":
@@ -77,7 +77,9 @@ class ActivationShardWriter:
         self.rows[name] = row + len(stored)
 
     def finish(self) -> dict[str, Any]:
-        """Close, sync, verify and rename the file; return its manifest.
+        """Close, sync, verify and rename the file; write and return its manifest.
+
+        Killed between the two, the file has no manifest, or that of another: then it is refused on reading.
 
         Raises:
             UserError: rows are missing, or what is on disk is not what was written.
@@ -98,10 +100,17 @@ class ActivationShardWriter:
             }
         self.file.close()
         sync(self.temporary)
-        manifest = {"format": FORMAT, "dtype": str(self.dtype), "tokens": self.tokens, "datasets": datasets}
+        manifest = {
+            "format": FORMAT,
+            "dtype": str(self.dtype),
+            "tokens": self.tokens,
+            "tokens_digest": self.tokens_digest,
+            "datasets": datasets,
+        }
         verify_structure(self.temporary, manifest)
         self.temporary.replace(self.path)
         sync(self.path.parent)
+        write_json(manifest_of(self.path), manifest)
         return manifest
 
     def __enter__(self) -> "ActivationShardWriter":

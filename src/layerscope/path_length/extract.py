@@ -2,12 +2,10 @@
 
 from typing import Any
 
-import h5py
 import numpy as np
 import torch
 
-from layerscope.errors import reading
-from layerscope.extract.activation_shards import dataset_name
+from layerscope.extract.activation_shards import ActivationShard, dataset_name
 from layerscope.extract.forward import batch_size_of, describe, finite_values, forward_batches, open_model
 from layerscope.extract.hooks import blocks_of
 from layerscope.extract.progress import Progress
@@ -56,13 +54,13 @@ def paths_of_stored(shard: str, layers: int) -> tuple[dict[str, np.ndarray], Tok
     """The same from an activation shard that holds the streams; a layer at a time is in memory.
 
     Raises:
-        UserError: the shard is damaged.
+        UserError: the shard is damaged, or not that of its place or of its manifest.
     """
-    with reading(shard), h5py.File(shard) as file:
-        tokens = Tokens.read(file["tokens"])
+    with ActivationShard(shard) as stored:
+        tokens = stored.tokens()
         lengths = PathLengths(layers, len(tokens))
         for layer in range(layers):
             for site in SITES if layer == 0 else SITES[1:]:
-                values = file[dataset_name(site, layer)][:].astype(np.float32, copy=False)
+                values = stored.dataset(dataset_name(site, layer))[:].astype(np.float32, copy=False)
                 lengths.receive(site, layer, values, 0)
-        return lengths.values, tokens, {key: value for key, value in file.attrs.items() if key != "format"}
+    return lengths.values, tokens, {key: value for key, value in stored.attributes.items() if key != "format"}

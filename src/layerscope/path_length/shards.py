@@ -6,19 +6,20 @@ from typing import Any
 import h5py
 import numpy as np
 
-from layerscope.errors import reading
-from layerscope.files import whole_file
+from layerscope.errors import damaged, reading
+from layerscope.files import check_format, check_place, digest_of, whole_file
 from layerscope.path_length.lengths import QUANTITIES
 from layerscope.tokenize.token_shards import Tokens
 
-FORMAT = "layerscope path lengths 1"
+FORMAT = "layerscope path lengths 2"
+PLACE = "path_length/{model}/shard_{shard:04d}.h5"
 
 
 def write_path_shard(
     path: str | Path, values: dict[str, np.ndarray], tokens: Tokens, attributes: dict[str, Any]
 ) -> None:
-    with whole_file(path) as temporary, h5py.File(temporary, "w") as file:
-        file.attrs.update({"format": FORMAT, **attributes})
+    with whole_file(path) as temporary, h5py.File(temporary, "w", libver="latest") as file:
+        file.attrs.update({"format": FORMAT, **attributes, "digest": _digest(values, tokens)})
         tokens.write(file.create_group("tokens"))
         for name in QUANTITIES:
             file.create_dataset(name, data=values[name], chunks=True, fletcher32=True)
@@ -28,13 +29,23 @@ def read_path_shards(paths: list[str]) -> tuple[dict[str, np.ndarray], Tokens]:
     """Quantities [layers, tokens] and tokens of a sample, joined over its shards.
 
     Raises:
-        UserError: a shard is damaged.
+        UserError: a shard is damaged, or not that of its place.
     """
-    values: dict[str, list[np.ndarray]] = {name: [] for name in QUANTITIES}
-    tokens = []
-    for path in paths:
-        with reading(path), h5py.File(path) as file:
-            tokens.append(Tokens.read(file["tokens"]))
-            for name in QUANTITIES:
-                values[name].append(file[name][:])
-    return {name: np.concatenate(parts, axis=1) for name, parts in values.items()}, Tokens.join(tokens)
+    shards = [_read(path) for path in paths]
+    values = {name: np.concatenate([values[name] for values, _ in shards], axis=1) for name in QUANTITIES}
+    return values, Tokens.join(tokens for _, tokens in shards)
+
+
+def _read(path: str) -> tuple[dict[str, np.ndarray], Tokens]:
+    with reading(path), h5py.File(path) as file:
+        attributes = dict(file.attrs)
+        check_format(path, attributes["format"], FORMAT)
+        check_place(path, PLACE, attributes)
+        values, tokens = {name: file[name][:] for name in QUANTITIES}, Tokens.read(file["tokens"])
+    if _digest(values, tokens) != attributes["digest"]:
+        raise damaged(path, "its values differ from those that were written")
+    return values, tokens
+
+
+def _digest(values: dict[str, np.ndarray], tokens: Tokens) -> str:
+    return digest_of([tokens.digest().encode(), *(values[name].tobytes() for name in QUANTITIES)])

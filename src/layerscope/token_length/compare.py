@@ -5,6 +5,7 @@ from typing import Any
 import pandas as pd
 
 from layerscope.depth import relative_depth
+from layerscope.tables import read_table
 
 
 def layer_row(model: str, layer: int, layers: int, neurons: pd.DataFrame) -> dict[str, Any]:
@@ -53,7 +54,7 @@ def layers_table(tables: dict[str, list[str]]) -> pd.DataFrame:
     """
     return pd.DataFrame(
         [
-            layer_row(model, layer, len(paths), pd.read_parquet(path))
+            layer_row(model, layer, len(paths), read_table(path))
             for model, paths in tables.items()
             for layer, path in enumerate(paths)
         ]

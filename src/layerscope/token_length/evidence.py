@@ -31,10 +31,10 @@ def evidence_table(neurons: dict[str, list[str]], draws: dict[str, list[str]]) -
     """
     rows: list[dict[str, Any]] = []
     for model, paths in neurons.items():
-        tables = [pd.read_parquet(path) for path in paths]
+        tables = [read_table(path) for path in paths]
         passing = discoveries(tables)
         for layer, path in enumerate(draws[model]):
-            drawn = pd.read_parquet(path)
+            drawn = read_table(path)
             counts = {key: int(drawn[key].iloc[0]) for key in ("tokens", "types", "sequences")}
             place = {"model": model, "layer": layer, "relative_depth": relative_depth(layer, len(paths))}
             for row in [*_summaries(drawn), *passing[layer]]:

@@ -36,6 +36,7 @@ def measure_layer(
     reach = activation_range(manifests)
     edges = np.linspace(*reach, bins + 1)
     with LayerReader(shards, SITE, layer) as reader:
+        edges = np.linspace(*activation_range(manifests), bins + 1)
         sample = token_lengths(vocabulary, reader.tokens().input_ids)
         member = np.stack([sample.group == i for i in range(3)])
         with np.errstate(invalid="ignore"):

@@ -25,7 +25,7 @@ def token_length_section(files: TokenLengthFiles, captions: dict[str, str], root
     """
     table, evidence = pd.read_csv(files["layers"]), pd.read_csv(files["evidence"])
     models = list(table["model"].unique())
-    tokenizers = {Path(path).parts[-3]: pd.read_parquet(path) for path in files["vocabularies"]}
+    tokenizers = {Path(path).parts[-3]: read_table(path) for path in files["vocabularies"]}
     confounds = {Path(path).stem: pd.read_csv(path) for path in files["confounds"]}
     tables = {str(Path(files["layers"]).relative_to(root)): "a row a model and layer"}
     tables[str(Path(files["evidence"]).relative_to(root))] = "summaries of r with intervals, and what chance gives"

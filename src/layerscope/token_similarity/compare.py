@@ -5,6 +5,7 @@ from pathlib import Path
 import pandas as pd
 
 from layerscope.depth import relative_depth
+from layerscope.tables import read_table
 
 
 def layers_table(tables: dict[str, list[str]]) -> pd.DataFrame:
@@ -19,10 +20,10 @@ def layers_table(tables: dict[str, list[str]]) -> pd.DataFrame:
     rows = []
     for model, paths in tables.items():
         for layer, path in enumerate(paths):
-            dimensions = pd.read_parquet(dimensions_of(path))
+            dimensions = read_table(dimensions_of(path))
             means = dimensions.pivot_table(index="token", columns="site", values=["mean", "variance"], sort=False)
             means.columns = [f"{what}_{site}" for what, site in means.columns]
-            blocks = pd.read_parquet(path).merge(means.reset_index(), on="token", sort=False)
+            blocks = read_table(path).merge(means.reset_index(), on="token", sort=False)
             blocks.insert(0, "model", model)
             blocks.insert(1, "layer", layer)
             blocks.insert(2, "relative_depth", relative_depth(layer, len(paths)))

@@ -16,11 +16,12 @@ from layerscope.errors import reading
 from layerscope.extract.activation_shards import dataset_name
 from layerscope.extract.forward import batch_size_of, describe, finite_values, forward_batches, open_model
 from layerscope.extract.progress import Progress
-from layerscope.files import whole_file
+from layerscope.files import check_format, check_place, digest_of, whole_file
 from layerscope.token_similarity.sentences import TOKENS, read_sentences
 from layerscope.tokenize.tokenizer import load_tokenizer
 
-FORMAT = "layerscope token vectors 1"
+FORMAT = "layerscope token vectors 2"
+PLACE = "token_similarity/{model}/vectors.h5"
 
 
 def extract_vectors(
@@ -60,15 +61,15 @@ def extract_vectors(
         for start, stop in forward_batches(model, rows, batch_size, ["q", "k", "v"], receive):
             progress.advance((stop - start) * rows.shape[1])
             done = stop
-    with whole_file(output) as temporary, h5py.File(temporary, "w") as file:
+    with whole_file(output) as temporary, h5py.File(temporary, "w", libver="latest") as file:
         file.attrs.update({"format": FORMAT, **describe(model, model_record, spec), "batch_size": batch_size})
         file.attrs.update({key: spec[key] for key in ("sentences", "target", "seed")})
         file.attrs.update(tokenizer=tokenizer_record["name"], sequence_length=rows.shape[1])
-        file.create_dataset("rows", data=rows, fletcher32=True)
-        for column in places:
-            file.create_dataset(f"places/{column}", data=places[column].to_numpy())
-        for name, parts in kept.items():
-            file.create_dataset(name, data=np.concatenate(parts).swapaxes(0, 1), fletcher32=True)
+        datasets = {"rows": rows, **{f"places/{column}": places[column].to_numpy() for column in places}}
+        datasets |= {name: np.concatenate(parts).swapaxes(0, 1) for name, parts in kept.items()}
+        for name, values in datasets.items():
+            dataset = file.create_dataset(name, data=values, fletcher32=True)
+            dataset.attrs["digest"] = digest_of([values.tobytes()])
 
 
 def read_vectors(path: str, layer: int) -> tuple[dict[str, dict[str, np.ndarray]], int]:
@@ -77,9 +78,18 @@ def read_vectors(path: str, layer: int) -> tuple[dict[str, dict[str, np.ndarray]
     Also into how many tokens the target is split, at most.
 
     Raises:
-        UserError: the file is damaged.
+        UserError: the file is damaged, or not that of its place.
     """
     with reading(path), h5py.File(path) as file:
-        arrays = {site: file[dataset_name(site, layer)][:] for site in "qkv"}
-        pieces = int(file["places/target_pieces"][:].max())
+        check_format(path, file.attrs["format"], FORMAT)
+        check_place(path, PLACE, dict(file.attrs))
+        arrays = {site: _read(file[dataset_name(site, layer)]) for site in "qkv"}
+        pieces = int(_read(file["places/target_pieces"]).max())
     return {token: {site: arrays[site][i] for site in "qkv"} for i, token in enumerate(TOKENS)}, pieces
+
+
+def _read(dataset: h5py.Dataset) -> np.ndarray:
+    values = dataset[:]
+    if digest_of([values.tobytes()]) != dataset.attrs["digest"]:
+        raise ValueError(f"{dataset.name} differs from what was written")
+    return values

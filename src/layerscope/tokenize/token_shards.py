@@ -8,10 +8,11 @@ from typing import Any, Self
 import h5py
 import numpy as np
 
-from layerscope.errors import UserError, reading
-from layerscope.files import digest_of, whole_file
+from layerscope.errors import damaged, reading
+from layerscope.files import check_format, check_place, digest_of, whole_file
 
 FORMAT = "layerscope tokens 1"
+PLACE = "tokens/{tokenizer}/{corpus}/shard_{shard:04d}.h5"
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,7 +57,7 @@ class Tokens:
 
 def write_token_shard(path: str | Path, tokens: Tokens, attributes: dict[str, Any]) -> None:
     """Write a token shard; ``attributes`` describe tokenizer and corpus and end up at the root."""
-    with whole_file(path) as temporary, h5py.File(temporary, "w") as file:
+    with whole_file(path) as temporary, h5py.File(temporary, "w", libver="latest") as file:
         file.attrs.update({"format": FORMAT, **attributes, "digest": tokens.digest()})
         tokens.write(file.create_group("tokens"))
 
@@ -65,13 +66,13 @@ def read_token_shard(path: str | Path) -> tuple[Tokens, dict[str, Any]]:
     """Tokens and root attributes of a token shard.
 
     Raises:
-        UserError: the file is damaged, of another format, or its values are not those that were written.
+        UserError: the file is damaged, of another format or place, or its values are not those that were written.
     """
     with reading(path), h5py.File(path) as file:
         attributes = dict(file.attrs)
-        if attributes.get("format") != FORMAT:
-            raise UserError(f"{path}: format {attributes.get('format')!r} is not {FORMAT!r}; delete it and run again")
+        check_format(path, attributes.get("format"), FORMAT)
+        check_place(path, PLACE, attributes)
         tokens, digest = Tokens.read(file["tokens"]), attributes["digest"]
     if tokens.digest() != digest:
-        raise UserError(f"{path}: its values differ from those that were written; delete it and run again")
+        raise damaged(path, "its values differ from those that were written")
     return tokens, attributes

@@ -1,0 +1,173 @@
+"""How many flipped bytes are found when files are read.
+
+    python benchmarks/byte_flips.py [--flips 500] [--seed 0]
+
+Makes a shard of each kind, vectors and a table from an embedded model. In each, it flips one bit of one byte at a time,
+half of them in stored values and half elsewhere in the file, and reads the file as the workflow does. A flip is found if
+reading ends in one line for the user. One that is not found must change nothing of what is read: padding, and what only
+people read. Exits with 1 if a flip in values was not found, if one elsewhere changed what was read, if another error
+reached the user, or if Python crashed or hung.
+"""
+
+import argparse
+import os
+import pickle
+import random
+import signal
+import sys
+import tempfile
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import h5py
+
+from layerscope.errors import UserError
+from layerscope.extract.activation_shards import LayerReader, dataset_name
+from layerscope.path_length.lengths import QUANTITIES
+from layerscope.path_length.shards import read_path_shards
+from layerscope.tables import read_table
+from layerscope.token_similarity.vectors import read_vectors
+from layerscope.tokenize.token_shards import read_token_shard
+
+PROJECT = Path(__file__).parents[1]
+SITES = ["mlp_pre", "attn_out"]
+LAYERS = 4
+PATIENCE = 20  # seconds
+CHANGES_NOTHING, FOUND, MISSED, OTHER_ERROR = range(4)
+
+
+def make_files(folder: Path) -> dict[str, tuple[Path, Callable[[Path], Any]]]:
+    """Files as the workflow makes them: kind → path and what reads all of it that is ever read."""
+    from layerscope.extract.extraction import extract_shard
+    from layerscope.path_length.extract import extract_paths
+    from layerscope.path_length.shards import write_path_shard
+    from layerscope.tables import write_table
+    from layerscope.token_similarity.vectors import extract_vectors
+    from layerscope.tokenize.shard import tokenize_shard
+    from layerscope.tokenize.token_shards import write_token_shard
+    from layerscope.tokenize.tokenizer import load_tokenizer
+    from layerscope.tokenize.vocabulary import vocabulary_table
+
+    def record(name: str, path: str) -> dict[str, Any]:
+        return {"name": name, "source": path, "commit": None, "path": str(PROJECT / path)}
+
+    model = record("neo-2m", "resources/models/neo-2m") | {"model_type": "gpt_neo", "weights": "trained"}
+    tokenizer = record("mini", "resources/tokenizers/mini")
+    corpus = {"name": "embedded", "source": str(PROJECT / "resources/corpus/documents.jsonl"), "commit": None}
+    compute = {"dtype": "float32", "batch_size": "auto"}
+    sampling = {"text_field": "text", "sequence_length": 64, "sequences_per_shard": 4}
+    paths = {
+        "token shard": folder / "tokens/mini/embedded/shard_0000.h5",
+        "activation shard": folder / "activations/neo-2m/embedded/shard_0000.h5",
+        "path-length shard": folder / "path_length/neo-2m/shard_0000.h5",
+        "vectors": folder / "token_similarity/neo-2m/vectors.h5",
+        "table": folder / "vocabulary.parquet",
+    }
+    tokens, attributes = tokenize_shard(corpus, tokenizer, sampling, 0, None)
+    shard = str(paths["token shard"])
+    write_token_shard(shard, tokens, attributes)
+    spec = {**compute, "sites": SITES, "storage_dtype": "float32", "compression": "none"}
+    extract_shard(shard, model, spec, "cpu", 1, paths["activation shard"])
+    write_path_shard(paths["path-length shard"], *extract_paths(shard, model, compute, "cpu", 1))
+    spec = {**compute, "sentences": str(PROJECT / "resources/sentences_her.txt"), "target": "her", "seed": 0}
+    extract_vectors(model, tokenizer, spec, "cpu", 1, paths["vectors"])
+    write_table(paths["table"], vocabulary_table(load_tokenizer(tokenizer), tokens.input_ids)[:500])
+    readers: list[Callable[[Path], Any]] = [
+        read_token_shard,
+        read_activations,
+        lambda path: read_path_shards([str(path)]),
+        lambda path: [read_vectors(str(path), layer) for layer in range(LAYERS)],
+        lambda path: read_table(path).to_dict("list"),
+    ]
+    return {kind: (paths[kind], reader) for kind, reader in zip(paths, readers, strict=True)}
+
+
+def read_activations(path: Path) -> Any:
+    read = []
+    for site in SITES:
+        for layer in range(LAYERS):
+            with LayerReader([str(path)], site, layer) as reader:
+                read.append((reader.tokens(), reader.columns(0, reader.width), reader.shards[0].attributes))
+    return read
+
+
+def places_in(path: Path) -> tuple[list[int], list[int]]:
+    """Positions of the bytes of the values that are read, and of all other bytes; in a table, of its footer."""
+    content = path.read_bytes()
+    values = bytearray(len(content))
+    read = {dataset_name(site, layer) for site in ("q", "k", "v", *SITES) for layer in range(LAYERS)} | set(QUANTITIES)
+
+    def mark(name: str, dataset: Any) -> None:
+        if name in read or name.startswith("tokens/"):
+            for i in range(dataset.id.get_num_chunks()):
+                chunk = dataset.id.get_chunk_info(i)
+                values[chunk.byte_offset : chunk.byte_offset + chunk.size] = b"1" * chunk.size
+
+    if path.suffix == ".h5":
+        with h5py.File(path) as file:
+            file.visititems(mark)
+    else:
+        footer = int.from_bytes(content[-8:-4], "little") + 8
+        values[:-footer] = b"1" * (len(content) - footer)
+    places: tuple[list[int], list[int]] = ([], [])
+    for at, of_value in enumerate(values):
+        places[not of_value].append(at)
+    return places
+
+
+def outcome(path: Path, reader: Callable[[Path], Any], expected: bytes) -> int:
+    """Read a file in a process of its own: one of the four outcomes, or less than 0 for the signal that ended it."""
+    if child := os.fork():
+        return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    signal.alarm(PATIENCE)
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # what HDF5 prints as it aborts
+    result = OTHER_ERROR
+    try:
+        result = CHANGES_NOTHING if pickle.dumps(reader(path)) == expected else MISSED
+    except UserError as error:
+        if str(error).startswith(f"{path}: ") and "\n" not in str(error):
+            result = FOUND
+    finally:
+        os._exit(result)
+
+
+def flip(kind: str, path: Path, reader: Callable[[Path], Any], flips: int, draw: random.Random) -> bool:
+    """Flip and read, print what came of it; whether all went well."""
+    content, expected = path.read_bytes(), pickle.dumps(reader(path))
+    came: list[Counter[int]] = []
+    for places in places_in(path):
+        came.append(Counter())
+        for _ in range(flips // 2):
+            damaged = bytearray(content)
+            damaged[draw.choice(places)] ^= 1 << draw.randrange(8)
+            path.write_bytes(damaged)
+            came[-1][outcome(path, reader, expected)] += 1
+    path.write_bytes(content)
+    values, elsewhere = came
+    both = values + elsewhere
+    crashes = sum(count for code, count in both.items() if code < 0)
+    print(
+        f"{kind}, {len(content):,} bytes: {values[FOUND]} of {values.total()} found in values; "
+        f"{elsewhere[FOUND]} of {elsewhere.total()} elsewhere, {elsewhere[CHANGES_NOTHING]} change nothing; "
+        f"{both[MISSED]} missed, {both[OTHER_ERROR]} other errors, {crashes} crashes",
+        flush=True,
+    )
+    return values[FOUND] == values.total() and elsewhere[FOUND] + elsewhere[CHANGES_NOTHING] == elsewhere.total()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--flips", type=int, default=500, help="of each kind of file")
+    parser.add_argument("--seed", type=int, default=0)
+    args = parser.parse_args()
+    draw = random.Random(args.seed)
+    with tempfile.TemporaryDirectory() as folder:
+        files = make_files(Path(folder))
+        well = [flip(kind, *files[kind], args.flips, draw) for kind in files]
+    sys.exit(not all(well))
+
+
+if __name__ == "__main__":
+    main()

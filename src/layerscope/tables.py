@@ -1,0 +1,42 @@
+"""Tables between jobs, as Parquet, with a digest of what they hold.
+
+Parquet's own page checksums cover the values, but not the names, types and positions that its footer gives them.
+"""
+
+from pathlib import Path
+
+import pandas as pd
+
+from layerscope.errors import damaged, reading
+from layerscope.files import digest_of, whole_file
+
+
+def write_table(path: str | Path, table: pd.DataFrame) -> None:
+    """Write a table whose rows are numbered from 0; such an index is not kept."""
+    described = table.copy(deep=False)
+    described.attrs = {"digest": _digest(table)}  # pandas keeps these with a Parquet file
+    with whole_file(path) as temporary:
+        described.to_parquet(temporary, compression="zstd")
+
+
+def read_table(path: str | Path) -> pd.DataFrame:
+    """Read a table of :func:`write_table`.
+
+    Raises:
+        UserError: the file is damaged, or its values are not those that were written.
+    """
+    with reading(path):
+        table = pd.read_parquet(path)
+        written = table.attrs.pop("digest", None)
+        found = _digest(table)
+    if found != written:
+        raise damaged(path, "its values differ from those that were written")
+    return table
+
+
+def _digest(table: pd.DataFrame) -> str:
+    """XXH3-128 over the names, the types and the values of the columns."""
+    # One NaN stands for all: Parquet does not keep their bits apart.
+    rows = pd.util.hash_pandas_object(table.mask(table.isna()), index=False)
+    columns = repr([(name, str(kind)) for name, kind in table.dtypes.items()])
+    return digest_of([columns.encode(), rows.to_numpy().tobytes()])
