@@ -350,8 +350,8 @@ def flip_a_bit(path: Path) -> None:
     ("damage", "said"),
     [
         (change_a_value, "its values differ from those that were written"),
-        (change_the_format, "format 'layerscope tokens 0' is not 'layerscope tokens 1'"),
-        (remove_the_digest, "damaged"),
+        (change_the_format, "format 'layerscope tokens 0' is not 'layerscope tokens 2'"),
+        (remove_the_digest, "its attributes differ from those that were written"),
         (cut, "damaged"),
         (flip_a_bit, "damaged"),
         (Path.unlink, "damaged"),

@@ -74,19 +74,35 @@ def check_format(path: str | Path, found: Any, expected: str) -> None:
         raise damaged(path, f"format {found!r} is not {expected!r}")
 
 
-def check_place(path: str | Path, place: str, attributes: dict[str, Any]) -> None:
-    """Hold what a file says of itself against its name; a file that was taken elsewhere has none to be held against.
+def set_attributes(file: Any, attributes: dict[str, Any]) -> None:
+    """Give an HDF5 file its root attributes and a digest of them; HDF5 has no checksums for these."""
+    file.attrs.update({**attributes, "attributes_digest": _digest_of_attributes(attributes)})
+
+
+def get_attributes(file: Any, path: str | Path, file_format: str, place: str) -> dict[str, Any]:
+    """The root attributes of an HDF5 file, held against their digest and against the file's format and name.
+
+    A file that was taken elsewhere has no name to be held against.
 
     Args:
         place: the end of the path, with names of attributes in braces.
 
     Raises:
-        UserError: by its attributes, the file belongs under another name.
+        UserError: they are not those that were written, or by them the file belongs under another name.
     """
+    attributes = dict(file.attrs)
+    check_format(path, attributes.get("format"), file_format)
+    if attributes.pop("attributes_digest", None) != _digest_of_attributes(attributes):
+        raise damaged(path, "its attributes differ from those that were written")
     if Path(path).match(re.sub(r"{.*?}", "*", place)):
         named = Path(place.format(**attributes)).parts
         if Path(path).parts[-len(named) :] != named:
             raise damaged(path, f"holds what belongs into {Path(*named)}")
+    return attributes
+
+
+def _digest_of_attributes(attributes: dict[str, Any]) -> str:
+    return digest_of([json.dumps(attributes, sort_keys=True, default=lambda number: number.item()).encode()])
 
 
 def digest_of(chunks: Iterable[bytes]) -> str:

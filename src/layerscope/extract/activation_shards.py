@@ -14,7 +14,7 @@ import numpy as np
 import xxhash
 
 from layerscope.errors import UserError, damaged, reading
-from layerscope.files import check_format, check_place, read_json
+from layerscope.files import check_format, get_attributes, read_json
 from layerscope.tokenize.token_shards import Tokens
 
 FORMAT = "layerscope activations 2"
@@ -59,9 +59,7 @@ class ActivationShard:
             self.tokens_digest, self.expected = manifest["tokens_digest"], manifest["datasets"]
         with reading(path), ExitStack() as stack:
             self.file = stack.enter_context(h5py.File(path))
-            self.attributes = dict(self.file.attrs)
-            check_format(path, self.attributes["format"], FORMAT)
-            check_place(path, PLACE, self.attributes)
+            self.attributes = get_attributes(self.file, path, FORMAT, PLACE)
             self.opened = stack.pop_all()
 
     def tokens(self) -> Tokens:

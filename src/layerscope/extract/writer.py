@@ -10,7 +10,7 @@ import xxhash
 
 from layerscope.errors import UserError
 from layerscope.extract.activation_shards import FORMAT, dataset_name, manifest_of, verify_structure
-from layerscope.files import partial_file, sync, write_json
+from layerscope.files import partial_file, set_attributes, sync, write_json
 from layerscope.tokenize.token_shards import Tokens
 
 CHUNK = (512, 256)  # rows x columns: extraction writes blocks of rows, measuring reads blocks of columns
@@ -41,7 +41,7 @@ class ActivationShardWriter:
         self.digests: dict[str, Any] = {}
         self.ranges: dict[str, tuple[float, float]] = {}
         self.file = h5py.File(self.temporary, "w", libver="latest", rdcc_nbytes=0)
-        self.file.attrs.update({"format": FORMAT, "storage_dtype": storage_dtype, **attributes})
+        set_attributes(self.file, {"format": FORMAT, "storage_dtype": storage_dtype, **attributes})
         tokens.write(self.file.create_group("tokens"))
 
     def append(self, site: str, layer: int, values: np.ndarray) -> None:

@@ -7,7 +7,7 @@ import h5py
 import numpy as np
 
 from layerscope.errors import damaged, reading
-from layerscope.files import check_format, check_place, digest_of, whole_file
+from layerscope.files import digest_of, get_attributes, set_attributes, whole_file
 from layerscope.path_length.lengths import QUANTITIES
 from layerscope.tokenize.token_shards import Tokens
 
@@ -19,7 +19,7 @@ def write_path_shard(
     path: str | Path, values: dict[str, np.ndarray], tokens: Tokens, attributes: dict[str, Any]
 ) -> None:
     with whole_file(path) as temporary, h5py.File(temporary, "w", libver="latest") as file:
-        file.attrs.update({"format": FORMAT, **attributes, "digest": _digest(values, tokens)})
+        set_attributes(file, {"format": FORMAT, **attributes, "digest": _digest(values, tokens)})
         tokens.write(file.create_group("tokens"))
         for name in QUANTITIES:
             file.create_dataset(name, data=values[name], chunks=True, fletcher32=True)
@@ -38,9 +38,7 @@ def read_path_shards(paths: list[str]) -> tuple[dict[str, np.ndarray], Tokens]:
 
 def _read(path: str) -> tuple[dict[str, np.ndarray], Tokens]:
     with reading(path), h5py.File(path) as file:
-        attributes = dict(file.attrs)
-        check_format(path, attributes["format"], FORMAT)
-        check_place(path, PLACE, attributes)
+        attributes = get_attributes(file, path, FORMAT, PLACE)
         values, tokens = {name: file[name][:] for name in QUANTITIES}, Tokens.read(file["tokens"])
     if _digest(values, tokens) != attributes["digest"]:
         raise damaged(path, "its values differ from those that were written")

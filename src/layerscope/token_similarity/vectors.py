@@ -16,7 +16,7 @@ from layerscope.errors import reading
 from layerscope.extract.activation_shards import dataset_name
 from layerscope.extract.forward import batch_size_of, describe, finite_values, forward_batches, open_model
 from layerscope.extract.progress import Progress
-from layerscope.files import check_format, check_place, digest_of, whole_file
+from layerscope.files import digest_of, get_attributes, set_attributes, whole_file
 from layerscope.token_similarity.sentences import TOKENS, read_sentences
 from layerscope.tokenize.tokenizer import load_tokenizer
 
@@ -62,9 +62,10 @@ def extract_vectors(
             progress.advance((stop - start) * rows.shape[1])
             done = stop
     with whole_file(output) as temporary, h5py.File(temporary, "w", libver="latest") as file:
-        file.attrs.update({"format": FORMAT, **describe(model, model_record, spec), "batch_size": batch_size})
-        file.attrs.update({key: spec[key] for key in ("sentences", "target", "seed")})
-        file.attrs.update(tokenizer=tokenizer_record["name"], sequence_length=rows.shape[1])
+        attributes = {"format": FORMAT, **describe(model, model_record, spec), "batch_size": batch_size}
+        attributes |= {key: spec[key] for key in ("sentences", "target", "seed")}
+        attributes |= {"tokenizer": tokenizer_record["name"], "sequence_length": rows.shape[1]}
+        set_attributes(file, attributes)
         datasets = {"rows": rows, **{f"places/{column}": places[column].to_numpy() for column in places}}
         datasets |= {name: np.concatenate(parts).swapaxes(0, 1) for name, parts in kept.items()}
         for name, values in datasets.items():
@@ -81,8 +82,7 @@ def read_vectors(path: str, layer: int) -> tuple[dict[str, dict[str, np.ndarray]
         UserError: the file is damaged, or not that of its place.
     """
     with reading(path), h5py.File(path) as file:
-        check_format(path, file.attrs["format"], FORMAT)
-        check_place(path, PLACE, dict(file.attrs))
+        get_attributes(file, path, FORMAT, PLACE)
         arrays = {site: _read(file[dataset_name(site, layer)]) for site in "qkv"}
         pieces = int(_read(file["places/target_pieces"]).max())
     return {token: {site: arrays[site][i] for site in "qkv"} for i, token in enumerate(TOKENS)}, pieces
