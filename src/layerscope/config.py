@@ -221,7 +221,7 @@ def load_config(raw: dict[str, Any]) -> Config:
     try:
         config = Config.model_validate(raw)
     except ValidationError as error:
-        raise UserError("\n".join(_line(problem) for problem in error.errors())) from None
+        raise UserError(*map(_line, error.errors())) from None
     if not config.studies.run():
         raise UserError(f"config: studies: no study is named; allowed are {', '.join(Studies.model_fields)}")
     check_local_sources(config)
@@ -262,7 +262,10 @@ def _keys_at(place: Iterable[Any]) -> Iterable[str]:
 
 
 def _shown(value: Any) -> str:
-    text = json.dumps(value, ensure_ascii=True, default=str)
+    try:
+        text = json.dumps(value, ensure_ascii=True, default=str)
+    except TypeError:  # of keys that JSON does not have, such as dates
+        text = ascii(value)
     return text if len(text) <= 80 else text[:77] + "..."
 
 

@@ -7,7 +7,13 @@ from pathlib import Path
 
 
 class UserError(Exception):
-    """Something the user can put right; its text is one line: the thing, what is wrong, what would be right."""
+    """Something the user can put right, in one line a mistake: the thing, what is wrong, what would be right.
+
+    What would break a line, or not show, such as a control character in a name, becomes an escape.
+    """
+
+    def __init__(self, *lines: str) -> None:
+        super().__init__("\n".join("".join(c if c.isprintable() else repr(c)[1:-1] for c in line) for line in lines))
 
 
 def damaged(path: str | Path, what: str) -> UserError:

@@ -81,7 +81,7 @@ def texts_of(corpus: str, source: str, field: str, rows: Iterator[dict[str, Any]
             ) from error
         if field not in row:
             raise UserError(
-                f"corpus {corpus}: document {number} has no field '{field}'; it has {', '.join(map(str, row))} "
+                f"corpus {corpus}: document {number} has no field '{field}'; it has {_fields(row)} "
                 f"(set corpora.{corpus}.text_field)"
             )
         text = row[field]
@@ -89,9 +89,28 @@ def texts_of(corpus: str, source: str, field: str, rows: Iterator[dict[str, Any]
             raise UserError(
                 f"corpus {corpus}: field '{field}' of document {number} holds {type(text).__name__}, not text"
             )
+        if not text.isascii():
+            _check_characters(corpus, field, number, text)
         number += 1
         if text:
             yield text
+
+
+def _fields(row: dict[str, Any]) -> str:
+    """The fields of a document, not more than a line holds."""
+    text = ", ".join(map(str, row))
+    return text if len(text) <= 200 else text[:197] + "..."
+
+
+def _check_characters(corpus: str, field: str, number: int, text: str) -> None:
+    r"""JSON can hold halves of characters, such as \ud800, which no tokenizer takes."""
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise UserError(
+            f"corpus {corpus}: field '{field}' of document {number} holds {text[error.start]!a}, half of a surrogate "
+            "pair and no character; remove it"
+        ) from None
 
 
 def _local_rows(corpus: str, source: str) -> Iterator[dict[str, Any]]:
@@ -116,7 +135,8 @@ def _jsonl_rows(file: Path) -> Iterator[Any]:
                 try:
                     yield json.loads(line)
                 except json.JSONDecodeError as error:
-                    raise ValueError(f"line {number} is not valid JSON: {error}") from None
+                    reason = error.msg.removesuffix(" at")
+                    raise ValueError(f"line {number}, column {error.colno}, is not valid JSON: {reason}") from None
 
 
 def _json_rows(file: Path) -> Iterator[Any]:
