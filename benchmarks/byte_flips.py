@@ -94,9 +94,8 @@ def read_activations(path: Path) -> Any:
 
 
 def places_in(path: Path) -> tuple[list[int], list[int]]:
-    """Positions of the bytes of the values that are read, and of all other bytes; in a table, of its footer."""
-    content = path.read_bytes()
-    values = bytearray(len(content))
+    """Positions of the bytes of the values that are read, and of all others: in a table, where both mix, of all."""
+    values = bytearray(path.stat().st_size)
     read = {dataset_name(site, layer) for site in ("q", "k", "v", *SITES) for layer in range(LAYERS)} | set(QUANTITIES)
 
     def mark(name: str, dataset: Any) -> None:
@@ -108,9 +107,6 @@ def places_in(path: Path) -> tuple[list[int], list[int]]:
     if path.suffix == ".h5":
         with h5py.File(path) as file:
             file.visititems(mark)
-    else:
-        footer = int.from_bytes(content[-8:-4], "little") + 8
-        values[:-footer] = b"1" * (len(content) - footer)
     places: tuple[list[int], list[int]] = ([], [])
     for at, of_value in enumerate(values):
         places[not of_value].append(at)
@@ -152,10 +148,10 @@ def outcome(path: Path, reader: Callable[[Path], Any], expected: bytes) -> int:
 
 def flip(kind: str, path: Path, reader: Callable[[Path], Any], flips: int, draw: random.Random) -> bool:
     """Flip and read, print what came of it; whether all went well."""
-    values, elsewhere = (
-        Counter(outcomes(path, reader, [(draw.choice(places), draw.randrange(8)) for _ in range(flips // 2)]))
-        for places in places_in(path)
-    )
+    values, elsewhere = Counter[int](), Counter[int]()
+    for came, places in zip((values, elsewhere), places_in(path), strict=True):
+        drawn = [(draw.choice(places), draw.randrange(8)) for _ in range(flips // 2) if places]
+        came.update(outcomes(path, reader, drawn))
     both = values + elsewhere
     crashes = sum(count for code, count in both.items() if code < 0)
     print(

@@ -1,0 +1,95 @@
+"""How far r with token length moves when activations are computed or stored in fewer bits.
+
+    python benchmarks/precision.py [--sequences 32]
+
+Of every neuron of the embedded models on the embedded corpus: |r - r computed and stored in float32|, as quantiles over
+the neurons of a layer, for each compute and storage precision. Exits with 1 if one moves further than its budget, which
+docs/statistics.md states.
+"""
+
+import argparse
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from layerscope.extract.activation_shards import LayerReader
+from layerscope.extract.extraction import extract_shard
+from layerscope.statistics import pearson
+from layerscope.token_length.groups import token_lengths
+from layerscope.tokenize.shard import tokenize_shard
+from layerscope.tokenize.token_shards import Tokens, write_token_shard
+from layerscope.tokenize.tokenizer import load_tokenizer
+from layerscope.tokenize.vocabulary import vocabulary_table
+
+PROJECT = Path(__file__).parents[1]
+MODELS = {"neo-2m": 4, "neo-8m": 8}
+# (computed, stored) → how far the r of a neuron may move.
+BUDGET = {
+    ("float32", "float32"): 0.0,
+    ("float32", "float16"): 2e-5,
+    ("float16", "float32"): 1e-4,
+    ("float16", "float16"): 1e-4,
+    ("bfloat16", "float32"): 5e-3,
+    ("bfloat16", "float16"): 5e-3,
+}
+
+
+def record(name: str, path: str) -> dict[str, Any]:
+    return {"name": name, "source": path, "commit": None, "path": str(PROJECT / path)}
+
+
+def r_of_layers(folder: Path, vocabulary: pd.DataFrame, model: str, dtype: str, storage: str) -> list[np.ndarray]:
+    """r of every neuron, by layer."""
+    spec = {"sites": ["mlp_pre"], "dtype": dtype, "batch_size": "auto", "storage_dtype": storage, "compression": "none"}
+    source = record(model, f"resources/models/{model}") | {"model_type": "gpt_neo", "weights": "trained"}
+    shard = folder / "shard.h5"
+    extract_shard(str(folder / "tokens.h5"), source, spec, "auto", 2, shard)
+    found = []
+    for layer in range(MODELS[model]):
+        with LayerReader([str(shard)], "mlp_pre", layer) as reader:
+            sample = token_lengths(vocabulary, reader.tokens().input_ids)
+            found.append(pearson(reader.columns(0, reader.width)[:, sample.keep], sample.lengths))
+    return found
+
+
+def tokens_of(folder: Path, sequences: int) -> Tokens:
+    sampling = {"text_field": "text", "sequence_length": 512, "sequences_per_shard": sequences}
+    corpus = record("embedded", "resources/corpus/documents.jsonl")
+    corpus["source"] = corpus["path"]
+    tokens, attributes = tokenize_shard(corpus, record("mini", "resources/tokenizers/mini"), sampling, 0, None)
+    write_token_shard(folder / "tokens.h5", tokens, attributes)
+    return tokens
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--sequences", type=int, default=32)
+    args = parser.parse_args()
+    rows = []
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        tokens = tokens_of(folder, args.sequences)
+        vocabulary = vocabulary_table(load_tokenizer(record("mini", "resources/tokenizers/mini")), tokens.input_ids)
+        for model in MODELS:
+            exact = r_of_layers(folder, vocabulary, model, "float32", "float32")
+            for dtype, storage in BUDGET:
+                for layer, r in enumerate(r_of_layers(folder, vocabulary, model, dtype, storage)):
+                    row = {"computed": dtype, "stored": storage, "model": model, "layer": layer}
+                    quantiles = np.quantile(np.abs(r - exact[layer]), [0.5, 0.99, 1])
+                    rows.append(row | dict(zip(["median", "q99", "maximum"], quantiles, strict=True)))
+    table = pd.DataFrame(rows)
+    shown = {"float_format": "{:.1e}".format, "index": False}
+    print(table.to_string(**shown))
+    print(
+        table.groupby(["computed", "stored"], sort=False)[["median", "q99", "maximum"]]
+        .max()
+        .reset_index()
+        .to_string(**shown)
+    )
+
+
+if __name__ == "__main__":
+    main()
