@@ -36,7 +36,6 @@ def read_table(path: str | Path) -> pd.DataFrame:
 
 def _digest(table: pd.DataFrame) -> str:
     """XXH3-128 over the names, the types and the values of the columns."""
-    # One NaN stands for all: Parquet does not keep their bits apart.
-    rows = pd.util.hash_pandas_object(table.mask(table.isna()), index=False)
+    rows = pd.util.hash_pandas_object(table, index=False)  # one NaN is as another, as in Parquet
     columns = repr([(name, str(kind)) for name, kind in table.dtypes.items()])
     return digest_of([columns.encode(), rows.to_numpy().tobytes()])
