@@ -24,6 +24,7 @@ from layerscope.path_length import claims as path_claims
 from layerscope.path_length.lengths import QUANTITIES
 from layerscope.path_length.shards import write_path_shard
 from layerscope.path_length.uncertainty import resample_paths
+from layerscope.tables import write_table
 from layerscope.token_length import claims as length_claims
 from layerscope.token_length.assess import LayerDraws, assess
 from layerscope.token_length.groups import TokenLengths
@@ -98,7 +99,7 @@ def token_length(rng: np.random.Generator, signal: bool) -> pd.DataFrame:
                     rows = rows + 6 * high[:, text.types]
                 tables.append(assess(draws, [rows])[1])
                 paths.append(str(Path(folder) / f"{model}_{layer}.parquet"))
-                modality_table(rows, populations).to_parquet(paths[-1])
+                write_table(paths[-1], modality_table(rows, populations))
             modality = multimodality_table({model: paths}, {model: paths})
             lengths = pd.DataFrame({"sequence": text.sequences, "length": text.lengths.lengths}).value_counts()
             evidence[model] = length_claims.Evidence.of(tables, modality, lengths.reset_index())

@@ -9,6 +9,7 @@ import scipy.stats
 
 from layerscope.partial import control_basis, residuals
 from layerscope.resampling import Drawn, Groups, Resampled, multiplicities, two_way_std
+from layerscope.tables import write_table
 from layerscope.token_length.assess import LayerDraws, assess, dealt, p_of_chance
 from layerscope.token_length.confounds import CONFOUNDS, confounds_of, confounds_table
 from layerscope.token_length.evidence import discoveries, evidence_table, p_of_draws

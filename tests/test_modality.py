@@ -11,6 +11,7 @@ from diptest import diptest
 from layerscope.extract.writer import ActivationShardWriter
 from layerscope.multiple_testing import passes
 from layerscope.resampling import Groups
+from layerscope.tables import write_table
 from layerscope.token_length.groups import POOLED, TokenLengths
 from layerscope.token_length.modality import (
     TOP,
@@ -151,8 +152,8 @@ def test_layer_and_table(tmp_path: Path, rng, types) -> None:
     assert len(unimodal) == 120
     np.testing.assert_allclose(unimodal["alike"].mean(), neurons["alike"].mean(), atol=0.1)
 
-    neurons.to_parquet(tmp_path / "n.parquet")
-    unimodal.to_parquet(tmp_path / "u.parquet")
+    write_table(tmp_path / "n.parquet", neurons)
+    write_table(tmp_path / "u.parquet", unimodal)
     table = multimodality_table({"m": [tmp_path / "n.parquet"]}, {"m": [tmp_path / "u.parquet"]})
     row = table.set_index("population").loc["types"]
     assert row["neurons"] == 29

@@ -8,6 +8,7 @@ import pytest
 
 from layerscope.errors import UserError
 from layerscope.extract.writer import ActivationShardWriter
+from layerscope.tables import write_table
 from layerscope.token_length import matching
 from layerscope.token_length.matching import Rotation, match_layer
 from layerscope.token_length.pairs import matches_table, profiles_table
@@ -40,7 +41,7 @@ def write(folder: Path, layers: list[np.ndarray], ids: np.ndarray = IDS) -> tupl
         exact = values[KEEP].astype(np.float64)
         table = pd.DataFrame({"neuron": np.arange(exact.shape[1]), "mean": exact.mean(0), "std": exact.std(0, ddof=1)})
         tables.append(str(folder / f"layer_{layer:02d}.parquet"))
-        table.to_parquet(tables[-1])
+        write_table(tables[-1], table)
     return shards, tables
 
 
@@ -111,7 +112,7 @@ def test_matches_table_takes_the_best_of_all_layers(tmp_path: Path) -> None:
     second = first.assign(other_layer=1, r=[0.1, 0.5, 0.6, np.nan], r_rotated=[0.5, 0.1, 0.2, np.nan])
     paths = [tmp_path / "0.parquet", tmp_path / "1.parquet"]
     for table, path in zip((first, second), paths, strict=True):
-        table.to_parquet(path)
+        write_table(path, table)
     table = matches_table({("a", "b"): list(map(str, paths))}).set_index(["layer", "other_layer"])
     assert table["share"].to_dict() == {(0, 0): 0.5, (0, 1): 0.5, (1, 0): 0, (1, 1): 1}
     assert table.loc[(0, 0), "neurons"] == 2 and table.loc[(1, 0), "neurons"] == 1

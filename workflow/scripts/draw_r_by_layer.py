@@ -1,6 +1,7 @@
 import pandas as pd
 
 from layerscope.job import job
+from layerscope.tables import read_table
 from layerscope.token_length.draw_distribution import draw_r_by_layer
 
 with job(snakemake) as task:

@@ -1,4 +1,5 @@
 from layerscope.job import job
+from layerscope.tables import read_table
 from layerscope.token_length.draw_sample import draw_token_lengths
 
 with job(snakemake) as task:

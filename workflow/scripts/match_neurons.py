@@ -1,7 +1,5 @@
-import pandas as pd
-
-from layerscope.files import whole_file
 from layerscope.job import job
+from layerscope.tables import read_table, write_table
 from layerscope.token_length.matching import match_layer
 
 with job(snakemake) as task:
@@ -10,9 +8,8 @@ with job(snakemake) as task:
         task.input.neurons,
         task.input.other_shards,
         task.input.other_neurons,
-        pd.read_parquet(task.input.vocabulary),
+        read_table(task.input.vocabulary),
         int(task.wildcards.layer),
         task.params.spec["seed"],
     )
-    with whole_file(task.output[0]) as temporary:
-        table.to_parquet(temporary, compression="zstd")
+    write_table(task.output[0], table)

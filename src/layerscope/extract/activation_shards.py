@@ -140,12 +140,9 @@ class LayerReader:
     def rows(self, start: int, stop: int) -> np.ndarray:
         """Activations of tokens ``start`` to ``stop`` of the sample as float32 [tokens, neurons]."""
         parts, first = [], 0
-        for path, file in zip(self.paths, self.files, strict=True):
-            dataset = file[self.name]
+        for path, dataset in zip(self.paths, self.datasets, strict=True):
             here = slice(max(start - first, 0), max(stop - first, 0))
-            try:
+            with reading(path, self.name):
                 parts.append(dataset[here].astype(np.float32, copy=False))
-            except OSError as error:
-                raise UserError(f"{path}: {self.name} is damaged ({error}); delete the file and run again") from error
             first += len(dataset)
         return np.concatenate(parts)

@@ -10,6 +10,7 @@ from scipy import stats
 from layerscope.depth import relative_depth
 from layerscope.multiple_testing import ALPHA, passes, share
 from layerscope.resampling import two_way_std
+from layerscope.tables import read_table
 from layerscope.token_length.summaries import MEASURES, RESAMPLED, SHIFT, STATISTICS
 
 

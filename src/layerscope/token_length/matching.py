@@ -8,6 +8,7 @@ from scipy.fft import dct
 
 from layerscope.errors import UserError
 from layerscope.extract.activation_shards import LayerReader
+from layerscope.tables import read_table
 from layerscope.token_length import SITE
 from layerscope.token_length.groups import token_lengths
 
@@ -46,7 +47,7 @@ def match_layer(
     Raises:
         UserError: a shard is damaged, or the two models did not read the same tokens.
     """
-    others = pd.read_parquet(other_neurons)
+    others = read_table(other_neurons)
     mean, std = others["mean"].to_numpy(np.float32), others["std"].to_numpy()
     rotation = Rotation(len(others), np.random.default_rng(seed))
     tables = []
@@ -60,7 +61,7 @@ def match_layer(
         rotated_std = np.sqrt(sum(np.square(rotation(rows), dtype=np.float64).sum(axis=0) for rows in centred()))
         rotated_std /= np.sqrt(len(sample.lengths) - 1)
         for layer, path in enumerate(neurons):
-            table = pd.read_parquet(path)
+            table = read_table(path)
             with LayerReader(shards, SITE, layer) as reader:
                 if not reader.tokens() == tokens:
                     raise UserError(

@@ -33,10 +33,9 @@ def measure_layer(
     Raises:
         UserError: a shard is damaged.
     """
-    reach = activation_range(manifests)
-    edges = np.linspace(*reach, bins + 1)
     with LayerReader(shards, SITE, layer) as reader:
-        edges = np.linspace(*activation_range(manifests), bins + 1)
+        reach = activation_range(manifests)
+        edges = np.linspace(*reach, bins + 1)
         sample = token_lengths(vocabulary, reader.tokens().input_ids)
         member = np.stack([sample.group == i for i in range(3)])
         with np.errstate(invalid="ignore"):

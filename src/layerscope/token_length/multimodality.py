@@ -7,6 +7,7 @@ import pandas as pd
 
 from layerscope.depth import relative_depth
 from layerscope.multiple_testing import ALPHA, passes, share
+from layerscope.tables import read_table
 from layerscope.token_length.modality import POPULATIONS
 
 UNIFORM = 5 / 9  # the bimodality coefficient of a uniform distribution
@@ -29,7 +30,7 @@ def multimodality_table(neurons: dict[str, list[str]], unimodal: dict[str, list[
     """
     rows: list[dict[str, Any]] = []
     for model, paths in neurons.items():
-        tables = [pd.read_parquet(path) for path in paths]
+        tables = [read_table(path) for path in paths]
         of_layer = np.repeat(np.arange(len(tables)), [len(table) for table in tables])
         joined = pd.concat(tables, ignore_index=True)
         passing = {
@@ -37,7 +38,7 @@ def multimodality_table(neurons: dict[str, list[str]], unimodal: dict[str, list[
             for population in POPULATIONS
         }
         for layer, path in enumerate(unimodal[model]):
-            made_up, here = pd.read_parquet(path), of_layer == layer
+            made_up, here = read_table(path), of_layer == layer
             for population in POPULATIONS:
                 tested = here & joined[f"p_{population}"].notna().to_numpy()
                 row = {"model": model, "layer": layer, "relative_depth": relative_depth(layer, len(paths))}

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from layerscope.depth import relative_depth
+from layerscope.tables import read_table
 from layerscope.token_length.summaries import of_measure
 
 CHANCE = ("chance_low", "chance_high")
@@ -28,7 +29,7 @@ def matches_table(pairs: dict[tuple[str, str], list[str]]) -> pd.DataFrame:
     """
     rows: list[dict[str, Any]] = []
     for (model, other), paths in pairs.items():
-        tables = pd.concat(map(pd.read_parquet, paths)).dropna()
+        tables = pd.concat(map(read_table, paths)).dropna()
         of_neuron = tables.groupby(["layer", "neuron"])
         best = tables.loc[tables.groupby(["layer", "neuron"])["r"].transform("max") == tables["r"]]
         best = best.drop_duplicates(["layer", "neuron"]).set_index(["layer", "neuron"])

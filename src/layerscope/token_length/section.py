@@ -5,6 +5,7 @@ from pathlib import Path
 import pandas as pd
 
 from layerscope.report.section import Files, Section, load_figures
+from layerscope.tables import read_table
 from layerscope.token_length.findings import evidence_findings, findings, modality_findings
 
 
