@@ -1,3 +1,4 @@
+import os
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
@@ -9,17 +10,21 @@ from layerscope.specs import Specs
 
 min_version("9.27")
 
+# Others than user and group write none of the files made here, whatever the umask.
+os.umask(os.umask(0o002) | 0o002)
+
 
 configfile: "config/config.yaml"
 
 
 try:
-    CONFIG = load_config(config)
+    CONFIG = load_config(config, workflow.configfiles)
 except UserError as error:
     raise WorkflowError(str(error))
 
-# For scripts, which see `config` as it was given.
-config.setdefault("extraction", {}).setdefault("device", CONFIG.extraction.device)
+# For scripts, which see `config` as it was given: settings that are in no spec.
+config["extraction"] = CONFIG.extraction.model_dump()
+config["sampling"] = CONFIG.sampling.model_dump()
 
 SPECS = Specs(
     CONFIG,

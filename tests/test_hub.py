@@ -80,6 +80,12 @@ def repositories(tmp_path_factory: pytest.TempPathFactory, project: Path, texts:
         (folder / "config.json").write_bytes((model / "config.json").read_bytes())
         for name in names:
             (folder / name).write_text(f"stands for {name}")
+    foreign, bloom = root / "foreign", root / "bloom"
+    for folder, changes in ((foreign, {"vocab_size": 211}), (bloom, {"model_type": "bloom"})):
+        folder.mkdir()
+        changed = {**read_json(model / "config.json"), **changes}
+        (folder / "config.json").write_text(json.dumps(changed))
+        (folder / "model.safetensors").write_text("is not to be asked for")
     web, older = root / "web", root / "older web"
     write_web(web, texts)
     write_web(older, texts[30:])
@@ -94,6 +100,8 @@ def repositories(tmp_path_factory: pytest.TempPathFactory, project: Path, texts:
         "models/acme/mini": {"main": tokenizer, "v1": older_tokenizer},
         "models/acme/gated": {"main": model},
         "models/acme/pickled": {"main": pickled},
+        "models/acme/foreign": {"main": foreign},
+        "models/acme/bloom": {"main": bloom},
         "datasets/acme/web": {"main": web, "v1": older},
         "datasets/acme/lines": {"main": lines},
         "datasets/acme/gated": {"main": web},
@@ -166,8 +174,8 @@ def files_asked(hub: HubStandIn) -> set[str]:
 
 
 @pytest.mark.parametrize(("revision", "weights"), [(None, ["model.safetensors"]), ("v1", PIECES)])
-def test_model(hub: HubStandIn, tmp_path: Path, revision: str | None, weights: list[str]) -> None:
-    [record] = ask(hub.endpoint, tmp_path, ("fetch_model", "neo", {**MODEL, "revision": revision}))
+def test_model(hub: HubStandIn, tmp_path: Path, mini_tokenizer: dict, revision: str | None, weights: list[str]) -> None:
+    [record] = ask(hub.endpoint, tmp_path, ("fetch_model", "neo", {**MODEL, "revision": revision}, mini_tokenizer))
     commit = hub.commit("models/acme/tiny-neo", revision or "main")
     expected = {"name": "neo", "source": "acme/tiny-neo", "commit": commit, "model_type": "gpt_neo"}
     assert {key: record[key] for key in expected} == expected
@@ -175,8 +183,10 @@ def test_model(hub: HubStandIn, tmp_path: Path, revision: str | None, weights: l
     assert files_asked(hub) == {"config.json", *weights}, "neither pickles nor copies for other programs"
 
 
-def test_of_a_model_with_random_weights_only_the_configuration_is_fetched(hub: HubStandIn, tmp_path: Path) -> None:
-    [record] = ask(hub.endpoint, tmp_path, ("fetch_model", "neo", {**MODEL, "weights": "random"}))
+def test_of_a_model_with_random_weights_only_the_configuration_is_fetched(
+    hub: HubStandIn, tmp_path: Path, mini_tokenizer: dict
+) -> None:
+    [record] = ask(hub.endpoint, tmp_path, ("fetch_model", "neo", {**MODEL, "weights": "random"}, mini_tokenizer))
     assert record["weights"] == "random"
     assert files_asked(hub) == {"config.json"}
 
@@ -260,7 +270,13 @@ OFFLINE = "hub: {source} cannot be fetched while HF_HUB_OFFLINE is set: unset it
     ],
 )
 def test_trouble_is_one_line(
-    hub: HubStandIn, tmp_path: Path, source: str | None, revision: str | None, settings: dict[str, str], line: str
+    hub: HubStandIn,
+    tmp_path: Path,
+    mini_tokenizer: dict,
+    source: str | None,
+    revision: str | None,
+    settings: dict[str, str],
+    line: str,
 ) -> None:
     if "HF_ENDPOINT" in settings:
         with HubStandIn({}) as gone:
@@ -268,6 +284,7 @@ def test_trouble_is_one_line(
     calls = {"fetch_model": MODEL, "fetch_tokenizer": TOKENIZER, "resolve_corpus": CORPUS}
     specs = [{**spec, "source": source or spec["source"], "revision": revision} for spec in calls.values()]
     arguments = [(function, "x", spec) for function, spec in zip(calls, specs, strict=True)]
+    arguments[0] = (*arguments[0], mini_tokenizer)
     for spec, answer in zip(specs, ask(hub.endpoint, tmp_path, *arguments, **settings), strict=True):
         assert answer.startswith("error: " + line.format(source=spec["source"]))
         assert answer.endswith("; the default study (snakemake without --configfile) needs no network")
@@ -275,12 +292,14 @@ def test_trouble_is_one_line(
     assert not files_asked(hub)
 
 
-def test_models_that_are_refused_are_not_downloaded(hub: HubStandIn, tmp_path: Path) -> None:
-    pickled, layers, tokenizer = ask(
+def test_models_that_are_refused_are_not_downloaded(hub: HubStandIn, tmp_path: Path, mini_tokenizer: dict) -> None:
+    pickled, layers, foreign, bloom, tokenizer = ask(
         hub.endpoint,
         tmp_path,
-        ("fetch_model", "old", {**MODEL, "source": "acme/pickled"}),
-        ("fetch_model", "neo", {**MODEL, "layers": 7}),
+        ("fetch_model", "old", {**MODEL, "source": "acme/pickled"}, mini_tokenizer),
+        ("fetch_model", "neo", {**MODEL, "layers": 7}, mini_tokenizer),
+        ("fetch_model", "neo", {**MODEL, "source": "acme/foreign"}, mini_tokenizer),
+        ("fetch_model", "big", {**MODEL, "source": "acme/bloom"}, mini_tokenizer),
         ("fetch_tokenizer", "bare", {**TOKENIZER, "source": "acme/pickled"}),
     )
     assert pickled == (
@@ -288,6 +307,11 @@ def test_models_that_are_refused_are_not_downloaded(hub: HubStandIn, tmp_path: P
         "are not loaded: name a repository, revision or folder with safetensors"
     )
     assert layers == "error: config: models.neo.layers: 7 is not what the model has; write layers: 2"
+    assert foreign == (
+        "error: config: models.neo.tokenizer: 'mini' has token ids up to 8191, beyond the model's vocabulary of 211; "
+        "name the tokenizer it was trained with"
+    )
+    assert bloom.startswith("error: models.big: architecture 'bloom' is not supported; supported are gpt_neo, ")
     assert tokenizer == "error: tokenizers.bare: acme/pickled holds no tokenizer.json; a fast tokenizer is needed"
     assert files_asked(hub) == {"config.json"}
 

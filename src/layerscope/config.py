@@ -6,6 +6,7 @@ from pathlib import Path
 from types import UnionType
 from typing import Annotated, Any, Literal, Self, get_args, get_origin
 
+import yaml
 from pydantic import (
     BaseModel,
     ConfigDict,
@@ -18,10 +19,11 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from layerscope.errors import UserError
-from layerscope.sources import check_layers, check_positions, is_local, read_model_config
+from layerscope.preflight import check_local_sources
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]*$", max_length=64)]
-Text = Annotated[str, StringConstraints(min_length=1)]
+Text = Annotated[str, StringConstraints(min_length=1, pattern=r"^[^\x00-\x1f\x7f]*$")]  # it goes into lines
+MOST_SHARDS = 10_000  # their files have four digits
 
 
 def _one_error(value: Any, validate: Callable[[Any], Any]) -> Any:
@@ -80,6 +82,12 @@ class Sampling(Section):
             raise ValueError(
                 f"sequences: {self.sequences} is not a multiple of sequences_per_shard "
                 f"({self.sequences_per_shard}); {more} would be"
+            )
+        if self.shards > MOST_SHARDS:
+            raise ValueError(
+                f"sequences_per_shard: {self.sequences_per_shard} makes {self.shards} shards of {self.sequences} "
+                f"sequences; at most {MOST_SHARDS} are allowed, so write at least "
+                f"{-(-self.sequences // MOST_SHARDS)}"
             )
         return self
 
@@ -170,6 +178,8 @@ class Config(Section):
     @model_validator(mode="after")
     def names_exist(self) -> Self:
         for name, model in self.models.items():
+            if name.endswith(".csv"):  # beside the folders of the models are the tables of all models
+                raise ValueError(f"models: the name '{name}' may be that of a table; choose one that ends otherwise")
             _known(model.tokenizer, self.tokenizers, f"models.{name}.tokenizer", "tokenizers")
         for key, study in self.studies.run().items():
             if hasattr(study, "corpus"):
@@ -212,12 +222,17 @@ def _known(name: str, table: dict[str, Any], key: str, table_key: str) -> None:
         raise ValueError(f"{key}: '{name}' is not in {table_key}; allowed are {', '.join(table)}")
 
 
-def load_config(raw: dict[str, Any]) -> Config:
+def load_config(raw: dict[str, Any], files: Iterable[str | Path] = ()) -> Config:
     """Validate the merged configuration.
+
+    Args:
+        files: those it was read from. Of a key that stands twice, YAML silently takes the last.
 
     Raises:
         UserError: one line for each wrong key: the key, its value and what is allowed.
     """
+    for file in files:
+        _check_twice(file, yaml.compose(Path(file).read_text(encoding="utf-8"), yaml.CSafeLoader))
     try:
         config = Config.model_validate(raw)
     except ValidationError as error:
@@ -226,6 +241,20 @@ def load_config(raw: dict[str, Any]) -> Config:
         raise UserError(f"config: studies: no study is named; allowed are {', '.join(Studies.model_fields)}")
     check_local_sources(config)
     return config
+
+
+def _check_twice(file: str | Path, node: yaml.Node | None, place: str = "") -> None:
+    """Raise UserError for the first key of a YAML file that stands twice in one section."""
+    if isinstance(node, yaml.MappingNode):
+        seen = set()
+        for key, value in node.value:
+            name = f"{place}{key.value}"
+            if name in seen:
+                raise UserError(
+                    f"config: {name}: stands twice, again in line {key.start_mark.line + 1} of {file}; keep one"
+                )
+            seen.add(name)
+            _check_twice(file, value, f"{name}.")
 
 
 def _line(problem: Any) -> str:
@@ -267,36 +296,6 @@ def _shown(value: Any) -> str:
     except TypeError:  # of keys that JSON does not have, such as dates
         text = ascii(value)
     return text if len(text) <= 80 else text[:77] + "..."
-
-
-def check_local_sources(config: Config) -> None:
-    """Hold what the config says of local models against their config.json, before any job starts.
-
-    Raises:
-        UserError: a source that is neither there nor a hub id, layers that disagree, sequences longer than the
-            model's positions.
-    """
-    for kind in ("models", "tokenizers", "corpora"):
-        for name, entry in getattr(config, kind).items():
-            if is_local(entry.source) and not Path(entry.source).exists():
-                raise UserError(
-                    f"config: {kind}.{name}.source: '{entry.source}' is neither a file or folder here "
-                    f"nor a hub id (owner/name)"
-                )
-    for study in config.studies.run().values():
-        for name in study.models:
-            model = config.models[name]
-            if is_local(model.source):
-                model_config = read_model_config(model.source)
-                check_layers(name, model.layers, model_config)
-                if hasattr(study, "corpus"):
-                    check_positions(name, config.sampling.sequence_length, model_config)
-    similarity = config.studies.token_similarity
-    if similarity and not Path(similarity.sentences).is_file():
-        raise UserError(
-            f"config: studies.token_similarity.sentences: '{similarity.sentences}' is not a file here; "
-            "name a text file with one sentence a line"
-        )
 
 
 def schema() -> str:

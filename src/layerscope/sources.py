@@ -2,11 +2,13 @@
 
 import json
 import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from layerscope.errors import UserError
 
+WEIGHTS = ["model.safetensors", "model.safetensors.index.json"]  # in one file, or the list of its pieces
 # No hub id ends like a file of documents: such a path that does not exist is a mistake, not a hub id.
 DOCUMENTS = (".json", ".jsonl", ".parquet", ".txt")
 HUB_ID = re.compile(r"^[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?$")
@@ -28,7 +30,9 @@ def read_model_config(folder: str | Path) -> dict[str, Any]:
         model_config = json.loads(path.read_text(encoding="utf-8"))
     except (FileNotFoundError, NotADirectoryError):
         raise UserError(f"model folder {folder}: no config.json in it; a transformers model folder has one") from None
-    except ValueError as error:
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror})") from None
+    except (ValueError, RecursionError) as error:
         raise UserError(f"{path}: not valid JSON ({error})") from None
     if not isinstance(model_config, dict):
         raise UserError(f"{path}: holds {type(model_config).__name__}, not the JSON object of a transformers model")
@@ -41,7 +45,7 @@ def check_layers(name: str, layers: int, model_config: dict[str, Any]) -> None:
     Raises:
         UserError: they disagree, or the model says of no number.
     """
-    found = _first(model_config, "num_layers", "n_layer", "num_hidden_layers")
+    found = _count(name, model_config, "num_layers", "n_layer", "num_hidden_layers")
     if found is None:
         raise UserError(f"config: models.{name}.source: its config.json names no number of layers (num_hidden_layers)")
     if found != layers:
@@ -54,7 +58,7 @@ def check_positions(name: str, sequence_length: int, model_config: dict[str, Any
     Raises:
         UserError: the sequences are too long.
     """
-    positions = _first(model_config, "max_position_embeddings", "n_positions")
+    positions = positions_of(name, model_config)
     if positions is not None and sequence_length > positions:
         raise UserError(
             f"config: sampling.sequence_length: {sequence_length} is longer than the {positions} positions "
@@ -62,5 +66,57 @@ def check_positions(name: str, sequence_length: int, model_config: dict[str, Any
         )
 
 
-def _first(model_config: dict[str, Any], *keys: str) -> int | None:
-    return next((model_config[key] for key in keys if key in model_config), None)
+def positions_of(name: str, model_config: dict[str, Any]) -> int | None:
+    """How many tokens a model takes at most; None where it says of no limit."""
+    return _count(name, model_config, "max_position_embeddings", "n_positions")
+
+
+def check_vocabulary(name: str, tokenizer: str, largest: int, model_config: dict[str, Any]) -> None:
+    """Hold the largest token id of a tokenizer against the vocabulary of a model.
+
+    Raises:
+        UserError: the tokenizer is of another model, or the model names no vocabulary.
+    """
+    size = _count(name, model_config, "vocab_size")
+    if size is None:
+        raise UserError(f"config: models.{name}.source: its config.json names no vocab_size")
+    if largest >= size:
+        raise UserError(
+            f"config: models.{name}.tokenizer: '{tokenizer}' has token ids up to {largest}, beyond the model's "
+            f"vocabulary of {size}; name the tokenizer it was trained with"
+        )
+
+
+def check_safetensors(name: str, source: str, files: Iterable[str]) -> None:
+    """Look for weights that cannot run code among the names of a model's files.
+
+    Raises:
+        UserError: there are none.
+    """
+    if not set(WEIGHTS) & set(files):
+        raise UserError(
+            f"models.{name}: {source} holds no {' or '.join(WEIGHTS)}; pickled weights are not loaded: "
+            f"name a repository, revision or folder with safetensors"
+        )
+
+
+def check_tokenizer(name: str, source: str, folder: Path) -> None:
+    """Look for the one file that a tokenizer is read from.
+
+    Raises:
+        UserError: it is missing.
+    """
+    if not (folder / "tokenizer.json").is_file():
+        raise UserError(f"tokenizers.{name}: {source} holds no tokenizer.json; a fast tokenizer is needed")
+
+
+def _count(name: str, model_config: dict[str, Any], *keys: str) -> int | None:
+    """The value of the first of ``keys`` that a config.json has; None where it has none, or null."""
+    key = next((key for key in keys if key in model_config), keys[0])
+    value = model_config.get(key)
+    if value is not None and (type(value) is not int or value < 1):
+        raise UserError(
+            f"config: models.{name}.source: its config.json has {key}: {json.dumps(value)[:80]}; "
+            "an integer of at least 1 is needed"
+        )
+    return value

@@ -15,6 +15,7 @@ wildcard_constraints:
     layer=r"\d{2,3}",
 
 
+# Inputs that have the name of a model are called of_NAME: Snakemake has uses of its own for some names.
 STUDIES = CONFIG.studies.run()
 # Filled by the rules of the studies, for the report.
 FIGURES = {}  # study → names of its figures, in order

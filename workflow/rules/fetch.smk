@@ -8,7 +8,10 @@ localrules:
     fetch_documents,
 
 
+# After its tokenizer, so that one of another model is found before anything is downloaded.
 rule fetch_model:
+    input:
+        tokenizer=lambda w: f"results/sources/tokenizers/{tokenizer_of(w.model)}.json",
     output:
         "results/sources/models/{model}.json",
     log:

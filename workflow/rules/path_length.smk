@@ -58,7 +58,7 @@ else:
 
 rule compare_path_length:
     input:
-        **{model: paths_of(model) for model in PATH_LENGTH.models},
+        **{f"of_{model}": paths_of(model) for model in PATH_LENGTH.models},
     output:
         "results/path_length/layers.csv",
     log:

@@ -61,7 +61,7 @@ rule measure_token_length:
 
 rule compare_token_length:
     input:
-        **layers_tables("layer"),
+        **{f"of_{model}": tables for model, tables in layers_tables("layer").items()},
     output:
         "results/token_length/layers.csv",
     log:
@@ -285,7 +285,7 @@ rule judge_token_length:
 
 rule draw_token_lengths:
     input:
-        **{tokenizer_of(model): vocabulary_of(model, TOKEN_LENGTH.corpus) for model in TOKEN_LENGTH.models},
+        **{f"of_{tokenizer_of(model)}": vocabulary_of(model, TOKEN_LENGTH.corpus) for model in TOKEN_LENGTH.models},
     output:
         drawing("token_length", "token_lengths", "Token length", "sample", "token lengths"),
     log:

@@ -64,7 +64,7 @@ rule measure_token_similarity:
 
 rule compare_token_similarity:
     input:
-        **{model: similarity_tables(model, "layer") for model in TOKEN_SIMILARITY.models},
+        **{f"of_{model}": similarity_tables(model, "layer") for model in TOKEN_SIMILARITY.models},
         dimensions=[path for model in TOKEN_SIMILARITY.models for path in similarity_tables(model, "dimensions")],
     output:
         "results/token_similarity/layers.csv",

@@ -3,4 +3,5 @@ from layerscope.tables import read_table
 from layerscope.token_length.draw_sample import draw_token_lengths
 
 with job(snakemake) as task:
-    draw_token_lengths(task.output, {name: read_table(path) for name, path in task.input.items()})
+    tables = {name.removeprefix("of_"): read_table(path) for name, path in task.input.items()}
+    draw_token_lengths(task.output, tables)

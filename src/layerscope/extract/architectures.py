@@ -9,14 +9,15 @@ the block.
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Literal
-
-import torch
-from torch import nn
+from typing import TYPE_CHECKING, Literal
 
 from layerscope.errors import UserError
 
-Split = Callable[[torch.Tensor, nn.Module], torch.Tensor]
+if TYPE_CHECKING:  # read before any job, too, where a second to import torch would be felt
+    import torch
+    from torch import nn
+
+Split = Callable[["torch.Tensor", "nn.Module"], "torch.Tensor"]
 
 
 @dataclass(frozen=True)
@@ -28,12 +29,12 @@ class Tap:
     split: Split | None = None  # takes the wanted part out of a fused projection
 
 
-def third(part: int, tensor: torch.Tensor, block: nn.Module) -> torch.Tensor:
+def third(part: int, tensor: "torch.Tensor", block: "nn.Module") -> "torch.Tensor":
     """Q, K or V of a projection laid out [Q of all heads | K of all heads | V of all heads]."""
     return tensor.chunk(3, dim=-1)[part]
 
 
-def third_of_each_head(part: int, tensor: torch.Tensor, block: nn.Module) -> torch.Tensor:
+def third_of_each_head(part: int, tensor: "torch.Tensor", block: "nn.Module") -> "torch.Tensor":
     """Q, K or V of a projection laid out head by head, [Q | K | V] within each head."""
     heads = tensor.unflatten(-1, (-1, 3, block.get_submodule("attention").head_size))
     return heads[..., part, :].flatten(-2)
@@ -62,7 +63,7 @@ def _architecture(
     )
 
 
-def _fused(module: str, split: Callable[..., torch.Tensor]) -> dict[str, Tap]:
+def _fused(module: str, split: Callable[..., "torch.Tensor"]) -> dict[str, Tap]:
     return {site: Tap(module, "output", partial(split, i)) for i, site in enumerate("qkv")}
 
 
@@ -90,13 +91,13 @@ ARCHITECTURES = {
 SITES = tuple(LLAMA.sites)
 
 
-def architecture_of(model_type: str, model: str) -> Architecture:
+def architecture_of(model_type: object, model: str) -> Architecture:
     """The architecture of a model by the ``model_type`` of its config.json.
 
     Raises:
         UserError: it is not supported; the line lists what is.
     """
-    if model_type not in ARCHITECTURES:
+    if not isinstance(model_type, str) or model_type not in ARCHITECTURES:
         raise UserError(
             f"models.{model}: architecture '{model_type}' is not supported; supported are {', '.join(ARCHITECTURES)}"
         )

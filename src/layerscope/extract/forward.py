@@ -62,7 +62,8 @@ def load_base_model(record: dict[str, Any], dtype: str, device: torch.device) ->
     One with random weights is drawn as its training began, always with the same seed.
 
     Raises:
-        UserError: the files lack weights, which transformers would fill with random numbers without a word.
+        UserError: the files cannot be read, or lack weights or have them in other shapes, which transformers would
+            fill with random numbers without a word.
     """
     from transformers import AutoConfig, AutoModel
     from transformers import logging as transformers_logging
@@ -73,14 +74,27 @@ def load_base_model(record: dict[str, Any], dtype: str, device: torch.device) ->
         torch.manual_seed(0)
         config = AutoConfig.from_pretrained(record["path"], trust_remote_code=False, local_files_only=True)
         return AutoModel.from_config(config, dtype=getattr(torch, dtype)).to(device).eval()
-    model, loading = AutoModel.from_pretrained(
-        record["path"],
-        output_loading_info=True,
-        dtype=getattr(torch, dtype),
-        use_safetensors=True,
-        trust_remote_code=False,
-        local_files_only=True,
-    )
+    try:
+        model, loading = AutoModel.from_pretrained(
+            record["path"],
+            output_loading_info=True,
+            dtype=getattr(torch, dtype),
+            use_safetensors=True,
+            ignore_mismatched_sizes=True,  # they are named below
+            trust_remote_code=False,
+            local_files_only=True,
+        )
+    except Exception as error:  # a dozen kinds, by what is wrong with the files
+        reason = f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
+        raise UserError(
+            f"models.{record['name']}: {record['path']} cannot be loaded ({reason}); fetch the model again"
+        ) from error
+    if mismatched := sorted(loading["mismatched_keys"]):
+        weight, found, expected = mismatched[0]
+        raise UserError(
+            f"models.{record['name']}: {record['path']} has {len(mismatched)} weights of another shape than its "
+            f"config.json says, {weight} for one: {list(found)}, not {list(expected)}; fetch the model again"
+        )
     if missing := sorted(loading["missing_keys"]):
         raise UserError(
             f"models.{record['name']}: {record['path']} lacks {len(missing)} weights, {missing[0]} for one; "

@@ -3,24 +3,37 @@
 from pathlib import Path
 from typing import Any
 
-from layerscope.errors import UserError
+from layerscope.extract.architectures import architecture_of
 from layerscope.fetch import hub
-from layerscope.sources import check_layers, is_local, read_model_config
+from layerscope.sources import (
+    WEIGHTS,
+    check_layers,
+    check_safetensors,
+    check_tokenizer,
+    check_vocabulary,
+    is_local,
+    read_model_config,
+)
+from layerscope.tokenize.tokenizer import load_tokenizer
 
-WEIGHTS = ["model.safetensors", "model.safetensors.index.json"]  # in one file, or the list of its pieces
 # By name: a repository may hold the same weights a second time, for other programs.
 MODEL_FILES = ["config.json", *WEIGHTS, "model-*.safetensors"]
 TOKENIZER_FILES = ["tokenizer.json", "tokenizer_config.json", "special_tokens_map.json"]
 
 
-def fetch_model(name: str, spec: dict[str, Any]) -> dict[str, Any]:
+def fetch_model(name: str, spec: dict[str, Any], tokenizer: dict[str, Any]) -> dict[str, Any]:
     """The record of a model: ``{name, source, commit, path, model_type, weights}``.
 
     A local folder is used where it is; a hub repository is downloaded (safetensors only: no pickle, no remote code). Of
-    a model with random weights only the configuration is needed.
+    a model with random weights only the configuration is needed. The weights are sent for when all else is right.
+
+    Args:
+        spec: ``source``, ``revision``, ``layers``, ``weights`` of the config.
+        tokenizer: record from :func:`fetch_tokenizer`.
 
     Raises:
-        UserError: no safetensors weights, a layer count other than declared, or trouble with the hub.
+        UserError: no safetensors weights, a layer count other than declared, an architecture that is not supported, a
+            tokenizer of another model, or trouble with the hub.
     """
     source = spec["source"]
     if is_local(source):
@@ -29,15 +42,14 @@ def fetch_model(name: str, spec: dict[str, Any]) -> dict[str, Any]:
     else:
         commit, files = hub.resolve_commit(source, spec["revision"], "model")
     trained = spec["weights"] == "trained"
-    if trained and not set(WEIGHTS) & set(files):
-        raise UserError(
-            f"models.{name}: {source} holds no {' or '.join(WEIGHTS)}; pickled weights are not loaded: "
-            f"name a repository, revision or folder with safetensors"
-        )
+    if trained:
+        check_safetensors(name, source, files)
     if commit is not None:
         path = hub.download(source, commit, ["config.json"])
     model_config = read_model_config(path)
     check_layers(name, spec["layers"], model_config)
+    architecture_of(model_config.get("model_type"), name)
+    check_vocabulary(name, tokenizer["name"], load_tokenizer(tokenizer).largest, model_config)
     if trained and commit is not None:
         path = hub.download(source, commit, MODEL_FILES)
     return {
@@ -45,7 +57,7 @@ def fetch_model(name: str, spec: dict[str, Any]) -> dict[str, Any]:
         "source": source,
         "commit": commit,
         "path": str(path),
-        "model_type": model_config.get("model_type"),
+        "model_type": model_config["model_type"],
         "weights": spec["weights"],
     }
 
@@ -62,6 +74,5 @@ def fetch_tokenizer(name: str, spec: dict[str, Any]) -> dict[str, Any]:
     else:
         commit, _ = hub.resolve_commit(source, spec["revision"], "model")
         path = hub.download(source, commit, TOKENIZER_FILES)
-    if not (path / "tokenizer.json").is_file():
-        raise UserError(f"tokenizers.{name}: {source} holds no tokenizer.json; a fast tokenizer is needed")
+    check_tokenizer(name, source, path)
     return {"name": name, "source": source, "commit": commit, "path": str(path)}

@@ -36,33 +36,48 @@ def read_sentences(path: str | Path, target: str, seed: int, tokenizer: LoadedTo
         UserError: the file cannot be read or has too few sentences, or a line is without the target, or with none
             before it; it names the line.
     """
-    try:
-        lines = Path(path).read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"token_similarity.sentences: {path} cannot be read ({error})") from error
     found, ids = [], []
-    for number, line in enumerate(lines, start=1):
-        if line.strip():
-            encoding = tokenizer.backend.encode(line, add_special_tokens=False)
-            place = _place(f"{path}, line {number}", line, target, encoding.offsets)
-            rng = np.random.default_rng([seed, number])
-            place |= {"line": number, "non_target": int(rng.integers(place["target"] - place["target_pieces"] + 1))}
-            place |= {f"{token}_id": encoding.ids[place[token]] for token in TOKENS}
-            found.append(place)
-            ids.append(encoding.ids)
-    if len(ids) < 3:
-        raise UserError(f"token_similarity.sentences: {path} holds {len(ids)} sentences; at least 3 are needed")
+    for number, line, word in sentence_lines(path, target):
+        encoding = tokenizer.backend.encode(line, add_special_tokens=False)
+        place = _place(f"{path}, line {number}", line, word, encoding.offsets)
+        rng = np.random.default_rng([seed, number])
+        place |= {"line": number, "non_target": int(rng.integers(place["target"] - place["target_pieces"] + 1))}
+        place |= {f"{token}_id": encoding.ids[place[token]] for token in TOKENS}
+        found.append(place)
+        ids.append(encoding.ids)
     rows = np.full((len(ids), max(map(len, ids))), tokenizer.end_of_text, dtype=np.int32)
     for row, sentence in zip(rows, ids, strict=True):
         row[: len(sentence)] = sentence
     return Sentences(rows, pd.DataFrame(found))
 
 
-def _place(where: str, line: str, target: str, offsets: list[tuple[int, int]]) -> dict[str, int]:
+def sentence_lines(path: str | Path, target: str) -> list[tuple[int, str, re.Match[str]]]:
+    """The sentences of a file: number of the line, sentence, and where the target is in it.
+
+    Raises:
+        UserError: as :func:`read_sentences`, but for what only a tokenizer tells.
+    """
+    try:
+        lines = Path(path).read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"token_similarity.sentences: {path} cannot be read ({error})") from error
+    found = []
+    for number, line in enumerate(lines, start=1):
+        if line.strip():
+            word = re.search(rf"(?<!\w){re.escape(target)}(?!\w)", line)
+            if word is None:
+                raise UserError(
+                    f"{path}, line {number}: the target '{target}' is not in the sentence; every sentence must hold it"
+                )
+            found.append((number, line, word))
+    if len(found) < 3:
+        raise UserError(f"token_similarity.sentences: {path} holds {len(found)} sentences; at least 3 are needed")
+    return found
+
+
+def _place(where: str, line: str, word: re.Match[str], offsets: list[tuple[int, int]]) -> dict[str, int]:
     """Index of the target's last token in a sentence, and into how many tokens it is split."""
-    word = re.search(rf"(?<!\w){re.escape(target)}(?!\w)", line)
-    if word is None:
-        raise UserError(f"{where}: the target '{target}' is not in the sentence; every sentence must hold it")
+    target = word.group()
     # Offsets of byte-level tokenizers may include the space before the word.
     covering = [i for i, (start, end) in enumerate(offsets) if start < word.end() and end > word.start()]
     first, last = covering[0], covering[-1]

@@ -20,6 +20,11 @@ class LoadedTokenizer:
         """Largest token id + 1; some vocabularies leave ids out."""
         return max(self.backend.get_vocab(with_added_tokens=True).values()) + 1
 
+    @property
+    def largest(self) -> int:
+        """Largest token id that plain text gives, or the end-of-text token: a model of these tokens knows it."""
+        return max([self.end_of_text, *self.backend.get_vocab(with_added_tokens=False).values()])
+
     def encode(self, texts: list[str]) -> list[list[int]]:
         """Token ids of each text, without special tokens of any template."""
         return [encoding.ids for encoding in self.backend.encode_batch_fast(texts, add_special_tokens=False)]
@@ -45,10 +50,15 @@ def load_tokenizer(record: dict[str, Any]) -> LoadedTokenizer:
         if end_of_text is None and (folder / file).is_file():
             try:
                 token = read_json(folder / file).get("eos_token")
+                text = token["content"] if isinstance(token, dict) else token
+                end_of_text = backend.token_to_id(text) if text else None
             except ValueError as error:
                 raise UserError(f"tokenizers.{record['name']}: {folder / file} is not valid JSON: {error}") from error
-            text = token["content"] if isinstance(token, dict) else token
-            end_of_text = backend.token_to_id(text) if text else None
+            except (AttributeError, KeyError, TypeError) as error:
+                raise UserError(
+                    f"tokenizers.{record['name']}: {folder / file} names no eos_token: it must be text, or an object "
+                    "with its content"
+                ) from error
     if end_of_text is None:
         end_of_text = backend.token_to_id("<|endoftext|>")
     if end_of_text is None:
