@@ -82,7 +82,7 @@ def save_random_tokens(path: Path, sequences: int, length: int, seed: int = 0) -
     return tokens
 
 
-def extract(tokens: Path, record: dict, output: Path, device: str = "cpu", **changes: Any) -> dict:
+def extract(tokens: Path, record: dict, output: Path, device: str = "cpu", shards: int = 1, **changes: Any) -> dict:
     """Extract with two sequences a batch, unless ``changes`` to the spec say otherwise; the manifest."""
     spec = {
         "sites": list(SITES),
@@ -92,4 +92,4 @@ def extract(tokens: Path, record: dict, output: Path, device: str = "cpu", **cha
         "compression": "none",
         **changes,
     }
-    return extract_shard(str(tokens), record, spec, device, 1, output)
+    return extract_shard(str(tokens), record, spec, device, 1, output, shards)

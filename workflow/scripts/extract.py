@@ -3,6 +3,7 @@ from layerscope.files import read_json
 from layerscope.job import job
 
 with job(snakemake) as task:
+    sampling = task.config["sampling"]
     extract_shard(
         task.input.tokens,
         read_json(task.input.model),
@@ -11,4 +12,5 @@ with job(snakemake) as task:
         task.config["extraction"]["device"],
         task.threads,
         task.output.shard,
+        sampling["sequences"] // sampling["sequences_per_shard"],
     )

@@ -6,6 +6,7 @@ from typing import Any
 from layerscope.extract.background import BackgroundWriter
 from layerscope.extract.forward import batch_size_of, describe, forward_batches, open_model
 from layerscope.extract.progress import Progress
+from layerscope.extract.space import check_space, shard_bytes
 from layerscope.extract.writer import ActivationShardWriter
 from layerscope.tokenize.token_shards import read_token_shard
 
@@ -17,6 +18,7 @@ def extract_shard(
     device: str,
     threads: int,
     output: str | Path,
+    shards: int = 1,
 ) -> dict[str, Any]:
     """Compute the sites ``spec["sites"]`` of every layer for the tokens of a shard and store them.
 
@@ -26,17 +28,21 @@ def extract_shard(
         device: auto, cpu or cuda.
         threads: how many cores may be used.
         output: path of the activation shard; its manifest is written beside it.
+        shards: how many the sample has; those that are missing must have room on the disk.
 
     Returns:
         The manifest: shape, digest and range of every dataset.
 
     Raises:
-        UserError: no usable device, tokens that the model cannot take, values that are not finite.
+        UserError: no usable device, tokens that the model cannot take, values that are not finite, no
+            room on the disk.
     """
     tokens, attributes = read_token_shard(token_shard)
     rows = tokens.input_ids.reshape(int(attributes["sequences"]), -1)
     length = rows.shape[1]
     model = open_model(model_record, spec["dtype"], device, threads, rows)
+    size = shard_bytes(model.base.config, spec["sites"], len(tokens), spec["storage_dtype"])
+    check_space(Path(output), shards, size, spec)
     batch_size = batch_size_of(spec["batch_size"], length, len(rows), model.device)
     described = {key: attributes[key] for key in attributes if key not in ("format", "digest")}
     described |= {"token_shard_digest": attributes["digest"], "batch_size": batch_size}
