@@ -1,0 +1,106 @@
+"""Local models and tokenizers: each mistake gives one line before any job starts."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from changes import LEFT_OUT, Catalogue, check_line, cut, dangling, edit, lose_a_piece, put, without_weights, write
+
+from layerscope.config import load_config
+
+SAFETENSORS = "models.tiny: model holds no model.safetensors or model.safetensors.index.json; pickled weights are not "
+WHOLE = "models.tiny: model/model.safetensors is not a whole safetensors file ("
+CATALOGUE: Catalogue = {
+    "sequences longer than the positions": (
+        put("sampling/sequence_length", 65),
+        "config: sampling.sequence_length: 65 is longer than the 64 positions of tiny; allowed are 2 to 64",
+    ),
+    "layers that disagree": (
+        put("models/tiny/layers", 3),
+        "config: models.tiny.layers: 3 is not what the model has; write layers: 2",
+    ),
+    "tokenizer of another model": (
+        edit("model/config.json", vocab_size=8191),
+        "config: models.tiny.tokenizer: 'mini' has token ids up to 8191, beyond the model's vocabulary of 8191; name "
+        "the tokenizer it was trained with",
+    ),
+    "architecture not supported": (
+        edit("model/config.json", model_type="bloom"),
+        "models.tiny: architecture 'bloom' is not supported; supported are gpt_neo, gpt2, gpt_neox, ",
+    ),
+    "architecture of remote code": (
+        edit("model/config.json", model_type="own", auto_map={"AutoModel": "modeling.Own"}),
+        "models.tiny: architecture 'own' is not supported; supported are gpt_neo, gpt2, gpt_neox, ",
+    ),
+    "no architecture": (
+        edit("model/config.json", model_type=LEFT_OUT),
+        "models.tiny: architecture 'None' is not supported; supported are gpt_neo, gpt2, gpt_neox, ",
+    ),
+    "layers as text in config.json": (
+        edit("model/config.json", num_layers="two"),
+        'config: models.tiny.source: its config.json has num_layers: "two"; an integer of at least 1 is needed',
+    ),
+    "positions as text in config.json": (
+        edit("model/config.json", max_position_embeddings="64"),
+        'config: models.tiny.source: its config.json has max_position_embeddings: "64"; an integer of at least 1 is',
+    ),
+    "no vocabulary in config.json": (
+        edit("model/config.json", vocab_size=LEFT_OUT),
+        "config: models.tiny.source: its config.json names no vocab_size",
+    ),
+    "config.json not UTF-8": (write("model/config.json", b"\xff\xfe{}"), "model/config.json: not valid JSON ("),
+    "pickled weights only": (without_weights("pytorch_model.bin"), SAFETENSORS),
+    "no weights": (without_weights(), SAFETENSORS),
+    "weights cut short": (cut("model/model.safetensors", -100), WHOLE),
+    "header of the weights cut short": (cut("model/model.safetensors", 100), WHOLE),
+    "weights empty": (cut("model/model.safetensors", 0), WHOLE),
+    "weights of another format": (write("model/model.safetensors", b"\x80\x04." + bytes(64)), WHOLE),
+    "a piece of the weights missing": (
+        lose_a_piece,
+        "models.tiny: model/model-00002-of-00002.safetensors is not a whole safetensors file (No such file",
+    ),
+    "list of the weights damaged": (
+        without_weights("model.safetensors.index.json"),
+        "models.tiny: model/model.safetensors.index.json is not the list of the model's weights; copy it anew",
+    ),
+    "model of which a file cannot be read": (
+        dangling("model/generation.json"),
+        "config: models.tiny.source: model/generation.json cannot be read; its permissions or its link must allow it",
+    ),
+    "no tokenizer.json": (
+        lambda config: Path("tokenizer/tokenizer.json").unlink(),
+        "tokenizers.mini: tokenizer holds no tokenizer.json; a fast tokenizer is needed",
+    ),
+    "tokenizer a file": (
+        put("tokenizers/mini/source", "tokenizer/tokenizer.json"),
+        "tokenizers.mini: tokenizer/tokenizer.json holds no tokenizer.json; a fast tokenizer is needed",
+    ),
+    "tokenizer.json cut short": (
+        cut("tokenizer/tokenizer.json", 1000),
+        "tokenizers.mini: tokenizer/tokenizer.json cannot be read: ",
+    ),
+    "tokenizer.json of something else": (
+        write("tokenizer/tokenizer.json", '{"a": 1}'),
+        "tokenizers.mini: tokenizer/tokenizer.json cannot be read: ",
+    ),
+    "end-of-text token a number": (
+        edit("tokenizer/tokenizer_config.json", eos_token=3),
+        "tokenizers.mini: tokenizer/tokenizer_config.json names no eos_token: it must be text, or an object with its",
+    ),
+    "tokenizer_config.json a list": (
+        write("tokenizer/tokenizer_config.json", "[]"),
+        "tokenizers.mini: tokenizer/tokenizer_config.json names no eos_token: it must be text, or an object with its",
+    ),
+}
+
+
+@pytest.mark.parametrize("mistake", CATALOGUE)
+def test_mistake_is_one_line(study: dict[str, Any], mistake: str) -> None:
+    check_line(study, *CATALOGUE[mistake])
+
+
+def test_sources_that_no_study_uses_need_only_be_there(study: dict[str, Any]) -> None:
+    Path("empty").mkdir()
+    study["models"]["other"] = {**study["models"]["tiny"], "source": "empty"}
+    study["tokenizers"]["other"] = study["corpora"]["other"] = {"source": "empty"}
+    load_config(study)

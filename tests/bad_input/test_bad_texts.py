@@ -1,0 +1,97 @@
+"""Local corpora and sentences: each mistake gives one line before any job starts."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from changes import Catalogue, also, check_line, corpus, dangling, folder, put, write
+
+CATALOGUE: Catalogue = {
+    "corpus empty": (corpus("c.jsonl", ""), "corpus mine: c.jsonl holds no documents with text"),
+    "corpus of blank lines": (corpus("c.jsonl", "\n \n\n"), "corpus mine: c.jsonl holds no documents with text"),
+    "documents without text": (corpus("c.jsonl", '{"text": ""}\n' * 3), "corpus mine: c.jsonl holds no documents with"),
+    "no such field": (
+        put("corpora/mine/text_field", "body"),
+        "corpus mine: document 0 has no field 'body'; it has text (set corpora.mine.text_field)",
+    ),
+    "hundreds of other fields": (
+        corpus("c.jsonl", json.dumps({f"field {i}": i for i in range(500)})),
+        "corpus mine: document 0 has no field 'text'; it has field 0, field 1, ",
+    ),
+    "field of a wrong type": (
+        corpus("c.jsonl", '{"text": {"en": "a"}}'),
+        "corpus mine: field 'text' of document 0 holds dict, not text",
+    ),
+    "text in place of JSON": (
+        corpus("c.jsonl", "\nOnce upon a time\n"),
+        "corpus mine: c.jsonl cannot be read: ValueError: line 2 is not valid JSON: Expecting value",
+    ),
+    "document that is no object": (
+        corpus("c.jsonl", '["a", "b"]\n'),
+        "corpus mine: c.jsonl cannot be read: ValueError: a document is list, not a JSON object",
+    ),
+    "nested without end": (corpus("c.jsonl", "[" * 100_000), "corpus mine: c.jsonl cannot be read"),
+    "number without end": (
+        corpus("c.jsonl", '{"text": "a", "n": ' + "9" * 5000 + "}"),
+        "corpus mine: c.jsonl cannot be read: ValueError: ",
+    ),
+    "binary file": (corpus("c.jsonl", b"\x1f\x8b\x08\x00\x80"), "corpus mine: c.jsonl cannot be read: UnicodeDecode"),
+    "UTF-16": (
+        corpus("c.txt", "Once upon".encode("utf-16")),
+        "corpus mine: c.txt cannot be read: UnicodeDecodeError: 'utf-8' codec can't decode byte 0xff in position 0",
+    ),
+    "half of a surrogate pair": (
+        corpus("c.jsonl", r'{"text": "a \ud83d b"}'),
+        "corpus mine: field 'text' of document 0 holds '\\ud83d', half of a surrogate pair and no character; remove it",
+    ),
+    "Parquet that is none": (corpus("c.parquet", b"PAR1" + bytes(50)), "corpus mine: c.parquet cannot be read: Arrow"),
+    "folder without documents": (
+        folder(notes_md="# Notes"),
+        "corpus folder: no documents there; readable are files ending in .jsonl, .json, .parquet, .txt",
+    ),
+    "folder of several kinds": (
+        folder(a_jsonl="{}", b_txt=""),
+        "corpus folder: files of several kinds (.jsonl, .txt); keep one kind",
+    ),
+    "corpus of which a file cannot be read": (
+        also(folder(a_txt="Once upon a time"), dangling("folder/b.txt")),
+        "config: corpora.mine.source: folder/b.txt cannot be read; its permissions or its link must allow it",
+    ),
+    "sentences missing": (
+        lambda config: Path("sentences.txt").unlink(),
+        "config: studies.token_similarity.sentences: 'sentences.txt' is not a file here; name a text file with one "
+        "sentence a line",
+    ),
+    "sentences a folder": (
+        put("studies/token_similarity/sentences", "model"),
+        "config: studies.token_similarity.sentences: 'model' is not a file here; name a text file with one sentence a "
+        "line",
+    ),
+    "sentences empty": (
+        write("sentences.txt", "\n\n"),
+        "token_similarity.sentences: sentences.txt holds 0 sentences; at least 3 are needed",
+    ),
+    "sentences not UTF-8": (
+        write("sentences.txt", "Hier hört man her.".encode("latin-1")),
+        "token_similarity.sentences: sentences.txt cannot be read ('utf-8' codec can't decode byte 0xf6 in position 6",
+    ),
+    "sentence without the target": (
+        write("sentences.txt", "Then she gave her answer.\nIt is hers.\n"),
+        "sentences.txt, line 2: the target 'her' is not in the sentence; every sentence must hold it",
+    ),
+    "sentence that begins with the target": (
+        write("sentences.txt", "Then her.\nAnd her.\nher own.\n"),
+        "sentences.txt, line 3: no token stands before the target 'her', so there is no non-target; reword it",
+    ),
+    "sentence longer than the positions": (
+        write("sentences.txt", "Then her.\nAnd her.\nThen her " + "own " * 100),
+        "token_similarity.sentences: sentences.txt has a sentence of 103 tokens, more than the 64 positions of tiny; "
+        "shorten it",
+    ),
+}
+
+
+@pytest.mark.parametrize("mistake", CATALOGUE)
+def test_mistake_is_one_line(study: dict[str, Any], mistake: str) -> None:
+    check_line(study, *CATALOGUE[mistake])
