@@ -2,7 +2,11 @@
 
 import copy
 import json
+import os
 import shutil
+import subprocess
+import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +22,7 @@ STUDY: dict[str, Any] = {
     "sampling": {"sequences": 4, "sequence_length": 32, "sequences_per_shard": 2},
     "studies": {
         "token_length": {"models": ["tiny"], "corpus": "mine", "histogram_layer": 1},
-        "token_similarity": {"models": ["tiny"], "sentences": "sentences.txt", "target": "her"},
+        "token_similarity": {"models": ["tiny"], "sentences": "sentences.txt", "target": "her", "matrix_layer": 1},
     },
 }
 
@@ -41,3 +45,33 @@ def study(sources: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dic
     shutil.copytree(sources, tmp_path, dirs_exist_ok=True)
     monkeypatch.chdir(tmp_path)
     return copy.deepcopy(STUDY)
+
+
+Run = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture
+def snakemake(project: Path) -> Run:
+    """Run the real command on a study in a folder, as a user does; standard output and error come as one text."""
+
+    def run(
+        folder: Path, study: dict[str, Any], *arguments: str, before: tuple[str, ...] = (), **environment: str
+    ) -> subprocess.CompletedProcess[str]:
+        for name in ("config", "profiles", "resources"):
+            if not (folder / name).exists():
+                (folder / name).symlink_to(project / name)
+        left_out = {name: None for name in ("token_length", "token_similarity", "path_length")}
+        study = {**study, "studies": {**left_out, **study["studies"]}}
+        (folder / "study.json").write_text(json.dumps(study))
+        command = [sys.executable, "-m", "snakemake", "--snakefile", str(project / "Snakefile"), "--cores", "1"]
+        return subprocess.run(
+            [*before, *command, "--configfile", "study.json", *arguments],
+            cwd=folder,
+            env={**os.environ, "HOME": str(folder), "XDG_CACHE_HOME": str(folder / ".cache"), **environment},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+
+    return run

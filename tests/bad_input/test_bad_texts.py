@@ -25,7 +25,7 @@ CATALOGUE: Catalogue = {
     ),
     "text in place of JSON": (
         corpus("c.jsonl", "\nOnce upon a time\n"),
-        "corpus mine: c.jsonl cannot be read: ValueError: line 2 is not valid JSON: Expecting value",
+        "corpus mine: c.jsonl cannot be read: ValueError: line 2, column 1, is not valid JSON: Expecting value",
     ),
     "document that is no object": (
         corpus("c.jsonl", '["a", "b"]\n'),

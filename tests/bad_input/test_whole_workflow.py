@@ -1,0 +1,212 @@
+"""The real command on bad input: the user sees one line and no traceback, and nothing has run that need not have."""
+
+import copy
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from changes import edit, put, write
+from conftest import STUDY, Run
+
+TABLE = "results/token_length/layers.csv"
+TRACEBACK = "Traceback (most recent call last)"
+
+
+def lines_of(done: subprocess.CompletedProcess[str]) -> list[str]:
+    """What the project says in the output of a run that failed."""
+    assert done.returncode != 0
+    assert TRACEBACK not in done.stdout
+    return [line for line in done.stdout.splitlines() if re.match("(layerscope|config|corpus|models|tokenizers)", line)]
+
+
+@pytest.mark.parametrize(
+    ("change", "arguments", "line"),
+    [
+        (
+            put("sampling/sequences", 3),
+            [],
+            "config: sampling.sequences: 3 is not a multiple of sequences_per_shard (2); ",
+        ),
+        (
+            lambda config: config["models"].update({"../x": STUDY["models"]["tiny"]}),
+            [],
+            'config: models: the name "../x" is not allowed: string sho',
+        ),
+        (
+            edit("model/config.json", vocab_size=100),
+            [],
+            "config: models.tiny.tokenizer: 'mini' has token ids up to 8191",
+        ),
+        (write("corpus.jsonl", b"\x00\xff"), [], "corpus mine: corpus.jsonl cannot be read: UnicodeDecodeError: "),
+        (write("tokenizer/tokenizer.json", "{"), [], "tokenizers.mini: tokenizer/tokenizer.json cannot be read: "),
+        (put("x", 1), ["--config", "sampling=few"], 'config: sampling: "few" is not allowed: it holds keys of its own'),
+        # Numbers within braces come as text from Snakemake.
+        (
+            put("sampling", {}),
+            ["--config", "sampling={sequences: 4}"],
+            'config: sampling.sequences: "4" is not allowed: input should be a valid integer',
+        ),
+    ],
+)
+def test_before_any_job(
+    study: dict[str, Any], snakemake: Run, tmp_path: Path, change: Any, arguments: list[str], line: str
+) -> None:
+    change(study)
+    done = snakemake(tmp_path, study, *arguments)
+    assert any(said.startswith(line) for said in lines_of(done)), done.stdout
+    assert "WorkflowError" in done.stdout
+    assert not (tmp_path / "results").exists() and not (tmp_path / "logs").exists()
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("models: {tiny: {source: model", "Config file is not valid JSON or YAML."),
+        ("- models", "Config file must be given as JSON or YAML with keys at top level."),
+        (
+            "extraction:\n  device: cpu\n  device: cuda\n",
+            "config: extraction.device: stands twice, again in line 3 of ",
+        ),
+    ],
+)
+def test_overlay_that_is_no_config(study: dict, snakemake: Run, tmp_path: Path, text: str, said: str) -> None:
+    """The first two are found, and said, by Snakemake, before it reads the Snakefile."""
+    (tmp_path / "overlay.yaml").write_text(text)
+    done = snakemake(tmp_path, study, "overlay.yaml")
+    assert any(line.startswith(said) for line in done.stdout.splitlines()), done.stdout
+    lines_of(done)
+    assert not (tmp_path / "results").exists()
+
+
+def test_in_a_job(study: dict[str, Any], snakemake: Run, tmp_path: Path) -> None:
+    lines = (tmp_path / "corpus.jsonl").read_text().splitlines()
+    lines[2] = '{"text": "and this line ends here'
+    (tmp_path / "corpus.jsonl").write_text("\n".join(lines))
+    done = snakemake(tmp_path, study, "--", TABLE)
+    log = "logs/tokenize/mini/mine/shard_0001.log"
+    expected = (
+        "layerscope: tokenize mini mine 0001: corpus mine: corpus.jsonl cannot be read: ValueError: line 3, column "
+        f"34, is not valid JSON: Invalid control character (log: {log})"
+    )
+    assert expected in lines_of(done)
+    assert TRACEBACK in (tmp_path / log).read_text()
+
+
+def test_hub_that_is_not_there(study: dict[str, Any], snakemake: Run, tmp_path: Path) -> None:
+    study["models"]["tiny"]["source"] = "owner/name"
+    done = snakemake(tmp_path, study, "--", "results/sources/models/tiny.json", HF_ENDPOINT="http://127.0.0.1:9")
+    [line] = lines_of(done)
+    assert line.startswith("layerscope: fetch_model tiny: hub: cannot be reached for owner/name (")
+    assert line.endswith("needs no network (log: logs/fetch_model/tiny.log)")
+
+
+@pytest.fixture
+def small_disk() -> tuple[str, ...]:
+    """The command before a command, for which results/ is a disk of ``$SIZE``."""
+    mount = ("unshare", "--map-root-user", "--mount", "sh", "-c")
+    try:
+        subprocess.run([*mount, "mount -t tmpfs none /mnt"], check=True, capture_output=True)
+    except (OSError, subprocess.CalledProcessError):
+        pytest.skip("needs a mount namespace of its own (unshare), which is not allowed here")
+    return (*mount, 'mount -t tmpfs -o size=$SIZE none results && exec "$@"', "-")
+
+
+@pytest.mark.parametrize(
+    ("compression", "said"),
+    [
+        (
+            "none",
+            r"results/activations/tiny/mine: 2 activation shards need 0\.131 MB, and [0-9.e-]+ MB are free there; ",
+        ),
+        ("gzip", r"no space is left \(No space left on device\); free some where results/ is, or lower sampling"),
+    ],
+)
+def test_full_disk(
+    study: dict[str, Any], snakemake: Run, tmp_path: Path, small_disk: tuple[str, ...], compression: str, said: str
+) -> None:
+    (tmp_path / "results").mkdir()
+    study["extraction"] = {"compression": compression}
+    done = snakemake(tmp_path, study, "--", TABLE, before=small_disk, SIZE="60k")
+    lines = lines_of(done)
+    assert any(re.match(rf"layerscope: extract tiny mine 000[01]: {said}", line) for line in lines), done.stdout
+
+
+@pytest.fixture
+def nobody(project: Path) -> tuple[str, ...]:
+    """The command before a command that permissions hold for."""
+    if os.getuid():
+        return ()
+    before = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups")
+    test = [*before, shutil.which("python") or "python", "-c", "import snakemake, sys; open(sys.argv[1])"]
+    try:
+        subprocess.run([*test, str(project / "Snakefile")], check=True, capture_output=True)
+    except (OSError, subprocess.CalledProcessError):
+        pytest.skip("root may do everything, and nobody else may read this project and its Python")
+    return before
+
+
+@pytest.fixture
+def open_folder(sources: Path) -> Iterator[Path]:
+    """A folder with the sources that all may enter, unlike the temporary folders of pytest."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name, "study")
+        shutil.copytree(sources, folder)
+        for path in (Path(name), folder, *folder.rglob("*")):
+            path.chmod(0o777)
+        yield folder
+
+
+def test_results_that_may_not_be_written(snakemake: Run, open_folder: Path, nobody: tuple[str, ...]) -> None:
+    """Snakemake says it."""
+    (open_folder / "results").mkdir(mode=0o555)
+    done = snakemake(open_folder, copy.deepcopy(STUDY), "--", TABLE, before=nobody)
+    said = r"WorkflowError:\nFailed to create output directory results/\S+\nPermissionError: .* denied: 'results/"
+    assert re.search(said, done.stdout), done.stdout
+    assert not lines_of(done)
+    assert not list((open_folder / "results").iterdir())
+
+
+@pytest.mark.parametrize(
+    ("path", "line"),
+    [
+        ("model/model.safetensors", "config: models.tiny.source: model/model.safetensors cannot be read; its permiss"),
+        ("model", "model/config.json: cannot be read (Permission denied)"),
+        ("tokenizer/tokenizer.json", "config: tokenizers.mini.source: tokenizer/tokenizer.json cannot be read; its"),
+        ("corpus.jsonl", "config: corpora.mine.source: corpus.jsonl cannot be read; its permissions or its link must"),
+        ("sentences.txt", "token_similarity.sentences: sentences.txt cannot be read ([Errno 13] Permission denied: '"),
+    ],
+)
+def test_source_that_may_not_be_read(
+    snakemake: Run, open_folder: Path, nobody: tuple[str, ...], path: str, line: str
+) -> None:
+    (open_folder / path).chmod(0)
+    done = snakemake(open_folder, copy.deepcopy(STUDY), before=nobody)
+    (open_folder / path).chmod(0o777)
+    assert TRACEBACK not in done.stdout
+    assert any(said.startswith(line) for said in done.stdout.splitlines()), done.stdout
+    assert not (open_folder / "results").exists()
+
+
+def test_what_another_sample_left_is_not_read(study: dict[str, Any], snakemake: Run, tmp_path: Path) -> None:
+    """Shards of a larger sample, and such as no sample has, beside those that count."""
+    study["sampling"]["sequences"] = 2
+    table = tmp_path / "results/token_length/tiny/layer_01.parquet"
+    tables = []
+    for _ in range(2):
+        done = snakemake(tmp_path, study, "--", str(table.relative_to(tmp_path)))
+        assert done.returncode == 0, done.stdout
+        tables.append(table.read_bytes())
+        table.unlink()
+        for shard in ("0001", "0007"):
+            for name in (
+                f"tokens/mini/mine/shard_{shard}.h5",
+                *(f"activations/tiny/mine/shard_{shard}.{ending}" for ending in ("h5", "json")),
+            ):
+                (tmp_path / "results" / name).write_text("is not to be read")
+    assert tables[0] == tables[1]
