@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from layerscope.errors import UserError
 from layerscope.files import DigestCache, digest_of, digest_of_file, read_json, whole_file, write_json
 
 
@@ -59,6 +60,19 @@ def test_json_round_trip(tmp_path):
     record = {"name": "Łódź", "commit": None, "layers": [1, 2], "maximum": 0.1 + 0.2}
     write_json(tmp_path / "record.json", record)
     assert read_json(tmp_path / "record.json") == record
+
+
+@pytest.mark.parametrize(
+    ("content", "kind"), [("", "JSONDecodeError"), ('{"a": 1', "JSONDecodeError"), (None, "FileNot")]
+)
+def test_json_that_is_damaged_is_one_line(tmp_path, content, kind):
+    path = tmp_path / "record.json"
+    if content is not None:
+        path.write_text(content)
+    with pytest.raises(UserError) as error:
+        read_json(path)
+    assert str(error.value).startswith(f"{path}: damaged ({kind}")
+    assert "; delete it and run again" in str(error.value)
 
 
 def test_digest_is_of_the_bytes_and_not_of_their_chunks(tmp_path):

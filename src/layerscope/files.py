@@ -12,7 +12,7 @@ from typing import Any
 
 import xxhash
 
-from layerscope.errors import damaged
+from layerscope.errors import damaged, reading
 
 
 @contextmanager
@@ -61,7 +61,13 @@ def write_json(path: str | Path, record: dict[str, Any]) -> None:
 
 
 def read_json(path: str | Path) -> dict[str, Any]:
-    return json.loads(Path(path).read_text(encoding="utf-8"))
+    """What :func:`write_json` wrote.
+
+    Raises:
+        UserError: the file is damaged.
+    """
+    with reading(path):
+        return json.loads(Path(path).read_text(encoding="utf-8"))
 
 
 def check_format(path: str | Path, found: Any, expected: str) -> None:
@@ -128,7 +134,7 @@ class DigestCache:
     def __init__(self, store: Path) -> None:
         self.store = store
         try:
-            self.known: dict[str, str] = dict(read_json(store))
+            self.known: dict[str, str] = dict(json.loads(store.read_text(encoding="utf-8")))
         except (OSError, ValueError, TypeError):
             self.known = {}
 

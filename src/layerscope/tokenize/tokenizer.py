@@ -1,5 +1,6 @@
 """A tokenizer of the tokenizers library, with the one special token that packing needs."""
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -7,7 +8,6 @@ from typing import Any
 from tokenizers import Tokenizer
 
 from layerscope.errors import UserError
-from layerscope.files import read_json
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ def load_tokenizer(record: dict[str, Any]) -> LoadedTokenizer:
     for file in ("tokenizer_config.json", "special_tokens_map.json"):
         if end_of_text is None and (folder / file).is_file():
             try:
-                token = read_json(folder / file).get("eos_token")
+                token = json.loads((folder / file).read_text(encoding="utf-8")).get("eos_token")
                 text = token["content"] if isinstance(token, dict) else token
                 end_of_text = backend.token_to_id(text) if text else None
             except ValueError as error:
