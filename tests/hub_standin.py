@@ -57,11 +57,19 @@ class HubStandIn(ThreadingHTTPServer):
         repositories: ``models/owner/name`` or ``datasets/owner/name`` to its revisions, each a folder; the one
             called ``main`` is the default.
         gated: those of which a stranger sees the listing and not the files.
+        refusing: a status and an error code that answer every request.
     """
 
-    def __init__(self, repositories: Mapping[str, Mapping[str, Path]], gated: Collection[str] = ()) -> None:
+    def __init__(
+        self,
+        repositories: Mapping[str, Mapping[str, Path]],
+        gated: Collection[str] = (),
+        refusing: tuple[int, str] | None = None,
+    ) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
         self.requests: list[str] = []  # method and path, in order of arrival
+        self.authorizations: set[str] = set()  # what clients said to prove who they are
+        self.refusing = refusing
         self.gated = gated
         self.repositories: dict[str, dict[str, Commit]] = {}
         for name, revisions in repositories.items():
@@ -89,6 +97,9 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         self.server.requests.append(f"{self.command} {self.path}")
+        self.server.authorizations.add(self.headers.get("Authorization", ""))
+        if self.server.refusing:
+            return self.refuse(*self.server.refusing)
         url = urlsplit(self.path)
         match = API.fullmatch(url.path) or RESOLVE.fullmatch(url.path)
         if not match:

@@ -73,7 +73,7 @@ def load_base_model(record: dict[str, Any], dtype: str, device: torch.device) ->
     if record["weights"] == "random":
         torch.manual_seed(0)
         config = AutoConfig.from_pretrained(record["path"], trust_remote_code=False, local_files_only=True)
-        return AutoModel.from_config(config, dtype=getattr(torch, dtype)).to(device).eval()
+        return AutoModel.from_config(config, dtype=getattr(torch, dtype), trust_remote_code=False).to(device).eval()
     try:
         model, loading = AutoModel.from_pretrained(
             record["path"],
