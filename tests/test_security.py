@@ -19,6 +19,7 @@ from tiny_models import extract, save_random_tokens, save_tiny_model
 
 from layerscope.errors import UserError
 from layerscope.files import read_json
+from layerscope.report.claims import ClaimRows, Verdict
 from layerscope.report.page import write_report
 from layerscope.report.section import Figure, Section, load_figure
 
@@ -173,16 +174,30 @@ def test_text_from_elsewhere_is_text_in_the_report(tmp_path: Path) -> None:
         figures=[figure],
         tables={"a.csv": f"table {EVIL}"},
     )
-    shown += ["sentences", "target", "figure", "caption", "section", "question", "finding", "table", "setting"]
+    of_claim = ["statement", "statistic", "rule", "models", "effect", "chance", "verdict", "note"]
+    words = [f"{key} {EVIL}" for key in of_claim]
+    claim = ClaimRows(*words[:3], [Verdict(*words[3:])])
+    shown += [
+        *of_claim,
+        "sentences",
+        "target",
+        "figure",
+        "caption",
+        "section",
+        "question",
+        "finding",
+        "table",
+        "setting",
+    ]
     settings = {"sampling": {"sequences": 1, "sequence_length": 1}, "extraction": {"dtype": f"setting {EVIL}"}}
     files = [str(tmp_path / "corpus.h5"), str(tmp_path / "sentences.h5")]
-    write_report(str(tmp_path / "report.html"), [section], files, settings, PROJECT)
+    write_report(str(tmp_path / "report.html"), [claim], [section], files, settings, PROJECT)
     page = Page((tmp_path / "report.html").read_text(encoding="utf-8"))
     assert [key for key in shown if f"{key} {EVIL}" not in page.text.replace("target '", "target ")] == []
     assert "script" not in {tag for tag, _ in page.tags}
     assert [attributes.get("src") for tag, attributes in page.tags if tag == "img"] == [figure.image]
     assert not any(name.startswith("on") for _, attributes in page.tags for name in attributes)
-    assert {attributes["href"] for tag, attributes in page.tags if tag == "a"} == {"a.pdf", "a.csv"}
+    assert {attributes["href"] for tag, attributes in page.tags if tag == "a"} == {"a.pdf", "a.csv", "claims.csv"}
 
 
 def test_caption_shows_a_name_and_does_not_run_it(tmp_path: Path) -> None:
@@ -255,7 +270,7 @@ def test_token_is_not_in_what_a_run_leaves(tmp_path: Path, refusing: tuple[int, 
     study = {
         "tokenizers": {"hub": {"source": "acme/mini"}},
         "models": {"neo": {"source": "acme/neo", "tokenizer": "hub", "layers": 2}},
-        "studies": {"token_length": {"models": ["neo"], "histogram_layer": 1}, "path_length": None},
+        "studies": {"token_length": {"models": ["neo"], "pairs": [], "histogram_layer": 1}, "path_length": None},
     }
     (tmp_path / "study.json").write_text(
         json.dumps({**study, "studies": {**study["studies"], "token_similarity": None}})

@@ -21,7 +21,7 @@ STUDY: dict[str, Any] = {
     "corpora": {"mine": {"source": "corpus.jsonl"}},
     "sampling": {"sequences": 4, "sequence_length": 32, "sequences_per_shard": 2},
     "studies": {
-        "token_length": {"models": ["tiny"], "corpus": "mine", "histogram_layer": 1},
+        "token_length": {"models": ["tiny"], "corpus": "mine", "histogram_layer": 1, "pairs": []},
         "token_similarity": {"models": ["tiny"], "sentences": "sentences.txt", "target": "her", "matrix_layer": 1},
     },
 }

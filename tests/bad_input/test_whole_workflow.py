@@ -84,6 +84,18 @@ def test_overlay_that_is_no_config(study: dict, snakemake: Run, tmp_path: Path, 
     assert not (tmp_path / "results").exists()
 
 
+def test_names_that_snakemake_has_uses_for(study: dict[str, Any], snakemake: Run, tmp_path: Path) -> None:
+    """They look odd and are allowed: every study and tokenizer can be called so."""
+    names = ["items", "dimensions", "size"]
+    study["models"] = {name: {"source": "model", "tokenizer": name, "layers": 2} for name in names}
+    study["tokenizers"] = {name: {"source": "tokenizer"} for name in names}
+    study["studies"]["path_length"] = {"corpus": "mine"}
+    for settings in study["studies"].values():
+        settings["models"] = names
+    done = snakemake(tmp_path, study, "--dry-run")
+    assert done.returncode == 0, done.stdout
+
+
 def test_in_a_job(study: dict[str, Any], snakemake: Run, tmp_path: Path) -> None:
     lines = (tmp_path / "corpus.jsonl").read_text().splitlines()
     lines[2] = '{"text": "and this line ends here'

@@ -89,7 +89,7 @@ rule resample_paths:
 
 rule judge_path_length:
     input:
-        **{model: f"results/path_length/{model}/draws.parquet" for model in PATH_LENGTH.models},
+        **{f"of_{model}": f"results/path_length/{model}/draws.parquet" for model in PATH_LENGTH.models},
     output:
         "results/path_length/claims.csv",
     log:

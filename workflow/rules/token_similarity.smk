@@ -96,7 +96,7 @@ rule jackknife_similarity:
 
 rule judge_token_similarity:
     input:
-        **{model: f"results/token_similarity/{model}/jackknife.parquet" for model in TOKEN_SIMILARITY.models},
+        **{f"of_{model}": f"results/token_similarity/{model}/jackknife.parquet" for model in TOKEN_SIMILARITY.models},
     output:
         "results/token_similarity/claims.csv",
     log:
