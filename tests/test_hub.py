@@ -5,6 +5,7 @@ The clients read their settings when they are imported, so every question to the
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -225,7 +226,7 @@ def test_documents(
         hub.endpoint,
         tmp_path,
         *(
-            ("fetch_documents", "web", {**corpus, "tokens": n, "counted": few}, record, [mini_tokenizer], str(path))
+            ("fetch_documents", "web", {**corpus, "needed": n, "wanted": n}, record, mini_tokenizer, str(path))
             for n, path in samples
         ),
     )
@@ -235,9 +236,9 @@ def test_documents(
     assert [json.loads(line)["text"] for line in contents[2].splitlines()] == texts[first : first + 23]
     assert all(commit in request for request in hub.requests if "/resolve/" in request)
     assert files_asked(hub) == {"README.md", "000_00000.parquet", "001_00000.parquet"}, "no file beyond the sample"
-    spec = {**corpus, "tokens": few, "counted": 10**9}
+    spec = {**corpus, "needed": few, "wanted": 10**9}
     [count] = ask(
-        hub.endpoint, tmp_path, ("fetch_documents", "web", spec, record, [mini_tokenizer], str(tmp_path / "all.jsonl"))
+        hub.endpoint, tmp_path, ("fetch_documents", "web", spec, record, mini_tokenizer, str(tmp_path / "all.jsonl"))
     )
     assert count == len(texts[first:])
 
@@ -245,11 +246,11 @@ def test_documents(
 def test_documents_of_a_data_set_that_is_not_parquet(
     hub: HubStandIn, tmp_path: Path, texts: list[str], mini_tokenizer: dict
 ) -> None:
-    spec = {"source": "acme/lines", "subset": None, "split": "train", "text_field": "body", "tokens": 1000}
-    spec["counted"] = 0
+    spec = {"source": "acme/lines", "subset": None, "split": "train", "text_field": "body"}
+    spec |= {"needed": 1000, "wanted": 1000}
     record = {"commit": hub.commit("datasets/acme/lines")}
     output = tmp_path / "lines.jsonl"
-    [count] = ask(hub.endpoint, tmp_path, ("fetch_documents", "lines", spec, record, [mini_tokenizer], str(output)))
+    [count] = ask(hub.endpoint, tmp_path, ("fetch_documents", "lines", spec, record, mini_tokenizer, str(output)))
     written = [json.loads(line)["text"] for line in output.read_text(encoding="utf-8").splitlines()]
     assert written == texts[:count]
 
@@ -320,8 +321,8 @@ def test_corpora_that_are_refused(hub: HubStandIn, tmp_path: Path, texts: list[s
     commit = hub.commit("datasets/acme/web")
 
     def fetch(**changes: object) -> tuple:
-        spec = {**CORPUS, "tokens": 1000, "counted": 0, **changes}
-        return "fetch_documents", "web", spec, {"commit": commit}, [mini_tokenizer], str(tmp_path / "web.jsonl")
+        spec = {**CORPUS, "needed": 1000, "wanted": 1000, **changes}
+        return "fetch_documents", "web", spec, {"commit": commit}, mini_tokenizer, str(tmp_path / "web.jsonl")
 
     subset, split, field, size, gated = ask(
         hub.endpoint,
@@ -329,7 +330,7 @@ def test_corpora_that_are_refused(hub: HubStandIn, tmp_path: Path, texts: list[s
         fetch(subset="sample-10bt"),
         fetch(split="test"),
         fetch(text_field="body"),
-        fetch(tokens=10**9),
+        fetch(needed=10**9, wanted=10**9),
         fetch(source="acme/gated"),
     )
     assert subset == "error: corpora.web.subset: sample-10bt is not a subset of acme/web; it has default, sample-10BT"
@@ -362,25 +363,34 @@ def test_only_fetching_needs_the_hub(hub: HubStandIn, tmp_path: Path, project: P
         "corpora/web": hub.commit("datasets/acme/web"),
     }
 
-    def snakemake(settings: dict[str, str], *targets: str) -> None:
+    def snakemake(settings: dict[str, str], *targets: str, options: tuple[str, ...] = ()) -> str:
         command = [sys.executable, "-m", "snakemake", "--cores", "2", "--snakefile", str(project / "Snakefile")]
         done = subprocess.run(
-            [*command, "--directory", str(tmp_path), "--configfile", "study.yaml", "--", *targets],
+            [*command, "--directory", str(tmp_path), "--configfile", "study.yaml", *options, "--", *targets],
             env=settings,
             cwd=tmp_path,
             capture_output=True,
             text=True,
         )
         assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    def plan(*targets: str, **changes: dict[str, Any]) -> dict[str, int]:
+        """Rule → number of its jobs after a change of the configuration."""
+        (tmp_path / "study.yaml").write_text(json.dumps({**study, **changes}))
+        shown = snakemake(offline, *targets, options=("--dry-run", "--quiet", "rules"))
+        return {rule: int(count) for rule, count in re.findall(r"^(\w+) +(\d+)$", shown, re.MULTILINE)}
 
     online = environment(hub.endpoint, tmp_path / "home")
-    snakemake(online, "results/documents/web.jsonl", *(f"results/sources/{name}.json" for name in sources))
+    parts = [f"results/documents/hub-mini/web/{part}.jsonl" for part in ("shards_1", "shards_2", "frequency")]
+    snakemake(online, *parts, *(f"results/sources/{name}.json" for name in sources))
     assert {name: read_json(tmp_path / f"results/sources/{name}.json")["commit"] for name in sources} == sources
 
+    tables = ["results/token_length/layers.csv", "results/tokens/hub-mini/web/frequency.parquet"]
     with HubStandIn({}) as silent:
         proxies = {"HTTP_PROXY": silent.endpoint, "HTTPS_PROXY": silent.endpoint}
         offline = environment(silent.endpoint, tmp_path / "another home", **proxies)
-        snakemake(offline, "results/token_length/layers.csv")
+        snakemake(offline, *tables)
     assert silent.requests == []
     table = pd.read_csv(tmp_path / "results/token_length/layers.csv")
     assert table["model"].tolist() == ["neo"] * LAYERS
@@ -388,3 +398,11 @@ def test_only_fetching_needs_the_hub(hub: HubStandIn, tmp_path: Path, project: P
         assert shard.attrs["model_commit"] == sources["models/neo"]
         assert shard.attrs["tokenizer_commit"] == sources["tokenizers/hub-mini"]
         assert shard.attrs["corpus_commit"] == sources["corpora/web"]
+
+    # A larger sample fetches what it lacks, and all that follows is in the same plan; the shards before it stay.
+    assert plan(*tables) == {}
+    follows = {"vocabulary": 1, "measure_token_length": LAYERS, "compare_token_length": 1}
+    new = {"fetch_documents": 1, "tokenize": 1, "extract": 1}
+    assert plan(*tables, sampling={**SAMPLING, "sequences": 6}) == {**new, **follows, "total": 4 + LAYERS + 1}
+    counting = {"token_length": {**study["studies"]["token_length"], "frequency_tokens": 2000}}
+    assert plan(*tables, studies=counting) == {"fetch_documents": 1, "count_tokens": 1, "total": 2}

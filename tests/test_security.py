@@ -216,12 +216,12 @@ from layerscope.fetch import corpora, hub, models
 time.sleep = lambda seconds: None  # between tries
 spec = {"source": "acme/thing", "revision": None, "subset": None, "split": "train", "text_field": "text"}
 mini = {"name": "mini", "path": sys.argv[1]}
-tokens = {"tokens": 10, "counted": 0}
+tokens = {"needed": 10, "wanted": 10}
 for fetch in (
     lambda: models.fetch_model("x", {**spec, "layers": 1, "weights": "trained"}, mini),
     lambda: models.fetch_tokenizer("x", spec),
     lambda: corpora.resolve_corpus("x", spec),
-    lambda: corpora.fetch_documents("x", {**spec, **tokens}, {"commit": "0" * 40}, [mini], "documents.jsonl"),
+    lambda: corpora.fetch_documents("x", {**spec, **tokens}, {"commit": "0" * 40}, mini, "documents.jsonl"),
     lambda: hub.download("acme/thing", "0" * 40, ["config.json"]),
 ):
     try:

@@ -90,13 +90,17 @@ class Specs:
             "text_field": corpus.text_field,
         }
 
-    def fetch_documents(self, name: str) -> Spec:
+    def fetch_documents(self, name: str, part: str) -> Spec:
+        """Of a part: ``shards_N``, documents for the first N shards or, of these, more than half; or ``frequency``."""
         sampling, study = self.config.sampling, self.config.studies.token_length
+        size = sampling.sequences_per_shard * sampling.sequence_length
+        if part == "frequency":
+            needed, wanted = 0, study.frequency_tokens if study else 0
+        else:
+            shards = int(part.removeprefix("shards_"))
+            needed, wanted = (shards // 2 + 1) * size, shards * size
         return self.script(
-            "fetch_documents",
-            **self._documents(self.config.corpora[name]),
-            tokens=sampling.sequences * sampling.sequence_length,
-            counted=study.frequency_tokens if study and study.corpus == name else 0,
+            "fetch_documents", **self._documents(self.config.corpora[name]), needed=needed, wanted=wanted
         )
 
     def count_tokens(self, corpus: str) -> Spec:

@@ -12,6 +12,7 @@ wildcard_constraints:
     corpus=r"[a-z0-9][a-z0-9._-]*",
     tokenizer=r"[a-z0-9][a-z0-9._-]*",
     shard=r"\d{4}",
+    part=r"shards_\d+|frequency",
     layer=r"\d{2,3}",
 
 
@@ -27,18 +28,6 @@ SHARDS = [f"{shard:04d}" for shard in range(CONFIG.sampling.shards)]
 
 def tokenizer_of(model):
     return CONFIG.models[model].tokenizer
-
-
-def tokenizers_of(corpus):
-    """Tokenizers that some study uses on a corpus."""
-    return sorted(
-        {
-            tokenizer_of(model)
-            for study in STUDIES.values()
-            if getattr(study, "corpus", None) == corpus
-            for model in study.models
-        }
-    )
 
 
 def layers_of(model):

@@ -50,18 +50,19 @@ rule resolve_corpus:
         "../scripts/resolve_corpus.py"
 
 
-# Only for data sets on the hub; local files are read where they are.
+# Only for data sets on the hub; local files are read where they are. A part is never extended: what a shard reads stays
+# as it is when the sample grows.
 rule fetch_documents:
     input:
         corpus="results/sources/corpora/{corpus}.json",
-        tokenizers=lambda w: expand("results/sources/tokenizers/{t}.json", t=tokenizers_of(w.corpus)),
+        tokenizer="results/sources/tokenizers/{tokenizer}.json",
     output:
-        "results/documents/{corpus}.jsonl",
+        "results/documents/{tokenizer}/{corpus}/{part}.jsonl",
     log:
-        "logs/fetch_documents/{corpus}.log",
+        "logs/fetch_documents/{tokenizer}/{corpus}/{part}.log",
     params:
-        spec=lambda w: SPECS.fetch_documents(w.corpus),
+        spec=lambda w: SPECS.fetch_documents(w.corpus, w.part),
     message:
-        "Fetch documents of {wildcards.corpus}"
+        "Fetch documents of {wildcards.corpus} for {wildcards.tokenizer}: {wildcards.part}"
     script:
         "../scripts/fetch_documents.py"

@@ -1,21 +1,27 @@
 # Documents to token shards of fixed-length sequences, and a table of the vocabulary.
 
 
-def documents_of(wildcards):
-    """Documents fetched from the hub; a local corpus is read in place, and its digest is in its record.
-
-    A larger sample extends the fetched file and keeps what it began with, so its newer date alone changes no shard.
-    """
-    if is_local(CONFIG.corpora[wildcards.corpus].source):
+def documents_of(corpus, part):
+    """Documents fetched from the hub; a local corpus is read in place, and its digest is in its record."""
+    if is_local(CONFIG.corpora[corpus].source):
         return []
-    return ancient("results/documents/{corpus}.jsonl")
+    return f"results/documents/{{tokenizer}}/{{corpus}}/{part}.jsonl"
+
+
+def shards_with(shard):
+    """The part whose documents reach to the end of a shard.
+
+    By the power of two above the shard's number, and not by the size of the sample: so a larger sample fetches a part of
+    its own and leaves those of the shards before, and all parts together are at most four times the sample.
+    """
+    return f"shards_{1 << int(shard).bit_length()}"
 
 
 rule tokenize:
     input:
         corpus="results/sources/corpora/{corpus}.json",
         tokenizer="results/sources/tokenizers/{tokenizer}.json",
-        documents=documents_of,
+        documents=lambda w: documents_of(w.corpus, shards_with(w.shard)),
     output:
         "results/tokens/{tokenizer}/{corpus}/shard_{shard}.h5",
     log:
@@ -34,7 +40,7 @@ rule count_tokens:
     input:
         corpus="results/sources/corpora/{corpus}.json",
         tokenizer="results/sources/tokenizers/{tokenizer}.json",
-        documents=documents_of,
+        documents=lambda w: documents_of(w.corpus, "frequency"),
     output:
         "results/tokens/{tokenizer}/{corpus}/frequency.parquet",
     log:

@@ -7,6 +7,6 @@ with job(snakemake) as task:
         task.wildcards.corpus,
         task.params.spec,
         read_json(task.input.corpus),
-        [read_json(path) for path in task.input.tokenizers],
+        read_json(task.input.tokenizer),
         task.output[0],
     )

@@ -29,23 +29,16 @@ def resolve_corpus(name: str, spec: dict[str, Any]) -> dict[str, Any]:
 
 
 def fetch_documents(
-    name: str,
-    spec: dict[str, Any],
-    corpus: dict[str, Any],
-    tokenizers: list[dict[str, Any]],
-    output: str | Path,
+    name: str, spec: dict[str, Any], corpus: dict[str, Any], tokenizer: dict[str, Any], output: str | Path
 ) -> int:
-    """Write the first documents of a hub data set, enough for ``spec["tokens"]`` tokens of each tokenizer.
+    """Write the first documents of a hub data set: enough for ``spec["wanted"]`` tokens, or all that it has.
 
-    And for ``spec["counted"]``, if the data set has as many.
-
-    The documents of a larger sample begin with those of a smaller one, so growing a sample leaves the shards
-    made from them as they are.
+    Those of a larger sample begin with those of a smaller one.
 
     Args:
-        spec: of the corpus, with ``tokens`` and ``counted``, how many are needed and how many are wanted.
+        spec: of the corpus, with ``needed`` and ``wanted``, how many tokens there must be and how many are better.
         corpus: record from :func:`resolve_corpus`.
-        tokenizers: records of the tokenizers.
+        tokenizer: record of the tokenizer.
         output: JSON Lines file with a field ``text``.
 
     Returns:
@@ -54,22 +47,19 @@ def fetch_documents(
     Raises:
         UserError: the data set cannot be read or is too small.
     """
-    loaded = [load_tokenizer(record) for record in tokenizers]
-    wanted = max(spec["tokens"], spec["counted"])
-    missing = [wanted] * len(loaded)  # of each tokenizer
-    written = 0
+    loaded = load_tokenizer(tokenizer)
+    written = found = 0
     with whole_file(output) as temporary, temporary.open("w", encoding="utf-8") as file:
         for text in texts_of(name, spec["source"], spec["text_field"], _hub_rows(name, spec, corpus["commit"])):
             file.write(json.dumps({"text": text}) + "\n")
             written += 1
-            for i, tokenizer in enumerate(loaded):
-                missing[i] -= sum(len(ids) for ids in token_runs(tokenizer, [text]))
-            if max(missing) <= 0:
+            found += sum(len(ids) for ids in token_runs(loaded, [text]))
+            if found >= spec["wanted"]:
                 break
-        if (found := wanted - max(missing)) < spec["tokens"]:
+        if found < spec["needed"]:
             raise UserError(
                 f"corpus {name}: {spec['source']} has {written} documents with {found} tokens, "
-                f"and {spec['tokens']} are needed (sampling.sequences x sampling.sequence_length); lower one of them"
+                f"and {spec['needed']} are needed (sampling.sequences x sampling.sequence_length); lower one of them"
             )
     return written
 
