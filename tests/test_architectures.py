@@ -189,7 +189,9 @@ class Block(nn.Module):
         return self.give(self, x)
 
 
-TOY = Architecture("blocks", {"resid_post": Tap("", "output"), "mlp_out": Tap("inner", "output")})
+TOY = Architecture(
+    "blocks", {"resid_post": Tap("", "output"), "mlp_out": Tap("inner", "output")}, mlp_norm="", mlp_in=""
+)
 
 
 def tap_one_block(give: Callable) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
@@ -200,7 +202,7 @@ def tap_one_block(give: Callable) -> tuple[torch.Tensor, dict[str, torch.Tensor]
     try:
         with tapped(model, TOY, list(TOY.sites), lambda site, layer, tensor: received.update({site: tensor})) as check:
             model.blocks[0](x)
-            check((3, 5))
+            check((3, 5), torch.float32)
     finally:
         assert not any(module._forward_hooks for module in model.modules())
     return x, received

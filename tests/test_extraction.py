@@ -7,19 +7,19 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import h5py
 import numpy as np
 import pytest
 import torch
-from tiny_models import COMMON, LAYERS, change_weights, extract, save_random_tokens, save_tiny_model
+from tiny_models import COMMON, LAYERS, alter_loading, change_weights, extract, save_random_tokens, save_tiny_model
 from torch import nn
 from transformers.pytorch_utils import Conv1D
 
 from layerscope.errors import UserError
 from layerscope.extract import forward
 from layerscope.extract.architectures import SITES
+from layerscope.extract.checks import CAUSAL_TOKENS
 from layerscope.extract.forward import batch_size_of, choose_device, open_model
 from layerscope.extract.hooks import SiteError
 from layerscope.extract.onednn import OneDNNLinear, use_onednn
@@ -84,18 +84,6 @@ def refusal(run: Callable[[], object], output: Path) -> str:
     return str(error.value)
 
 
-def alter_loading(monkeypatch: pytest.MonkeyPatch, alter: Callable[[torch.nn.Module], object]) -> None:
-    """Change every model that is loaded."""
-    load = forward.load_base_model
-
-    def load_and_alter(*args: Any) -> torch.nn.Module:
-        loaded = load(*args)
-        alter(loaded)
-        return loaded
-
-    monkeypatch.setattr(forward, "load_base_model", load_and_alter)
-
-
 def test_last_batch_that_is_not_full_gives_the_same_bits(
     model: dict, output: Path, exact: dict[str, np.ndarray], tmp_path: Path
 ) -> None:
@@ -123,7 +111,7 @@ def test_batch_size_is_that_of_the_passes_and_does_not_change_values(
 
     alter_loading(monkeypatch, lambda loaded: loaded.wte.register_forward_pre_hook(watch))
     extract(tokens, model, output, batch_size=batch_size)
-    assert shapes == [(batch_size, LENGTH)] * -(-6 // batch_size)
+    assert shapes == [(1, CAUSAL_TOKENS)] * 2 + [(batch_size, LENGTH)] * -(-6 // batch_size)
     assert difference(values(output), exact).max() < 1e-5
 
 
@@ -274,7 +262,7 @@ def test_failure_of_the_writer_thread_fails_the_job(
     with pytest.raises(OSError, match="no space left"):
         extract(tokens, model, output)
     assert len(calls) == failing  # nothing is written after a failure,
-    assert len(passes) == -(-failing // (PUTS // 3))  # and nothing computed
+    assert len(passes) == 2 + -(-failing // (PUTS // 3))  # and nothing computed; two passes check causality
     assert not list(output.parent.iterdir())
 
 

@@ -5,10 +5,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 import torch
 from safetensors.torch import load_file, save_file
 from transformers import AutoConfig, AutoModelForCausalLM
 
+from layerscope.extract import forward
 from layerscope.extract.architectures import SITES
 from layerscope.extract.extraction import extract_shard
 from layerscope.tokenize.token_shards import Tokens, write_token_shard
@@ -69,6 +71,18 @@ def change_weights(record: dict, change: Callable[[dict[str, torch.Tensor]], obj
     weights = load_file(path)
     change(weights)
     save_file(weights, path, metadata={"format": "pt"})
+
+
+def alter_loading(monkeypatch: pytest.MonkeyPatch, alter: Callable[[torch.nn.Module], object]) -> None:
+    """Change every model that is loaded."""
+    load = forward.load_base_model
+
+    def load_and_alter(*args: Any) -> torch.nn.Module:
+        loaded = load(*args)
+        alter(loaded)
+        return loaded
+
+    monkeypatch.setattr(forward, "load_base_model", load_and_alter)
 
 
 def save_random_tokens(path: Path, sequences: int, length: int, seed: int = 0) -> Tokens:

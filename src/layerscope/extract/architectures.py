@@ -44,10 +44,12 @@ def third_of_each_head(part: int, tensor: "torch.Tensor", block: "nn.Module") ->
 class Architecture:
     blocks: str  # path of the block list within the base model
     sites: dict[str, Tap]
+    mlp_norm: str  # path within the block of the norm before the MLP
+    mlp_in: str  # and of the linear layer that mlp_pre comes from
 
 
 def _architecture(
-    blocks: str, qkv: dict[str, Tap], attn_projection: str, mlp_in: str, mlp_projection: str
+    blocks: str, qkv: dict[str, Tap], attn_projection: str, mlp_norm: str, mlp_in: str, mlp_projection: str
 ) -> Architecture:
     return Architecture(
         blocks,
@@ -60,6 +62,8 @@ def _architecture(
             "resid_pre": Tap("", "input"),
             "resid_post": Tap("", "output"),
         },
+        mlp_norm,
+        mlp_in,
     )
 
 
@@ -71,15 +75,25 @@ def _separate(attention: str) -> dict[str, Tap]:
     return {site: Tap(f"{attention}.{site}_proj", "output") for site in "qkv"}
 
 
-LLAMA = _architecture("layers", _separate("self_attn"), "self_attn.o_proj", "mlp.gate_proj", "mlp.down_proj")
+LLAMA = _architecture(
+    "layers",
+    _separate("self_attn"),
+    "self_attn.o_proj",
+    "post_attention_layernorm",
+    "mlp.gate_proj",
+    "mlp.down_proj",
+)
 
 ARCHITECTURES = {
-    "gpt_neo": _architecture("h", _separate("attn.attention"), "attn.attention.out_proj", "mlp.c_fc", "mlp.c_proj"),
-    "gpt2": _architecture("h", _fused("attn.c_attn", third), "attn.c_proj", "mlp.c_fc", "mlp.c_proj"),
+    "gpt_neo": _architecture(
+        "h", _separate("attn.attention"), "attn.attention.out_proj", "ln_2", "mlp.c_fc", "mlp.c_proj"
+    ),
+    "gpt2": _architecture("h", _fused("attn.c_attn", third), "attn.c_proj", "ln_2", "mlp.c_fc", "mlp.c_proj"),
     "gpt_neox": _architecture(
         "layers",
         _fused("attention.query_key_value", third_of_each_head),
         "attention.dense",
+        "post_attention_layernorm",
         "mlp.dense_h_to_4h",
         "mlp.dense_4h_to_h",
     ),

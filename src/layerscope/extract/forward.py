@@ -14,7 +14,8 @@ from torch import nn
 from layerscope import __version__
 from layerscope.errors import UserError
 from layerscope.extract.architectures import Architecture, architecture_of
-from layerscope.extract.hooks import Receiver, tapped
+from layerscope.extract.checks import MLPRecomputation, check_causality, check_windows
+from layerscope.extract.hooks import Receiver, SiteError, tapped
 from layerscope.extract.memory import keep_freed_memory
 from layerscope.extract.onednn import use_onednn
 from layerscope.extract.residual import RESIDUAL_SITES, ResidualIdentity
@@ -33,7 +34,13 @@ class LoadedModel:
     base: nn.Module  # without the language-modelling head, in evaluation mode
     architecture: Architecture
     attention: str  # how transformers computes it: eager, sdpa
+    dtype: torch.dtype  # that was asked for
     device: torch.device
+
+    @property
+    def config(self) -> Any:
+        """The model's own configuration."""
+        return self.base.config
 
 
 def choose_device(wanted: str) -> torch.device:
@@ -136,7 +143,7 @@ def open_model(record: dict[str, Any], dtype: str, device: str, threads: int, ro
     if where.type == "cpu" and dtype == "float32":
         use_onednn(base)
     logging.info("%s in %s on %s, %d threads", name, dtype, where, torch.get_num_threads())
-    return LoadedModel(name, base, architecture, base.config._attn_implementation, where)
+    return LoadedModel(name, base, architecture, base.config._attn_implementation, getattr(torch, dtype), where)
 
 
 def describe(model: LoadedModel, record: dict[str, Any], spec: dict[str, Any]) -> dict[str, Any]:
@@ -171,14 +178,26 @@ def forward_batches(
 
     ``receive(site, layer, tensor)`` gets each of ``sites`` of every layer, as [batch, sequence length, width]. The
     last batch is filled up with rows it already holds, so that every pass has the same shape: receivers drop what is
-    beyond the last row. The first batch is checked for resid_post = resid_pre + attn_out + mlp_out in every layer.
+    beyond the last row. The model is checked before the first batch, its sites in every layer during it
+    (docs/checks.md).
 
     Yields:
         After each pass, the rows it held: first and one beyond the last.
 
     Raises:
-        SiteError: a hook did not fire once, gave the wrong shape, or the residual identity does not hold.
+        SiteError: a check failed; the line names it, the model and the layer.
     """
+    try:
+        check_causality(model, rows)
+        check_windows(model, rows.shape[1])
+        yield from _passes(model, rows, batch_size, sites, receive)
+    except SiteError as error:
+        raise SiteError(f"models.{model.name}: {error}") from error
+
+
+def _passes(
+    model: LoadedModel, rows: np.ndarray, batch_size: int, sites: list[str], receive: Receiver
+) -> Iterator[tuple[int, int]]:
     shape = (batch_size, rows.shape[1])
     for start in range(0, len(rows), batch_size):
         batch = torch.from_numpy(np.resize(rows[start : start + batch_size], shape))
@@ -186,9 +205,11 @@ def forward_batches(
         if start == 0:
             taps = [*RESIDUAL_SITES, *(site for site in sites if site not in RESIDUAL_SITES)]
             receiver = ResidualIdentity(sites, receive)
+            if "mlp_pre" in sites:
+                receiver = MLPRecomputation(model, receiver)
         with tapped(model.base, model.architecture, taps, receiver) as check, torch.inference_mode():
             model.base(input_ids=batch.to(model.device, torch.long), use_cache=False)
-            check(shape)
+            check(shape, model.dtype)
         yield start, min(start + batch_size, len(rows))
 
 

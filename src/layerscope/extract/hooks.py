@@ -1,6 +1,5 @@
 """Hooks that hand over each requested site of each layer as it is computed."""
 
-from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -8,37 +7,37 @@ from typing import Any
 import torch
 from torch import nn
 
+from layerscope.errors import UserError
 from layerscope.extract.architectures import Architecture, Tap
 
 Receiver = Callable[[str, int, torch.Tensor], None]
 
 
-class SiteError(RuntimeError):
-    """A site did not give what it must: never fired, fired twice, or the wrong kind or shape of value."""
+class SiteError(UserError):
+    """A site did not give what it must: never fired, fired twice, or values that mean something else."""
 
 
 @contextmanager
 def tapped(
     model: nn.Module, architecture: Architecture, sites: list[str], receive: Receiver
-) -> Iterator[Callable[[tuple[int, int]], None]]:
+) -> Iterator[Callable[[tuple[int, int], torch.dtype], None]]:
     """Attach hooks that call ``receive(site, layer, tensor)`` in a forward pass.
 
     Tensors have the shape [batch, sequence, width] and must not be changed. Yields a function to call after each
-    forward pass with its (batch, sequence); it raises :class:`SiteError` unless every hook fired exactly once.
+    forward pass with its (batch, sequence) and dtype; it raises :class:`SiteError` unless every hook fired exactly once
+    with a tensor of these.
     """
     blocks = blocks_of(model, architecture)
-    fired: Counter[tuple[str, int]] = Counter()
-    shape: list[tuple[int, ...]] = []
+    fired: dict[tuple[str, int], tuple[tuple[int, ...], torch.dtype]] = {}
     handles = []
 
     def take(site: str, layer: int, tap: Tap, block: nn.Module, value: Any) -> None:
         tensor = stream_of(value, f"{site} of layer {layer}")
         if tap.split is not None:
             tensor = tap.split(tensor, block)
-        fired[site, layer] += 1
-        if fired[site, layer] > 1:  # said here, because the receiver has no room for the same rows again
+        if (site, layer) in fired:  # said here, because the receiver has no room for the same rows again
             raise SiteError(f"the hook of {site} of layer {layer} fired twice in one pass")
-        shape.append(tuple(tensor.shape[:2]))
+        fired[site, layer] = tuple(tensor.shape[:2]), tensor.dtype
         receive(site, layer, tensor)
 
     def attach(site: str, layer: int, block: nn.Module) -> None:
@@ -56,15 +55,17 @@ def tapped(
                 )
             )
 
-    def check(expected: tuple[int, int]) -> None:
+    def check(shape: tuple[int, int], dtype: torch.dtype) -> None:
         for site in sites:
             for layer in range(len(blocks)):
-                if fired[site, layer] != 1:
-                    raise SiteError(f"the hook of {site} of layer {layer} fired {fired[site, layer]} times, not once")
-        if wrong := set(shape) - {expected}:
-            raise SiteError(f"a site has [batch, sequence] {wrong.pop()}, not {expected}")
+                if (site, layer) not in fired:
+                    raise SiteError(f"the hook of {site} of layer {layer} fired 0 times, not once")
+                found_shape, found_dtype = fired[site, layer]
+                if found_shape != shape:
+                    raise SiteError(f"{site} of layer {layer} has [batch, sequence] {found_shape}, not {shape}")
+                if found_dtype != dtype:
+                    raise SiteError(f"{site} of layer {layer} is of {found_dtype}, not of {dtype}")
         fired.clear()
-        shape.clear()
 
     try:
         for layer, block in enumerate(blocks):
