@@ -144,10 +144,10 @@ class MLPRecomputation:
     ) -> None:
         """Raise :class:`SiteError` unless every neuron is what it should be within rounding.
 
-        Each of the ``width`` terms of W · norm(x) carries a few roundings of the compute dtype. They are independent, so
-        the error of the sum goes with the root of the sum of squared terms: ``scale``. The sum itself, in float32, may
-        stray by √width of float32's eps. Allowed is 16 times both: about 10 times the largest error seen, for widths
-        of 32 to 4096 in float32, float16 and bfloat16.
+        Each of the ``width`` terms of W · norm(x) carries a few roundings of the compute dtype. They are independent,
+        so the error of the sum goes with the root of the sum of squared terms: ``scale``. The sum itself, in float32,
+        may stray by √width of float32's eps. Allowed is 16 times both: about 10 times the largest error seen, for
+        widths of 32 to 4096 in float32, float16 and bfloat16.
         """
         block = self.blocks[layer]
         norm = block.get_submodule(self.architecture.mlp_norm)
