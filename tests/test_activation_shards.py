@@ -15,6 +15,7 @@ import pytest
 import xxhash
 
 from layerscope.errors import UserError
+from layerscope.extract import writer
 from layerscope.extract.activation_shards import LayerReader, verify_structure
 from layerscope.extract.writer import ActivationShardWriter
 from layerscope.tokenize.token_shards import Tokens
@@ -340,6 +341,14 @@ def test_file_that_lacks_rows_is_not_kept_and_an_earlier_one_stays(tmp_path: Pat
         shard.append("q", 0, np.ones((2, 3), np.float32))
         shard.finish()
     assert list(tmp_path.iterdir()) == [path] and path.read_text() == "earlier"
+
+
+def test_file_that_cannot_be_read_back_is_not_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a disk that loses what it was given: the end of the file is gone when it is opened again."""
+    monkeypatch.setattr(writer, "sync", lambda path: path.is_file() and os.truncate(path, path.stat().st_size - 1000))
+    with pytest.raises(UserError, match="damaged"):
+        write_shard(tmp_path / "shard.h5")
+    assert not list(tmp_path.iterdir())
 
 
 def test_full_disk_leaves_nothing_and_says_so(tmp_path: Path) -> None:

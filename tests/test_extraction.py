@@ -1,6 +1,7 @@
 """Extraction as a whole: batches, precisions, refusals, the writer thread and the log."""
 
 import copy
+import json
 import logging
 import re
 import signal
@@ -12,6 +13,7 @@ import h5py
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
 from tiny_models import COMMON, LAYERS, alter_loading, change_weights, extract, save_random_tokens, save_tiny_model
 from torch import nn
 from transformers.pytorch_utils import Conv1D
@@ -303,3 +305,35 @@ def test_onednn_only_serves_float32_on_the_cpu(model: dict) -> None:
     opened = {dtype: open_model(model, dtype, "cpu", 1, np.zeros((1, 8), int)) for dtype in ("float32", "bfloat16")}
     found = {dtype: any(isinstance(layer, OneDNNLinear) for layer in opened[dtype].base.modules()) for dtype in opened}
     assert found == {"float32": True, "bfloat16": False}
+
+
+def test_tf32_is_off(model: dict) -> None:
+    backends = torch.backends.cuda.matmul, torch.backends.cudnn
+    for backend in backends:
+        backend.allow_tf32 = True
+    open_model(model, "float32", "cpu", 1, np.zeros((1, 8), int))
+    assert not any(backend.allow_tf32 for backend in backends)
+
+
+def test_pickled_weights_are_not_loaded(tmp_path: Path) -> None:
+    record = save_tiny_model("gpt2", tmp_path / "model")
+    safe = tmp_path / "model/model.safetensors"
+    torch.save(load_file(safe), tmp_path / "model/pytorch_model.bin")
+    forward.load_base_model(record, "float32", torch.device("cpu"))
+    safe.unlink()
+    with pytest.raises(OSError, match="safetensors"):
+        forward.load_base_model(record, "float32", torch.device("cpu"))
+
+
+@pytest.mark.parametrize("weights", ["trained", "random"])
+def test_code_that_comes_with_a_model_is_not_run(tmp_path: Path, weights: str) -> None:
+    record = save_tiny_model("gpt2", tmp_path / "model")
+    config = tmp_path / "model/config.json"
+    code = {"AutoConfig": "own_code.Config", "AutoModel": "own_code.Model"}
+    config.write_text(json.dumps({**json.loads(config.read_text()), "auto_map": code}))
+    (tmp_path / "model/own_code.py").write_text(
+        f"from transformers import GPT2Config as Config, GPT2Model as Model\nopen({str(tmp_path / 'ran')!r}, 'w')\n"
+    )
+    loaded = forward.load_base_model({**record, "weights": weights}, "float32", torch.device("cpu"))
+    assert type(loaded).__module__.startswith("transformers.")
+    assert not (tmp_path / "ran").exists()

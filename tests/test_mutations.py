@@ -1,0 +1,398 @@
+"""Mutations: code in which a known mistake is made again, which the tests or the run-time checks must notice.
+
+Each is a small replacement in a copy of the package, against which chosen tests are run. They take minutes, so they
+run when LAYERSCOPE_MUTATIONS=1 is set. Run as a script, this file runs those tests.
+"""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+pytestmark = pytest.mark.skipif(
+    os.environ.get("LAYERSCOPE_MUTATIONS") != "1", reason="takes minutes; set LAYERSCOPE_MUTATIONS=1"
+)
+PASSED, FAILED = 0, 1  # pytest's exit codes; others mean that the tests could not be run
+BROKEN = re.compile(r"^E +(\w*SyntaxError|ImportError|NameError|AttributeError|TypeError)", re.MULTILINE)
+TESTS = Path(__file__).parent
+
+
+class Mutation(NamedTuple):
+    file: str  # in the package
+    old: str
+    new: str
+    test: str  # in the folder of tests; noticed means that it fails
+
+
+SITES = "test_architectures.py::test_stored_sites_equal_a_plain_forward_pass"
+HOOK = "test_architectures.py::test_hook_that_cannot_be_right_is_an_error"
+SOUND = "test_checks.py::test_sound_model_passes"
+VOCABULARY = "test_vocabulary.py::test_sentencepiece_tokens_keep_their_leading_space"
+PATHS = "test_path_length.py::test_layers_table_equals_scipy_with_and_without_the_first_token"
+GROUPS = "test_token_length.py::test_groups_are_shorter_equal_and_longer_than_the_median"
+NOT_FINITE = "test_extraction.py::test_weight_that_is_not_finite_is_found_at_its_site[nan]"
+
+MUTATIONS = {
+    # Attention that is not the model's.
+    "the window of local layers is dropped in loading": Mutation(
+        "extract/forward.py",
+        "        local_files_only=True,\n    )\n    if missing",
+        "        local_files_only=True,\n        window_size=2048,\n    )\n    if missing",
+        f"{SITES}[gpt_neo]",
+    ),
+    "a kernel without the window": Mutation(
+        "extract/forward.py",
+        "    return model.to(device).eval()",
+        "    [m.bias.copy_(torch.ones_like(m.bias).tril()) for m in model.modules() if hasattr(m, '_attn')]\n"
+        "    return model.to(device).eval()",
+        f"{SOUND}[gpt_neo-float32]",
+    ),
+    "attention of GPT-2 without 1/sqrt(d)": Mutation(
+        "extract/forward.py",
+        "        local_files_only=True,\n    )\n    if missing",
+        "        local_files_only=True,\n        scale_attn_weights=False,\n    )\n    if missing",
+        f"{SITES}[gpt2]",
+    ),
+    "attention of GPT-Neo with 1/sqrt(d)": Mutation(
+        "extract/forward.py",
+        "    return model.to(device).eval()",
+        "    for m in model.modules():\n        if hasattr(m, '_attn'):\n"
+        "            m._attn = lambda q, k, v, mask, attend=m._attn: attend(q / q.shape[-1] ** 0.5, k, v, mask)\n"
+        "    return model.to(device).eval()",
+        f"{SITES}[gpt_neo]",
+    ),
+    "Q, K and V of GPT-2 taken head by head": Mutation(
+        "extract/architectures.py",
+        "    return tensor.chunk(3, dim=-1)[part]",
+        '    return tensor.unflatten(-1, (block.get_submodule("attn").num_heads, 3, -1))[..., part, :].flatten(-2)',
+        f"{SITES}[gpt2]",
+    ),
+    "Q, K and V of GPT-NeoX taken as in GPT-2": Mutation(
+        "extract/architectures.py",
+        '_fused("attention.query_key_value", third_of_each_head)',
+        '_fused("attention.query_key_value", third)',
+        f"{SITES}[gpt_neox]",
+    ),
+    # Hooks at the wrong place or with the wrong value.
+    "batch element 0 of a tensor": Mutation(
+        "extract/hooks.py",
+        "    if isinstance(value, tuple):\n        value = value[0]",
+        "    value = value[0]",
+        "test_architectures.py::test_block_may_give_a_tensor_or_a_tuple",
+    ),
+    "batch element 0 of a tensor, made to look like a batch": Mutation(
+        "extract/hooks.py",
+        "    if isinstance(value, tuple):\n        value = value[0]",
+        "    value = value[0] if isinstance(value, tuple) else value[:1].expand_as(value)",
+        f"{SITES}[gpt2]",
+    ),
+    "any number of dimensions": Mutation(
+        "extract/hooks.py",
+        "not isinstance(value, torch.Tensor) or value.ndim != 3",
+        "not isinstance(value, torch.Tensor)",
+        f"{HOOK}",
+    ),
+    "any batch and sequence": Mutation("extract/hooks.py", "if found_shape != shape:", "if False:", HOOK),
+    "the final norm is hooked for the last block": Mutation(
+        "extract/hooks.py",
+        "        module = block.get_submodule(tap.module)",
+        '        last = site == "resid_post" and layer == len(blocks) - 1\n'
+        '        module = model.get_submodule("ln_f") if last else block.get_submodule(tap.module)',
+        f"{SOUND}[gpt2-float32]",
+    ),
+    "attn_out before its output projection": Mutation(
+        "extract/architectures.py",
+        '"attn_out": Tap(attn_projection, "output")',
+        '"attn_out": Tap(attn_projection, "input")',
+        f"{SOUND}[llama-float32]",
+    ),
+    "mlp_pre after the non-linearity": Mutation(
+        "extract/architectures.py",
+        '"mlp_pre": Tap(mlp_in, "output")',
+        '"mlp_pre": Tap(mlp_projection, "input")',
+        f"{SOUND}[gpt_neo-float32]",
+    ),
+    "the up projection for the gate": Mutation(
+        "extract/architectures.py",
+        '    "mlp.gate_proj",\n',
+        '    "mlp.up_proj",\n',
+        f"{SITES}[llama]",
+    ),
+    "a hook that never fires": Mutation(
+        "extract/hooks.py",
+        "if (site, layer) not in fired:\n",
+        "if (site, layer) not in fired:\n                    continue\n",
+        HOOK,
+    ),
+    "a hook that fires twice": Mutation(
+        "extract/hooks.py", "        if (site, layer) in fired:", "        if False:", HOOK
+    ),
+    # Checks left out.
+    "the residual identity": Mutation(
+        "extract/residual.py",
+        "        if excess > allowed:",
+        "        if False:",
+        "test_architectures.py::test_residual_identity_finds_what_is_more_than_rounding",
+    ),
+    "the recomputed mlp_pre": Mutation(
+        "extract/forward.py",
+        "                receiver = MLPRecomputation(model, receiver)",
+        "                pass",
+        "test_checks.py::test_mlp_pre_taken_after_the_non_linearity[gpt2-float32]",
+    ),
+    "causality": Mutation(
+        "extract/forward.py",
+        "        check_causality(model, rows)\n",
+        "",
+        "test_checks.py::test_attention_without_causal_mask[gpt2-float32]",
+    ),
+    "the window": Mutation(
+        "extract/forward.py",
+        "        check_windows(model, rows.shape[1])\n",
+        "",
+        "test_checks.py::test_window_that_is_not_that_of_the_model",
+    ),
+    "NaN and Inf in a shard": Mutation(
+        "extract/writer.py", "        if not (np.isfinite(low) and np.isfinite(high)):", "        if False:", NOT_FINITE
+    ),
+    "NaN passed over in the range of a shard": Mutation(
+        "extract/writer.py",
+        "low, high = float(values.min()), float(values.max())",
+        "low, high = float(np.nanmin(values)), float(np.nanmax(values))",
+        NOT_FINITE,
+    ),
+    "NaN and Inf in streams that are reduced": Mutation(
+        "extract/forward.py",
+        "    if not np.isfinite(values).all():",
+        "    if False:",
+        "test_path_length.py::test_stream_that_is_not_finite_is_refused",
+    ),
+    "float16 storage that overflows": Mutation(
+        "extract/writer.py",
+        "        if max(-low, high) > limit:",
+        "        if False:",
+        "test_extraction.py::test_float16_storage_refuses_what_it_cannot_hold",
+    ),
+    "weights that are missing": Mutation(
+        "extract/forward.py",
+        '    if missing := sorted(loading["missing_keys"]):',
+        "    if missing := []:",
+        "test_extraction.py::test_missing_weight_is_not_made_up",
+    ),
+    # Loading.
+    "the precision of the file in place of the wanted one": Mutation(
+        "extract/forward.py",
+        "        dtype=getattr(torch, dtype),\n        use_safetensors",
+        "        use_safetensors",
+        f"{SOUND}[gpt2-bfloat16]",
+    ),
+    "pickled weights": Mutation(
+        "extract/forward.py",
+        "        use_safetensors=True,\n",
+        "",
+        "test_extraction.py::test_pickled_weights_are_not_loaded",
+    ),
+    "code that comes with a model": Mutation(
+        "extract/forward.py",
+        "        trust_remote_code=False,\n        local_files_only",
+        "        trust_remote_code=True,\n        local_files_only",
+        "test_extraction.py::test_code_that_comes_with_a_model_is_not_run",
+    ),
+    "code that comes with a model whose weights are not used": Mutation(
+        "extract/forward.py",
+        "trust_remote_code=False, local_files_only",
+        "trust_remote_code=True, local_files_only",
+        "test_extraction.py::test_code_that_comes_with_a_model_is_not_run",
+    ),
+    "TF32": Mutation(
+        "extract/forward.py",
+        "torch.backends.cuda.matmul.allow_tf32 = False",
+        "torch.backends.cuda.matmul.allow_tf32 = True",
+        "test_extraction.py::test_tf32_is_off",
+    ),
+    # Shapes and shards.
+    "a last batch that is not filled up": Mutation(
+        "extract/forward.py",
+        "np.resize(rows[start : start + batch_size], shape)",
+        "rows[start : start + batch_size]",
+        "test_extraction.py::test_last_batch_that_is_not_full_gives_the_same_bits",
+    ),
+    "what fills up the last batch is stored": Mutation(
+        "path_length/lengths.py",
+        "            kept = min(len(lengths), len(row) - start)",
+        "            kept = len(lengths)",
+        "test_path_length.py::test_values_equal_plain_hooks_and_numpy",
+    ),
+    "a shard under its final name before it is whole": Mutation(
+        "extract/writer.py",
+        "        self.temporary = partial_file(self.path)",
+        "        self.temporary = self.path",
+        "test_activation_shards.py::test_killed_process_leaves_no_file_of_the_final_name",
+    ),
+    "a shard that is not read back": Mutation(
+        "extract/writer.py",
+        "        verify_structure(self.temporary, manifest)\n",
+        "",
+        "test_activation_shards.py::test_file_that_cannot_be_read_back_is_not_kept",
+    ),
+    "a shard without checksums": Mutation(
+        "extract/writer.py",
+        '"fletcher32": True}',
+        '"fletcher32": False}',
+        "test_activation_shards.py::test_flipped_byte_is_found_on_reading",
+    ),
+    "any file under its final name before it is whole": Mutation(
+        "files.py",
+        "    temporary = partial_file(path)\n",
+        "    partial_file(path)\n    temporary = path\n",
+        "test_files.py::test_a_failure_keeps_what_was_there",
+    ),
+    # Tokens.
+    "tokens decoded all at once": Mutation(
+        "tokenize/vocabulary.py",
+        "backend.decode_batch([[*anchor, i] for i in ids], skip_special_tokens=False)]",
+        "(skip * [' '] + [backend.decode([*ids], skip_special_tokens=False)] * len(ids))][: len(ids)]",
+        VOCABULARY,
+    ),
+    "tokens decoded without an anchor": Mutation(
+        "tokenize/vocabulary.py", "    skip = len(backend.decode(anchor))", "    anchor, skip = [], 0", VOCABULARY
+    ),
+    "token length without the leading space": Mutation(
+        "tokenize/vocabulary.py", "[len(text) for text in texts]", "[len(text.strip()) for text in texts]", VOCABULARY
+    ),
+    "special tokens take part": Mutation(
+        "token_length/groups.py", '~(vocabulary["special"] | vocabulary["partial"])', '~vocabulary["partial"]', GROUPS
+    ),
+    "pieces of characters take part": Mutation(
+        "token_length/groups.py", '~(vocabulary["special"] | vocabulary["partial"])', '~vocabulary["special"]', GROUPS
+    ),
+    # The first token.
+    "the first token stays": Mutation("path_length/compare.py", "tokens.position > 0", "tokens.position >= 0", PATHS),
+    "the first token of documents is left out": Mutation(
+        "path_length/compare.py",
+        "tokens.position > 0",
+        "np.diff(tokens.document, prepend=-1) == 0",
+        PATHS,
+    ),
+    # Statistics.
+    "r from raw sums": Mutation(
+        "statistics.py",
+        "    centred = rows - rows.mean(axis=1, keepdims=True)\n    y = y - y.mean()\n",
+        "    centred = rows\n",
+        "test_statistics.py::test_correlation_equals_scipy_on_every_row",
+    ),
+    "r in float32": Mutation(
+        "statistics.py",
+        "    rows = np.asarray(rows, dtype=np.float64)\n    y =",
+        "    rows = np.asarray(rows, dtype=np.float32)\n    y =",
+        "test_statistics.py::test_correlation_equals_scipy_on_every_row",
+    ),
+    "ties ranked in their order": Mutation(
+        "statistics.py",
+        "rankdata(rows, axis=1)",
+        'rankdata(rows, axis=1, method="ordinal")',
+        "test_statistics.py::test_correlation_equals_scipy_on_every_row",
+    ),
+    "moments about the mean of all neurons": Mutation(
+        "statistics.py",
+        "    centred = rows - mean[:, None]",
+        "    centred = rows - mean.mean()",
+        "test_statistics.py::test_moments_equal_scipy_on_every_row",
+    ),
+    "neurons of different means pooled as they are": Mutation(
+        "token_length/modality.py",
+        "by_group(unit(rows) * np.sqrt(rows.shape[1]), sample.group, EDGES)",
+        "by_group(rows, sample.group, EDGES)",
+        "test_modality.py::test_layer_and_table",
+    ),
+}
+
+
+def run_tests(package: Path, tests: list[str]) -> int:
+    """Run tests against the package in a folder; pytest's exit code."""
+    import layerscope
+
+    assert Path(layerscope.__file__).is_relative_to(package)
+    options = ["-q", "--no-header", "--exitfirst", "-p", "no:cacheprovider", "--basetemp", str(package / "temporary")]
+    return int(pytest.main([*options, *(str(TESTS / test) for test in tests)]))
+
+
+def serve() -> None:
+    """Run tests as they are asked for, each time in a fork: most of a short run is the import of libraries."""
+    import pandas  # noqa: F401
+    import scipy.stats  # noqa: F401
+    from transformers import GPT2Model, GPTNeoModel, GPTNeoXModel, LlamaModel  # noqa: F401
+
+    sys.dont_write_bytecode = True
+    for line in sys.stdin:
+        package, tests = json.loads(line)
+        if not (child := os.fork()):
+            code = -1
+            try:
+                output = os.open(f"{package}/output", os.O_CREAT | os.O_WRONLY)
+                os.dup2(output, 1)
+                os.dup2(output, 2)
+                sys.path.insert(0, package)
+                os.environ["PYTHONPATH"] = package  # of processes that tests start
+                code = run_tests(Path(package), tests)
+            finally:
+                sys.stdout.flush()
+                os._exit(code)
+        print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
+
+
+Run = Callable[[Path, list[str]], tuple[int, str]]
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
+    """Runs tests against the package in a folder, and gives pytest's exit code and output."""
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    # Where transformers would put the code of a model.
+    environment = {**os.environ, "HF_MODULES_CACHE": str(tmp_path_factory.mktemp("code"))}
+    with subprocess.Popen([sys.executable, __file__], env=environment, text=True, **pipes) as server:
+
+        def ask(package: Path, tests: list[str]) -> tuple[int, str]:
+            server.stdin.write(json.dumps([str(package), tests]) + "\n")
+            server.stdin.flush()
+            return int(server.stdout.readline()), (package / "output").read_text(encoding="utf-8")
+
+        yield ask
+
+
+@pytest.fixture
+def package(tmp_path: Path, project: Path) -> Path:
+    """A folder with a copy of the package."""
+    ignored = shutil.ignore_patterns("__pycache__")
+    shutil.copytree(project / "src/layerscope", tmp_path / "layerscope", ignore=ignored)
+    return tmp_path
+
+
+def test_without_a_mutation_all_pass(run: Run, package: Path) -> None:
+    code, output = run(package, sorted({mutation.test for mutation in MUTATIONS.values()}))
+    assert code == PASSED, output
+    assert "skipped" not in output.splitlines()[-1]
+
+
+@pytest.mark.parametrize("name", MUTATIONS)
+def test_mutation_is_noticed(run: Run, package: Path, name: str) -> None:
+    mutation = MUTATIONS[name]
+    path = package / "layerscope" / mutation.file
+    text = path.read_text(encoding="utf-8")
+    assert text.count(mutation.old) == 1, f"{mutation.file} no longer holds the code to be mutated just once"
+    mutated = text.replace(mutation.old, mutation.new)
+    compile(mutated, mutation.file, "exec")
+    path.write_text(mutated, encoding="utf-8")
+    code, output = run(package, [mutation.test])
+    assert code == FAILED and not BROKEN.search(output), output
+
+
+if __name__ == "__main__":
+    serve()
