@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import torch
-from tiny_models import alter_loading, extract, save_random_tokens, save_tiny_model
+from tiny_models import alter_loading, change_weights, extract, save_random_tokens, save_tiny_model
 from torch import nn
 
 from layerscope.extract import architectures, forward
@@ -219,6 +219,22 @@ def test_window_does_not_matter_to_sequences_within_it(case: Case, monkeypatch: 
     alter_loading(monkeypatch, lambda model: set_window(model, 3, 10**6))
     save_random_tokens(case.folder / "tokens.h5", 2, WINDOW)
     case.extract()
+
+
+@every_dtype
+@gpt_neo_only
+@pytest.mark.parametrize(
+    ("weights", "factor"), [(["out_proj.bias"], 1000), (["q_proj.weight", "k_proj.weight"], 10)], ids=["bias", "sharp"]
+)
+def test_window_is_seen_beside_a_large_bias_and_in_sharp_attention(
+    case: Case, dtype: str, weights: list[str], factor: float
+) -> None:
+    def scale(tensors: dict[str, torch.Tensor]) -> None:
+        for name in weights:
+            tensors[f"transformer.h.3.attn.attention.{name}"] *= factor
+
+    change_weights(case.record, scale)
+    case.extract(dtype=dtype)
 
 
 def paths(case: Case, mini_tokenizer: dict) -> None:
