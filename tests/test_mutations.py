@@ -296,8 +296,8 @@ MUTATIONS = {
     ),
     "ties ranked in their order": Mutation(
         "statistics.py",
-        "rankdata(rows, axis=1)",
-        'rankdata(rows, axis=1, method="ordinal")',
+        "pd.DataFrame(rows.T).rank()",
+        'pd.DataFrame(rows.T).rank(method="first")',
         "test_statistics.py::test_correlation_equals_scipy_on_every_row",
     ),
     "moments about the mean of all neurons": Mutation(
