@@ -18,7 +18,7 @@ def extract_shard(
     device: str,
     threads: int,
     output: str | Path,
-    shards: int = 1,
+    shards: int = 0,
 ) -> dict[str, Any]:
     """Compute the sites ``spec["sites"]`` of every layer for the tokens of a shard and store them.
 
@@ -28,7 +28,7 @@ def extract_shard(
         device: auto, cpu or cuda.
         threads: how many cores may be used.
         output: path of the activation shard; its manifest is written beside it.
-        shards: how many the sample has; those that are missing must have room on the disk.
+        shards: how many the sample has; those that are missing must have room on the disk, and this one in any case.
 
     Returns:
         The manifest: shape, digest and range of every dataset.

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ class LoadedTokenizer:
         """Largest token id + 1; some vocabularies leave ids out."""
         return max(self.backend.get_vocab(with_added_tokens=True).values()) + 1
 
-    @property
+    @cached_property
     def largest(self) -> int:
         """Largest token id that plain text gives, or the end-of-text token: a model of these tokens knows it."""
         return max([self.end_of_text, *self.backend.get_vocab(with_added_tokens=False).values()])
