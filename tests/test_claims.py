@@ -14,6 +14,7 @@ from layerscope.path_length.lengths import QUANTITIES
 from layerscope.path_length.shards import write_path_shard
 from layerscope.path_length.uncertainty import resample_paths
 from layerscope.report.claims import shown
+from layerscope.resampling import jackknife_error
 from layerscope.token_length import claims as lengths
 from layerscope.token_similarity import claims as similarity
 from layerscope.token_similarity.jackknife import jackknife_layer
@@ -49,16 +50,12 @@ def test_a_rule_of_two_ends() -> None:
 
 
 def drawn(statistics: dict[str, np.ndarray], spread: float, seed: int = 0) -> Draws:
-    """Draws about given values of layers; those of chance about zero."""
+    """Given values of layers, with a standard error of about ``spread``; those of chance are about zero."""
     rng = np.random.default_rng(seed)
+    # Of 100 values with a group left out, a standard deviation of s makes a standard error of about 10 s.
+    around = {"observed": 0.0, "chance": spread} | dict.fromkeys(("sequences", "types", "tokens"), spread / 10)
     rows = [
-        (
-            statistic,
-            layer,
-            kind,
-            draw,
-            (0 if kind == "chance" else value) + (kind != "observed") * spread * rng.normal(),
-        )
+        (statistic, layer, kind, draw, (0 if kind == "chance" else value) + around[kind] * rng.normal())
         for statistic, values in statistics.items()
         for layer, value in enumerate(values)
         for kind, count in KINDS.items()
@@ -70,7 +67,8 @@ def drawn(statistics: dict[str, np.ndarray], spread: float, seed: int = 0) -> Dr
 def test_an_estimate_has_the_two_way_interval_of_its_effect() -> None:
     draws = drawn({"x": np.array([1.0, 3.0])}, 0.1)
     found = draws.estimate(lambda x: x.mean(axis=0), "x")
-    errors = {kind: draws.of(kind, "x")[0].mean(axis=0).std() for kind in ("sequences", "types", "tokens")}
+    left_out = {kind: draws.of(kind, "x")[0].mean(axis=0) for kind in ("sequences", "types", "tokens")}
+    errors = {kind: np.sqrt(99 * values.var()) for kind, values in left_out.items()}
     error = np.sqrt(max(errors["sequences"] ** 2 + errors["types"] ** 2 - errors["tokens"] ** 2,
                         errors["sequences"] ** 2, errors["types"] ** 2))  # fmt: skip
     assert found.effect == 2
@@ -149,12 +147,8 @@ def test_models_differ_where_one_layer_does() -> None:
     assert verdict(lengths.CLAIMS_ON_PAIRS, "models_differ_beyond_size", apart) == "supported"
     effect = lengths.largest_difference(apart)
     assert effect.effect == pytest.approx(0.3)
-    one, other = (next(iter(draws.of("sequences", "r_median"))) for draws in apart)
-    at_the_end = [(other[-1] - one[-1]).std()]
-    at_the_end += [
-        np.std(apart[1].of(k, "r_median")[0][-1] - apart[0].of(k, "r_median")[0][-1]) for k in ("types", "tokens")
-    ]
-    s, t, n = at_the_end
+    last = {k: [draws.of(k, "r_median")[0][-1] for draws in apart] for k in ("sequences", "types", "tokens")}
+    s, t, n = (np.sqrt(99 * (other - one).var()) for one, other in last.values())
     error = np.sqrt(max(s**2 + t**2 - n**2, s**2, t**2))
     assert effect.high - 0.3 == pytest.approx(scipy.stats.t.ppf(1 - 0.025 / 4, 30) * error)
 
@@ -165,7 +159,7 @@ def test_tables_of_a_layer_become_draws() -> None:
         for kind, count in KINDS.items():
             values = {s: np.arange(count) + 0.5 for s in ("mean", "median", "std", "fraction_positive")}
             rows.append(pd.DataFrame({"measure": measure, "kind": kind, "draw": np.arange(count), **values}))
-    table = pd.concat(rows).assign(fraction_weakly_negative=0.25, sequences=9, types=50)
+    table = pd.concat(rows).assign(fraction_weakly_negative=0.25, sequences=9, types_effective=50.0)
     of = lengths.Evidence.of([table, table.assign(median=table["median"] + 100)], pd.DataFrame(), pd.DataFrame())
     (median,) = of.draws.of("chance", "r_median")
     assert median.shape == (2, 100)
@@ -261,17 +255,17 @@ def path_shards(tmp_path: Path) -> list[str]:
 
 
 def test_claims_on_paths_follow_the_data(path_shards: list[str]) -> None:
-    table = resample_paths(path_shards, 100, 0)
+    table = resample_paths(path_shards)
     claims = paths.claims_table({"m": table}, []).set_index("claim")
     assert (claims["verdict"] == "supported").all()
     assert claims.loc["last_layers_largest_step", "effect"] == pytest.approx(4, abs=0.1)
     observed = table[table["kind"] == "observed"].set_index(["statistic", "layer"])["value"]
     assert observed["r_mlp"].min() > 0.8
     assert observed["r_mlp_all"].max() < -0.8
-    assert table["draw"].max() == 99
-    # A mean of independent values: the classical standard error.
-    of = table[(table["statistic"] == "cosine") & (table["layer"] == 3)].groupby("kind")["value"].std()
-    assert of["tokens"] == pytest.approx(0.1 / np.sqrt(20 * 39), rel=0.25)
+    # A mean of independent values: the classical standard error, whatever is left out.
+    for kind, of in table[(table["statistic"] == "cosine") & (table["layer"] == 3)].groupby("kind")["value"]:
+        if kind != "observed":
+            assert jackknife_error(of.to_numpy()) == pytest.approx(0.1 / np.sqrt(20 * 39), rel=0.4), kind
 
 
 def test_claims_on_paths_of_noise_are_not_supported() -> None:

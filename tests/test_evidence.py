@@ -8,7 +8,16 @@ import pytest
 import scipy.stats
 
 from layerscope.partial import control_basis, residuals
-from layerscope.resampling import Drawn, Groups, Resampled, multiplicities, two_way_std
+from layerscope.resampling import (
+    MOST,
+    Groups,
+    LeftOut,
+    LeftOutPearson,
+    coarser,
+    effective_number,
+    jackknife_error,
+    two_way_error,
+)
 from layerscope.tables import write_table
 from layerscope.token_length.assess import LayerDraws, assess, dealt, p_of_chance
 from layerscope.token_length.confounds import CONFOUNDS, confounds_of, confounds_table
@@ -133,7 +142,7 @@ def test_the_two_way_error_is_the_spread_over_samples() -> None:
         sample = Sample(1000 + seed)
         found = sample.draws().of_neurons(sample.noise(6))
         seen.append(found["r", "observed"][:, 0])
-        estimated.append(two_way_std(*(found["r", kind].std(axis=1) for kind in ("sequences", "types", "tokens"))))
+        estimated.append(two_way_error(*(found["r", kind] for kind in ("sequences", "types", "tokens"))))
     assert np.mean(estimated) == pytest.approx(np.std(seen), rel=0.15)
 
 
@@ -152,22 +161,12 @@ def test_controls_that_explain_everything_leave_nothing() -> None:
     assert not residuals(3 * x + 7, basis).any()
 
 
-def test_drawing_each_group_once_gives_r_itself(sample: Sample) -> None:
-    rows, groups = sample.noise(3), Groups(sample.types)
-    rows = (rows - rows.mean(axis=1, keepdims=True)) / TOKENS**0.5
-    y = (sample.lengths - sample.lengths.mean()) / TOKENS**0.5
-    r = Resampled(Drawn(groups, np.ones((len(groups), 1))), y).pearson(rows)
-    for i in range(3):
-        assert r[i, 0] == pytest.approx(scipy.stats.pearsonr(rows[i], y).statistic)
-
-
-def test_groups_and_draws() -> None:
+def test_groups_and_dealt_values() -> None:
     groups = Groups(np.array([7, 3, 7, 7]))
     assert groups.sums(np.array([[1.0, 2, 3, 4], [0, 1, 0, 0]])).tolist() == [[2, 8], [1, 0]]
     assert groups.means(np.array([1.0, 2, 3, 5])).tolist() == [2, 3]
     rng = np.random.default_rng(0)
     assert (np.sort(dealt(np.array([3.0, 1, 2]), 5, rng), axis=0) == [[1], [2], [3]]).all()
-    assert (multiplicities(9, 4, rng).sum(axis=0) == 9).all()
 
 
 def test_confounds_and_their_correlation_with_length() -> None:
@@ -199,10 +198,10 @@ def test_counting_stops_at_the_limit_and_at_the_end(mini_tokenizer: dict) -> Non
 
 def test_evidence_holds_each_layer_with_interval_and_chance(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
-    kinds = {"observed": 1, "chance": 100, "sequences": 100, "types": 100, "tokens": 100}
+    kinds = {"observed": 1, "chance": 100, "sequences": 20, "types": 50, "tokens": 100}
     drawn = pd.concat(
         pd.DataFrame(rng.normal(scale=0.1, size=(n, 5)), columns=STATISTICS).assign(
-            measure=measure, kind=kind, tokens=1000, types=50, sequences=20
+            measure=measure, kind=kind, tokens=1000, types=50, types_effective=17.5, sequences=20
         )
         for measure in ("r", "r_given_frequency", "r_given_all", "r_types", "shift")
         for kind, n in kinds.items()
@@ -216,9 +215,9 @@ def test_evidence_holds_each_layer_with_interval_and_chance(tmp_path: Path) -> N
     assert len(table) == 2 * (4 * 5 + 1 + 4)
     row = table.set_index(["layer", "measure", "statistic"]).loc[(1, "r", "median")]
     of = drawn[drawn["measure"] == "r"].set_index("kind")["median"]
-    error = two_way_std(*(of[kind].std() for kind in ("sequences", "types", "tokens")))
+    error = two_way_error(*(of[kind].to_numpy() for kind in ("sequences", "types", "tokens")))
     assert row["value"] == of["observed"]
-    assert row["high"] - row["value"] == pytest.approx(scipy.stats.t.ppf(0.975, 19) * error)
+    assert row["high"] - row["value"] == pytest.approx(scipy.stats.t.ppf(0.975, 16.5) * error)
     assert row["chance_high"] == pytest.approx(np.quantile(of["chance"], 0.975))
     assert row["p"] == p_of_draws(of["observed"], of["chance"].to_numpy())
     passing = table[table["statistic"] == "significant_bh"].set_index(["layer", "measure"])["value"]
@@ -240,18 +239,41 @@ def test_discoveries_are_over_all_layers_at_once() -> None:
         assert found[at::2] == [part.mean() for part in np.split(passes, [5, 30])]
 
 
-def test_draws_of_groups_are_samples_written_out(sample: Sample) -> None:
-    """Sums of groups times how often they are drawn equal r on a sample with its tokens repeated."""
-    rows, groups = sample.noise(2), Groups(sample.types)
-    times = multiplicities(len(groups), 3, sample.rng)
+def test_leaving_out_a_group_is_the_rest_of_the_sample(sample: Sample) -> None:
+    rows = sample.noise(2)
     unit_rows, y = ((v - v.mean()) / TOKENS**0.5 for v in (rows, sample.lengths))
-    r = Resampled(Drawn(groups, times), y).pearson(unit_rows)
-    by_token = Resampled(Drawn(None, times[np.unique(sample.types, return_inverse=True)[1]].astype(np.uint8)), y)
-    repeated = np.repeat(np.arange(TOKENS), times[np.unique(sample.types, return_inverse=True)[1], 1].astype(int))
-    for i in range(2):
-        expected = scipy.stats.pearsonr(rows[i, repeated], sample.lengths[repeated]).statistic
-        assert r[i, 1] == pytest.approx(expected)
-        assert by_token.pearson(unit_rows)[i, 1] == pytest.approx(expected)
+    found = LeftOutPearson(LeftOut(sample.sequences), y).of(unit_rows)
+    assert found.shape == (2, SEQUENCES)
+    means = LeftOut(sample.sequences).means(rows)
+    for left_out in (0, 17, SEQUENCES - 1):
+        rest = sample.sequences != left_out
+        for i in range(2):
+            expected = scipy.stats.pearsonr(rows[i, rest], sample.lengths[rest]).statistic
+            assert found[i, left_out] == pytest.approx(expected)
+            assert means[i, left_out] == pytest.approx(rows[i, rest].mean())
+
+
+def test_many_types_are_left_out_some_together(sample: Sample) -> None:
+    groups = coarser(sample.types)
+    of_type = {kind: set(groups[sample.types == kind]) for kind in np.unique(sample.types)}
+    assert all(len(found) == 1 for found in of_type.values())  # a type is never divided
+    assert len(np.unique(groups)) == MOST < len(of_type)
+    members = [np.unique(sample.types[groups == group]) for group in range(MOST)]
+    assert [len(kinds) for kinds in members[: MOST // 2]] == [1] * (MOST // 2)
+    counts = np.bincount(sample.types)
+    alone, together = np.concatenate(members[: MOST // 2]), np.concatenate(members[MOST // 2 :])
+    assert counts[alone].min() >= counts[together].max()
+    assert coarser(np.array([5, 3, 5])).tolist() == [1, 0, 1]
+
+
+def test_the_jackknife_gives_the_error_of_a_mean() -> None:
+    x = np.random.default_rng(0).normal(size=50)
+    assert jackknife_error(LeftOut(np.arange(50)).means(x)) == pytest.approx(x.std(ddof=1) / 50**0.5)
+
+
+def test_effective_number_of_groups() -> None:
+    assert effective_number(np.repeat(np.arange(7), 5)) == pytest.approx(7)
+    assert effective_number(np.r_[np.zeros(90), np.arange(1, 11)]) == pytest.approx(100**2 / (90**2 + 10))
 
 
 def test_shift_is_the_average_difference_of_long_and_short_tokens(sample: Sample) -> None:
@@ -259,13 +281,13 @@ def test_shift_is_the_average_difference_of_long_and_short_tokens(sample: Sample
     rows[5] = 1.0
     _, drawn = assess(sample.draws(), [rows[:2], rows[2:]])
     shift = drawn[drawn["measure"] == "shift"].groupby("kind")["mean"]
+    left_out = [shift.get_group(kind).to_numpy() for kind in ("sequences", "types", "tokens")]
     group = sample.token_lengths.group
     z = (rows[:5] - rows[:5].mean(axis=1, keepdims=True)) / rows[:5].std(axis=1, keepdims=True)
     expected = (z[:, group == 2].mean(axis=1) - z[:, group == 0].mean(axis=1)).mean()
     assert shift.first()["observed"] == pytest.approx(expected)
     assert expected < shift.min()["chance"]
-    error = two_way_std(*(shift.std()[kind] for kind in ("sequences", "types", "tokens")))
-    assert 0 < error < -expected
+    assert 0 < two_way_error(*left_out) < -expected
 
 
 def test_where_confounds_explain_length_there_is_no_partial_r(sample: Sample, recwarn: pytest.WarningsRecorder) -> None:

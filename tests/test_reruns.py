@@ -185,8 +185,6 @@ EDITS: dict[str, Callable[[], None]] = {
     "studies.path_length.corpus": setting(f"{PATHS}.corpus", "other"),
     "studies.path_length.streams": setting(f"{PATHS}.streams", "stored"),
     "studies.path_length.drop_first_token": setting(f"{PATHS}.drop_first_token", False),
-    "studies.path_length.draws": setting(f"{PATHS}.draws", 150),
-    "studies.path_length.seed": setting(f"{PATHS}.seed", 1),
     "the code of figures (token_length/draw_r.py)": appended("src/layerscope/token_length/draw_r.py"),
     "the script of one figure (draw_r_spread.py)": appended("workflow/scripts/draw_r_spread.py"),
     "the code of a statistic (token_length/measure.py)": appended("src/layerscope/token_length/measure.py"),

@@ -9,7 +9,7 @@ import pandas as pd
 from scipy import stats
 
 from layerscope.multiple_testing import ALPHA
-from layerscope.resampling import two_way_std
+from layerscope.resampling import KINDS, two_way_error
 
 Data = TypeVar("Data")
 Verdict = Literal["supported", "not supported", "undetermined"]
@@ -78,15 +78,15 @@ def judge(claims: Iterable[Claim[Data]], study: str, models: str, control: bool,
 
 
 class Draws:
-    """Statistics of the layers of a model, as observed, by chance, and in draws of the text.
+    """Statistics of the layers of a model, as observed, by chance, and with parts of the text left out.
 
     Args:
         table: ``statistic``, ``layer``, ``kind`` (``observed``, ``chance``, ``sequences``, ``types``, ``tokens``),
             ``draw`` and ``value``.
-        freedom: of the intervals: one less than there are sequences, or types.
+        freedom: of the intervals: one less than there are sequences, or effective types.
     """
 
-    def __init__(self, table: pd.DataFrame, freedom: int) -> None:
+    def __init__(self, table: pd.DataFrame, freedom: float) -> None:
         self.freedom = freedom
         self.values = {
             key: rows.pivot_table(index="layer", columns="draw", values="value", dropna=False).to_numpy()
@@ -100,7 +100,7 @@ class Draws:
     def estimate(self, effect: Callable[..., np.ndarray], *statistics: str) -> Estimate:
         """The ``effect``, a function of [layers, draws] of each statistic that gives [draws]."""
         value = float(effect(*self.of("observed", *statistics))[0])
-        error = two_way_std(*(np.std(effect(*self.of(kind, *statistics))) for kind in ("sequences", "types", "tokens")))
+        error = two_way_error(*(effect(*self.of(kind, *statistics)) for kind in KINDS))
         reach = float(error) * stats.t.ppf(1 - ALPHA / 2, self.freedom) if self.freedom > 0 else np.nan
         null = (np.nan, np.nan)
         if (statistics[0], "chance") in self.values:

@@ -128,7 +128,7 @@ class TokenLength(Study):
     pairs: list[Annotated[list[Name], Field(min_length=2, max_length=2)]] = Field(
         [], description="Pairs of `models` with one tokenizer, whose neurons are matched and profiles compared."
     )
-    draws: int = Field(200, ge=100, le=10_000, description="Draws of chance, and of the text for intervals.")
+    draws: int = Field(200, ge=100, le=10_000, description="Draws of chance, and made-up neurons with one mode.")
     seed: int = Field(0, ge=0, description="Seed of the draws.")
 
 
@@ -149,8 +149,6 @@ class PathLength(Study):
         "reduced", description="reduced: keep only lengths while extracting; stored: keep the streams in shards."
     )
     drop_first_token: bool = Field(True, description="Draw means without the first token of each sequence.")
-    draws: int = Field(200, ge=100, le=10_000, description="Draws of the text for intervals.")
-    seed: int = Field(0, ge=0, description="Seed of the draws.")
 
 
 class Studies(Section):

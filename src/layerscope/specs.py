@@ -191,10 +191,6 @@ class Specs:
         layers, seed = self.config.models[model].layers, self._study("token_similarity").seed
         return self.script("jackknife_similarity", layers=layers, seed=seed)
 
-    def resample_paths(self) -> Spec:
-        study = self._study("path_length")
-        return self.script("resample_paths", draws=study.draws, seed=study.seed)
-
     def match_neurons(self) -> Spec:
         return self.script("match_neurons", seed=self._study("token_length").seed)
 

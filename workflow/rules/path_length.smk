@@ -80,7 +80,7 @@ rule resample_paths:
     log:
         "logs/resample_paths/{model}.log",
     params:
-        spec=SPECS.resample_paths(),
+        spec=SPECS.script("resample_paths"),
     message:
         "Path length: draw the text of {wildcards.model} anew, for intervals"
     script:

@@ -3,5 +3,4 @@ from layerscope.path_length.uncertainty import resample_paths
 from layerscope.tables import write_table
 
 with job(snakemake) as task:
-    table = resample_paths(list(task.input), **{key: task.params.spec[key] for key in ("draws", "seed")})
-    write_table(task.output[0], table)
+    write_table(task.output[0], resample_paths(list(task.input)))

@@ -64,6 +64,6 @@ def claims_table(tables: dict[str, pd.DataFrame], controls: list[str]) -> pd.Dat
     """
     rows = []
     for model, table in tables.items():
-        draws = Draws(table, int(min(table["sequences"].iloc[0], table["types"].iloc[0])) - 1)
+        draws = Draws(table, min(table["sequences"].iloc[0], table["types_effective"].iloc[0]) - 1)
         rows += judge(CLAIMS, STUDY, model, model in controls, draws)
     return pd.DataFrame(rows)

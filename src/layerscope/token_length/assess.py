@@ -12,7 +12,7 @@ from scipy.special import stdtr  # scipy.stats takes longer to import than a lay
 
 from layerscope.extract.activation_shards import LayerReader
 from layerscope.partial import control_basis, residuals
-from layerscope.resampling import Groups, Resampled, draws_of_text, two_way_std, unit
+from layerscope.resampling import Groups, LeftOutPearson, effective_number, left_out_of_text, two_way_error, unit
 from layerscope.token_length import SITE
 from layerscope.token_length.confounds import CONFOUNDS, confounds_of
 from layerscope.token_length.groups import TokenLengths, token_lengths
@@ -33,8 +33,8 @@ def assess_layer(
         vocabulary: table of :func:`layerscope.tokenize.vocabulary.vocabulary_table`.
         frequency: table of :func:`layerscope.tokenize.frequency.frequency_table`.
         layer: which one.
-        draws: of chance, and of the text.
-        seed: of both.
+        draws: of chance.
+        seed: of the random numbers.
 
     Raises:
         UserError: a shard is damaged.
@@ -60,16 +60,16 @@ def assess(draw: "LayerDraws", blocks: Iterable[np.ndarray]) -> tuple[pd.DataFra
     """Assess the neurons of a layer, given block after block as [neurons, tokens].
 
     Chance deals the lengths of the sample's types anew to its types; of a partial r it deals what the controls leave of
-    them (Freedman and Lane 1983). For intervals, sequences, types and tokens are each drawn anew, with the fit of the
-    controls kept; :func:`layerscope.resampling.two_way_std` puts the three together.
+    them (Freedman and Lane 1983). For intervals, sequences, types and random parts of the tokens are left out in turn,
+    with the fit of the controls kept; :func:`layerscope.resampling.two_way_error` puts the three together.
 
     Returns:
         The table of neurons: ``neuron``, the four ``MEASURES``, ``r_std_error``, ``p`` and ``p_given_all``
         (two-sided, against chance); and the table of draws, of r over neurons: ``measure``, ``kind`` (``observed``,
-        ``chance``, or what was drawn: ``sequences``, ``types``, ``tokens``), ``draw``, ``mean``, ``median``, ``std``,
-        ``fraction_positive`` and ``fraction_weakly_negative`` (-0.2 < r < 0). Its measure ``shift`` has only a mean:
-        of long less short tokens, in each neuron's standard deviation. ``tokens``, ``types`` and ``sequences`` of the
-        sample are in both. Neurons that never vary have no r.
+        ``chance``, or what was left out: ``sequences``, ``types``, ``tokens``), ``draw``, ``mean``, ``median``,
+        ``std``, ``fraction_positive`` and ``fraction_weakly_negative`` (-0.2 < r < 0). Its measure ``shift`` has only a
+        mean: of long less short tokens, in each neuron's standard deviation. ``tokens``, ``types``,
+        ``types_effective`` and ``sequences`` of the sample are in both. Neurons that never vary have no r.
     """
     parts, average, varying = [], np.zeros(draw.tokens), 0
     for rows in blocks:
@@ -81,7 +81,7 @@ def assess(draw: "LayerDraws", blocks: Iterable[np.ndarray]) -> tuple[pd.DataFra
     neurons = pd.DataFrame({"neuron": np.arange(len(r["r", "observed"]), dtype=np.int32)})
     for measure in MEASURES:
         neurons[measure] = r[measure, "observed"][:, 0]
-    neurons["r_std_error"] = two_way_std(*(r["r", kind].std(axis=1) for kind in draw.drawn))
+    neurons["r_std_error"] = two_way_error(*(r["r", kind] for kind in draw.left_out))
     for suffix in ("", "_given_all"):
         neurons[f"p{suffix}"] = p_of_chance(r[f"r{suffix}", "observed"][:, 0], r[f"r{suffix}", "chance"])
     tables = [
@@ -95,7 +95,7 @@ def assess(draw: "LayerDraws", blocks: Iterable[np.ndarray]) -> tuple[pd.DataFra
 
 
 class LayerDraws:
-    """The draws of chance and of the text, the same for every neuron, layer and model that reads the same tokens.
+    """What chance draws and what is left out, the same for every neuron, layer and model that reads the same tokens.
 
     Args:
         sample: lengths of the tokens.
@@ -118,9 +118,14 @@ class LayerDraws:
         rng = np.random.default_rng(seed)
         lengths = sample.lengths.astype(np.float64)
         self.tokens = len(lengths)
-        self.types, groups = Groups(types), Groups(sequences)
-        self.drawn = draws_of_text(groups, self.types, draws, rng)
-        self.counts = {"tokens": self.tokens, "types": len(self.types), "sequences": len(groups)}
+        self.types = Groups(types)
+        self.left_out = left_out_of_text(sequences, types, rng)
+        self.counts = {
+            "tokens": self.tokens,
+            "types": len(self.types),
+            "types_effective": effective_number(types),
+            "sequences": len(np.unique(sequences)),
+        }
         self.length_of_type = unit(lengths[self.types.first])
         self.group = sample.group
         self.group_by_chance = dealt(sample.group[self.types.first], draws, rng)
@@ -135,8 +140,10 @@ class LayerDraws:
                 self.lengths[key] = left / np.linalg.norm(left)
                 self.chance[key] = values / np.sqrt(self.types.sizes @ values**2 - (explained**2).sum(axis=0))
         self.chance["r_types"] = dealt(self.length_of_type, draws, rng)
-        self.resampled = {
-            (key, kind): Resampled(drawn, self.lengths[key]) for key in RESAMPLED for kind, drawn in self.drawn.items()
+        self.left_out_r = {
+            (key, kind): LeftOutPearson(left_out, self.lengths[key])
+            for key in RESAMPLED
+            for kind, left_out in self.left_out.items()
         }
 
     def of_neurons(self, rows: np.ndarray) -> dict[tuple[str, str], np.ndarray]:
@@ -149,8 +156,8 @@ class LayerDraws:
             found[measure, "observed"] = (left @ self.lengths[measure])[:, None]
             found[measure, "chance"] = self.types.sums(left) @ self.chance[measure]
             if measure in RESAMPLED:
-                for kind in self.drawn:
-                    found[measure, kind] = self.resampled[measure, kind].pearson(left)
+                for kind in self.left_out:
+                    found[measure, kind] = self.left_out_r[measure, kind].of(left)
         of_types = unit(self.types.means(rows))
         of_types[constant] = np.nan
         found["r_types", "observed"] = (of_types @ self.length_of_type)[:, None]
@@ -160,7 +167,7 @@ class LayerDraws:
     def shift(self, activation: np.ndarray) -> dict[str, np.ndarray]:
         """Mean ``activation`` [tokens] of long tokens less that of short ones: kind → [draws], of one where observed.
 
-        NaN where a draw has no tokens of a group.
+        NaN where a group has no tokens.
         """
         found = {}
         long, short = ((self.group == group).astype(np.float64) for group in (2, 0))
@@ -171,8 +178,8 @@ class LayerDraws:
             found["chance"] = (of_types @ long_by_chance) / (self.types.sizes @ long_by_chance) - (
                 of_types @ short_by_chance
             ) / (self.types.sizes @ short_by_chance)
-            for kind, drawn in self.drawn.items():
-                above, below = (drawn.sums(activation * group) / drawn.sums(group) for group in (long, short))
+            for kind, left_out in self.left_out.items():
+                above, below = (left_out.sums(activation * group) / left_out.sums(group) for group in (long, short))
                 found[kind] = above - below
         return found
 

@@ -11,7 +11,7 @@ from scipy import stats
 from layerscope.claims import UNKNOWN, Claim, Draws, Estimate, judge
 from layerscope.depth import relative_depth
 from layerscope.multiple_testing import ALPHA
-from layerscope.resampling import two_way_std
+from layerscope.resampling import KINDS, two_way_error
 from layerscope.token_length.summaries import RESAMPLED, SHIFT, STATISTICS
 
 STUDY = "token_length"
@@ -36,7 +36,7 @@ class Evidence:
                 for statistic in STATISTICS if measure != SHIFT else ("mean",):
                     part = rows[["kind", "draw"]].assign(statistic=f"{measure}_{statistic}", layer=layer)
                     parts.append(part.assign(value=rows[statistic]))
-        freedom = int(min(draws[0]["sequences"].iloc[0], draws[0]["types"].iloc[0])) - 1
+        freedom = min(draws[0]["sequences"].iloc[0], draws[0]["types_effective"].iloc[0]) - 1
         return cls(Draws(pd.concat(parts), freedom), modality, lengths)
 
 
@@ -147,7 +147,7 @@ CLAIMS: list[Claim[Evidence]] = [
 def largest_difference(pair: tuple[Draws, Draws]) -> Estimate:
     """At the depth where it is largest for its error, with an interval for as many looks as there are depths.
 
-    Both models read the same tokens and the same draws of them, so their errors are taken together.
+    Of both models the same tokens are left out, so their errors are taken together.
     """
     one, other = pair
     grid = np.linspace(0, 1, min(len(draws.of("observed", "r_median")[0]) for draws in pair))
@@ -161,7 +161,7 @@ def largest_difference(pair: tuple[Draws, Draws]) -> Estimate:
         return values[1] - values[0]
 
     observed = np.abs(difference("observed")[:, 0])
-    error = two_way_std(*(difference(kind).std(axis=1) for kind in ("sequences", "types", "tokens")))
+    error = two_way_error(*(difference(kind) for kind in KINDS))
     at = (observed / error).argmax()
     reach = stats.t.ppf(1 - ALPHA / 2 / len(grid), one.freedom) * error[at]
     by_chance = np.quantile(np.abs(difference("chance")).max(axis=0), 1 - ALPHA)

@@ -9,7 +9,7 @@ from scipy import stats
 
 from layerscope.depth import relative_depth
 from layerscope.multiple_testing import ALPHA, passes, share
-from layerscope.resampling import two_way_std
+from layerscope.resampling import KINDS, two_way_error
 from layerscope.tables import read_table
 from layerscope.token_length.summaries import MEASURES, RESAMPLED, SHIFT, STATISTICS
 
@@ -46,7 +46,7 @@ def evidence_table(neurons: dict[str, list[str]], draws: dict[str, list[str]]) -
 
 def _summaries(drawn: pd.DataFrame) -> Iterator[dict[str, Any]]:
     """Rows of one layer, from its table of draws."""
-    freedom = min(drawn["sequences"].iloc[0], drawn["types"].iloc[0]) - 1
+    freedom = min(drawn["sequences"].iloc[0], drawn["types_effective"].iloc[0]) - 1
     for measure in (*MEASURES, SHIFT):
         kinds = dict(iter(drawn[drawn["measure"] == measure].groupby("kind")))
         for statistic in STATISTICS if measure != SHIFT else ("mean",):
@@ -55,7 +55,7 @@ def _summaries(drawn: pd.DataFrame) -> Iterator[dict[str, Any]]:
             row = {"measure": measure, "statistic": statistic, "value": value, "p": p_of_draws(value, chance)}
             row["chance_low"], row["chance_high"] = np.quantile(chance, [ALPHA / 2, 1 - ALPHA / 2])
             if measure in (*RESAMPLED, SHIFT):
-                error = two_way_std(*(kinds[kind][statistic].std() for kind in ("sequences", "types", "tokens")))
+                error = two_way_error(*(kinds[kind][statistic].to_numpy() for kind in KINDS))
                 reach = error * stats.t.ppf(1 - ALPHA / 2, freedom) if freedom > 0 else np.nan
                 row |= {"std_error": error, "low": value - reach, "high": value + reach}
             yield row

@@ -10,6 +10,7 @@ from scipy.special import gammaln
 
 from layerscope.claims import Claim, Estimate, judge
 from layerscope.multiple_testing import ALPHA
+from layerscope.resampling import jackknife_error
 
 STUDY = "token_similarity"
 
@@ -22,10 +23,8 @@ def jackknifed(table: pd.DataFrame, effect: Callable[[pd.DataFrame], pd.Series])
         effect: gets the rows of all layers, indexed by layer and ``left_out``; gives a value for each ``left_out``.
     """
     values = effect(table.set_index(["layer", "left_out"]))
-    left_out = values.drop(-1)
-    sentences = len(left_out)
-    error = np.sqrt((sentences - 1) / sentences * ((left_out - left_out.mean()) ** 2).sum())
-    reach = error * stats.t.ppf(1 - ALPHA / 2, sentences - 1)
+    left_out = values.drop(-1).to_numpy()
+    reach = float(jackknife_error(left_out)) * stats.t.ppf(1 - ALPHA / 2, len(left_out) - 1)
     return Estimate(values[-1], values[-1] - reach, values[-1] + reach)
 
 
