@@ -108,7 +108,7 @@ def token_length(rng: np.random.Generator, signal: bool) -> pd.DataFrame:
 
 
 def planted(rng: np.random.Generator, layer: int, layers: int, model: str) -> np.ndarray:
-    """Weakly negative in all of the small model; in the large positive, then negative of all sizes, and none at last."""
+    """Weakly negative in all of the small model; in the large positive, then negative of all sizes, then none."""
     if model == "small":
         return -0.15 + 0.02 * rng.normal(size=NEURONS)
     if layer == layers - 1:

@@ -163,9 +163,9 @@ rule match_neurons:
     output:
         "results/token_length/{model}/matches_{other}_{layer}.parquet",
     log:
-        "logs/match_neurons/{model}_{other}/layer_{layer}.log",
+        "logs/match_neurons/{model}/{other}/layer_{layer}.log",
     benchmark:
-        "logs/match_neurons/{model}_{other}/layer_{layer}.benchmark.tsv"
+        "logs/match_neurons/{model}/{other}/layer_{layer}.benchmark.tsv"
     threads: 4
     params:
         spec=SPECS.match_neurons(),
@@ -178,13 +178,13 @@ rule match_neurons:
 rule compare_neurons:
     input:
         **{
-            f"{model}_{other}": expand(
+            f"pair_{number}": expand(
                 "results/token_length/{model}/matches_{other}_{layer}.parquet",
                 model=model,
                 other=other,
                 layer=layers_of(other),
             )
-            for model, other in TOKEN_LENGTH.pairs
+            for number, (model, other) in enumerate(TOKEN_LENGTH.pairs)
         },
     output:
         "results/token_length/matches.csv",
