@@ -43,8 +43,8 @@ MUTATIONS = {
     # Attention that is not the model's.
     "the window of local layers is dropped in loading": Mutation(
         "extract/forward.py",
-        "        local_files_only=True,\n    )\n    if missing",
-        "        local_files_only=True,\n        window_size=2048,\n    )\n    if missing",
+        "            local_files_only=True,\n",
+        "            local_files_only=True,\n            window_size=2048,\n",
         f"{SITES}[gpt_neo]",
     ),
     "a kernel without the window": Mutation(
@@ -56,8 +56,8 @@ MUTATIONS = {
     ),
     "attention of GPT-2 without 1/sqrt(d)": Mutation(
         "extract/forward.py",
-        "        local_files_only=True,\n    )\n    if missing",
-        "        local_files_only=True,\n        scale_attn_weights=False,\n    )\n    if missing",
+        "            local_files_only=True,\n",
+        "            local_files_only=True,\n            scale_attn_weights=False,\n",
         f"{SITES}[gpt2]",
     ),
     "attention of GPT-Neo with 1/sqrt(d)": Mutation(
@@ -189,20 +189,20 @@ MUTATIONS = {
     # Loading.
     "the precision of the file in place of the wanted one": Mutation(
         "extract/forward.py",
-        "        dtype=getattr(torch, dtype),\n        use_safetensors",
-        "        use_safetensors",
+        "            dtype=getattr(torch, dtype),\n            use_safetensors",
+        "            use_safetensors",
         f"{SOUND}[gpt2-bfloat16]",
     ),
     "pickled weights": Mutation(
         "extract/forward.py",
-        "        use_safetensors=True,\n",
+        "            use_safetensors=True,\n",
         "",
         "test_extraction.py::test_pickled_weights_are_not_loaded",
     ),
     "code that comes with a model": Mutation(
         "extract/forward.py",
-        "        trust_remote_code=False,\n        local_files_only",
-        "        trust_remote_code=True,\n        local_files_only",
+        "            trust_remote_code=False,\n            local_files_only",
+        "            trust_remote_code=True,\n            local_files_only",
         "test_extraction.py::test_code_that_comes_with_a_model_is_not_run",
     ),
     "code that comes with a model whose weights are not used": Mutation(
@@ -246,7 +246,7 @@ MUTATIONS = {
         "extract/writer.py",
         '"fletcher32": True}',
         '"fletcher32": False}',
-        "test_activation_shards.py::test_flipped_byte_is_found_on_reading",
+        "test_activation_shards.py::test_byte_that_flips_after_opening_is_found_on_reading",
     ),
     "any file under its final name before it is whole": Mutation(
         "files.py",
