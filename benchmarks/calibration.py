@@ -129,7 +129,7 @@ def token_similarity(rng: np.random.Generator, signal: bool) -> pd.DataFrame:
 
 
 def edge_of_similarity() -> float:
-    """The shared variance at which the mean absolute cosine is 0.05 above that of independent values."""
+    """The shared variance at which the mean absolute cosine is 1.5 times that of independent values."""
     rng = np.random.default_rng(0)
 
     def excess(shared: float) -> float:
@@ -137,7 +137,7 @@ def edge_of_similarity() -> float:
             size=(100_000, SENTENCES)
         ))  # fmt: skip
         cosines = np.abs((x * y).sum(1)) / np.linalg.norm(x, axis=1) / np.linalg.norm(y, axis=1)
-        return float(cosines.mean()) - similarity_claims.independent(SENTENCES) - 0.05
+        return float(cosines.mean()) / similarity_claims.independent(SENTENCES) - 1.5
 
     low, high = 0.0, 0.9
     for _ in range(12):

@@ -11,7 +11,7 @@ import scipy.stats
 from layerscope.claims import Claim, Draws, Estimate, judge
 from layerscope.path_length import claims as paths
 from layerscope.path_length.lengths import QUANTITIES
-from layerscope.path_length.shards import write_path_shard
+from layerscope.path_length.shards import read_path_shards, write_path_shard
 from layerscope.path_length.uncertainty import resample_paths
 from layerscope.report.claims import shown
 from layerscope.resampling import jackknife_error
@@ -61,7 +61,8 @@ def drawn(statistics: dict[str, np.ndarray], spread: float, seed: int = 0) -> Dr
         for kind, count in KINDS.items()
         for draw in range(count)
     ]
-    return Draws(pd.DataFrame(rows, columns=["statistic", "layer", "kind", "draw", "value"]), 30)
+    table = pd.DataFrame(rows, columns=["statistic", "layer", "kind", "draw", "value"])
+    return Draws(table.assign(sequences=31, types_effective=80.0))
 
 
 def test_an_estimate_has_the_two_way_interval_of_its_effect() -> None:
@@ -164,7 +165,7 @@ def test_tables_of_a_layer_become_draws() -> None:
     (median,) = of.draws.of("chance", "r_median")
     assert median.shape == (2, 100)
     assert median[:, 3].tolist() == [3.5, 103.5]
-    assert of.draws.freedom == 8
+    assert of.draws.freedom["r_median"] == 8
     assert of.draws.of("types", "shift_mean")[0].shape == (2, 100)
 
 
@@ -266,6 +267,17 @@ def test_claims_on_paths_follow_the_data(path_shards: list[str]) -> None:
     for kind, of in table[(table["statistic"] == "cosine") & (table["layer"] == 3)].groupby("kind")["value"]:
         if kind != "observed":
             assert jackknife_error(of.to_numpy()) == pytest.approx(0.1 / np.sqrt(20 * 39), rel=0.4), kind
+
+
+def test_what_is_left_out_is_the_same_with_first_tokens_and_without(path_shards: list[str]) -> None:
+    """Of the first sequence: r written out for the rest of the sample."""
+    table = resample_paths(path_shards)
+    values, tokens = read_path_shards(path_shards)
+    rows = table[(table["kind"] == "sequences") & (table["layer"] == 2)].set_index(["statistic", "draw"])["value"]
+    for statistic, keep in (("r_mlp", tokens.position > 0), ("r_mlp_all", tokens.position >= 0)):
+        rest = keep & (tokens.sequence != 7)
+        expected = scipy.stats.pearsonr(values["path_mlp"][2, rest], values["path_resid"][2, rest]).statistic
+        assert rows[statistic, 7] == pytest.approx(expected, abs=1e-6)
 
 
 def test_claims_on_paths_of_noise_are_not_supported() -> None:

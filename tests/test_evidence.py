@@ -242,9 +242,10 @@ def test_discoveries_are_over_all_layers_at_once() -> None:
 def test_leaving_out_a_group_is_the_rest_of_the_sample(sample: Sample) -> None:
     rows = sample.noise(2)
     unit_rows, y = ((v - v.mean()) / TOKENS**0.5 for v in (rows, sample.lengths))
-    found = LeftOutPearson(LeftOut(sample.sequences), y).of(unit_rows)
+    keep = np.ones(TOKENS, dtype=bool)
+    found = LeftOutPearson(LeftOut(sample.sequences), y, keep).of(unit_rows)
     assert found.shape == (2, SEQUENCES)
-    means = LeftOut(sample.sequences).means(rows)
+    means = LeftOut(sample.sequences).means(rows, keep)
     for left_out in (0, 17, SEQUENCES - 1):
         rest = sample.sequences != left_out
         for i in range(2):
@@ -268,7 +269,9 @@ def test_many_types_are_left_out_some_together(sample: Sample) -> None:
 
 def test_the_jackknife_gives_the_error_of_a_mean() -> None:
     x = np.random.default_rng(0).normal(size=50)
-    assert jackknife_error(LeftOut(np.arange(50)).means(x)) == pytest.approx(x.std(ddof=1) / 50**0.5)
+    assert jackknife_error(LeftOut(np.arange(50)).means(x, np.ones(50, dtype=bool))) == pytest.approx(
+        x.std(ddof=1) / 50**0.5
+    )
 
 
 def test_effective_number_of_groups() -> None:

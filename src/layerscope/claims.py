@@ -82,12 +82,11 @@ class Draws:
 
     Args:
         table: ``statistic``, ``layer``, ``kind`` (``observed``, ``chance``, ``sequences``, ``types``, ``tokens``),
-            ``draw`` and ``value``.
-        freedom: of the intervals: one less than there are sequences, or effective types.
+            ``draw``, ``value``, and ``sequences`` and ``types_effective``, of which there are so many.
     """
 
-    def __init__(self, table: pd.DataFrame, freedom: float) -> None:
-        self.freedom = freedom
+    def __init__(self, table: pd.DataFrame) -> None:
+        self.freedom = table.groupby("statistic")[["sequences", "types_effective"]].first().min(axis=1) - 1
         self.values = {
             key: rows.pivot_table(index="layer", columns="draw", values="value", dropna=False).to_numpy()
             for key, rows in table.groupby(["statistic", "kind"])
@@ -101,8 +100,13 @@ class Draws:
         """The ``effect``, a function of [layers, draws] of each statistic that gives [draws]."""
         value = float(effect(*self.of("observed", *statistics))[0])
         error = two_way_error(*(effect(*self.of(kind, *statistics)) for kind in KINDS))
-        reach = float(error) * stats.t.ppf(1 - ALPHA / 2, self.freedom) if self.freedom > 0 else np.nan
+        reach = float(error) * self.quantile(ALPHA, *statistics)
         null = (np.nan, np.nan)
         if (statistics[0], "chance") in self.values:
             null = tuple(np.quantile(effect(*self.of("chance", *statistics)), [ALPHA / 2, 1 - ALPHA / 2]))
         return Estimate(value, value - reach, value + reach, *null)
+
+    def quantile(self, level: float, *statistics: str) -> float:
+        """Student's t of a two-sided interval; NaN where there is one sequence, or in effect one type."""
+        freedom = self.freedom[list(statistics)].min()
+        return float(stats.t.ppf(1 - level / 2, freedom)) if freedom > 0 else np.nan

@@ -65,8 +65,9 @@ class LeftOut:
     def sums(self, values: np.ndarray) -> np.ndarray:
         return self.sums_of_arranged(self.arranged(values))
 
-    def means(self, values: np.ndarray) -> np.ndarray:
-        return self.sums(values) / self.sums(np.ones(values.shape[-1]))
+    def means(self, values: np.ndarray, keep: np.ndarray) -> np.ndarray:
+        """Of the tokens ``keep`` [tokens], bool."""
+        return self.sums(values * keep) / self.sums(keep.astype(np.float64))
 
 
 class LeftOutPearson:
@@ -74,11 +75,12 @@ class LeftOutPearson:
 
     Args:
         y: [tokens], of mean near zero and of a length near one, so that sums lose no digits.
+        keep: [tokens], bool, which take part; ``y`` and the rows are 0 at the others.
     """
 
-    def __init__(self, left_out: LeftOut, y: np.ndarray) -> None:
+    def __init__(self, left_out: LeftOut, y: np.ndarray, keep: np.ndarray) -> None:
         self.left_out, self.y = left_out, left_out.arranged(y)
-        self.total = left_out.sums_of_arranged(np.ones_like(y))
+        self.total = left_out.sums(keep.astype(np.float64))
         self.mean = left_out.sums_of_arranged(self.y) / self.total
         self.variance = left_out.sums_of_arranged(self.y**2) / self.total - self.mean**2
 
@@ -128,7 +130,7 @@ def coarser(labels: np.ndarray) -> np.ndarray:
 def effective_number(labels: np.ndarray) -> float:
     """Of how many groups of equal size the sample tells as much: n² / Σ n_i² (Kish 1965)."""
     sizes = np.unique(labels, return_counts=True)[1]
-    return float(sizes.sum() ** 2 / (sizes**2).sum())
+    return float(sizes.sum() ** 2 / (sizes**2).sum()) if len(sizes) else 0.0
 
 
 def jackknife_error(values: np.ndarray) -> np.ndarray:

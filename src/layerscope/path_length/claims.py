@@ -64,6 +64,5 @@ def claims_table(tables: dict[str, pd.DataFrame], controls: list[str]) -> pd.Dat
     """
     rows = []
     for model, table in tables.items():
-        draws = Draws(table, min(table["sequences"].iloc[0], table["types_effective"].iloc[0]) - 1)
-        rows += judge(CLAIMS, STUDY, model, model in controls, draws)
+        rows += judge(CLAIMS, STUDY, model, model in controls, Draws(table))
     return pd.DataFrame(rows)

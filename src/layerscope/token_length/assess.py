@@ -91,7 +91,9 @@ def assess(draw: "LayerDraws", blocks: Iterable[np.ndarray]) -> tuple[pd.DataFra
         pd.DataFrame({"draw": np.arange(len(values), dtype=np.int32), "mean": values, "measure": SHIFT, "kind": kind})
         for kind, values in draw.shift(average / max(1, varying)).items()
     ]
-    return neurons.assign(**draw.counts), pd.concat(tables, ignore_index=True).assign(**draw.counts)
+    drawn = pd.concat(tables, ignore_index=True).assign(**draw.counts)
+    drawn.loc[drawn["measure"] == SHIFT, "types_effective"] = draw.types_effective_of_groups
+    return neurons.assign(**draw.counts), drawn
 
 
 class LayerDraws:
@@ -126,6 +128,8 @@ class LayerDraws:
             "types_effective": effective_number(types),
             "sequences": len(np.unique(sequences)),
         }
+        # A difference of two means is as sure as the less sure of them.
+        self.types_effective_of_groups = min(effective_number(types[sample.group == group]) for group in (0, 2))
         self.length_of_type = unit(lengths[self.types.first])
         self.group = sample.group
         self.group_by_chance = dealt(sample.group[self.types.first], draws, rng)
@@ -141,7 +145,7 @@ class LayerDraws:
                 self.chance[key] = values / np.sqrt(self.types.sizes @ values**2 - (explained**2).sum(axis=0))
         self.chance["r_types"] = dealt(self.length_of_type, draws, rng)
         self.left_out_r = {
-            (key, kind): LeftOutPearson(left_out, self.lengths[key])
+            (key, kind): LeftOutPearson(left_out, self.lengths[key], np.ones(self.tokens, dtype=bool))
             for key in RESAMPLED
             for kind, left_out in self.left_out.items()
         }

@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
 from layerscope.claims import UNKNOWN, Claim, Draws, Estimate, judge
 from layerscope.depth import relative_depth
@@ -34,10 +33,11 @@ class Evidence:
             for measure in (*RESAMPLED, SHIFT):
                 rows = table[table["measure"] == measure]
                 for statistic in STATISTICS if measure != SHIFT else ("mean",):
-                    part = rows[["kind", "draw"]].assign(statistic=f"{measure}_{statistic}", layer=layer)
+                    part = rows[["kind", "draw", "sequences", "types_effective"]].assign(
+                        statistic=f"{measure}_{statistic}", layer=layer
+                    )
                     parts.append(part.assign(value=rows[statistic]))
-        freedom = min(draws[0]["sequences"].iloc[0], draws[0]["types_effective"].iloc[0]) - 1
-        return cls(Draws(pd.concat(parts), freedom), modality, lengths)
+        return cls(Draws(pd.concat(parts)), modality, lengths)
 
 
 def longest(of: Evidence) -> Estimate:
@@ -163,7 +163,7 @@ def largest_difference(pair: tuple[Draws, Draws]) -> Estimate:
     observed = np.abs(difference("observed")[:, 0])
     error = two_way_error(*(difference(kind) for kind in KINDS))
     at = (observed / error).argmax()
-    reach = stats.t.ppf(1 - ALPHA / 2 / len(grid), one.freedom) * error[at]
+    reach = one.quantile(ALPHA / len(grid), "r_median") * error[at]
     by_chance = np.quantile(np.abs(difference("chance")).max(axis=0), 1 - ALPHA)
     return Estimate(observed[at], observed[at] - reach, observed[at] + reach, 0.0, by_chance)
 

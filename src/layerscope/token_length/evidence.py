@@ -46,8 +46,8 @@ def evidence_table(neurons: dict[str, list[str]], draws: dict[str, list[str]]) -
 
 def _summaries(drawn: pd.DataFrame) -> Iterator[dict[str, Any]]:
     """Rows of one layer, from its table of draws."""
-    freedom = min(drawn["sequences"].iloc[0], drawn["types_effective"].iloc[0]) - 1
     for measure in (*MEASURES, SHIFT):
+        freedom = drawn.loc[drawn["measure"] == measure, ["sequences", "types_effective"]].iloc[0].min() - 1
         kinds = dict(iter(drawn[drawn["measure"] == measure].groupby("kind")))
         for statistic in STATISTICS if measure != SHIFT else ("mean",):
             value = float(kinds["observed"][statistic].iloc[0])
