@@ -176,7 +176,7 @@ EDITS: dict[str, Callable[[], None]] = {
     "studies.token_length.draws": setting(f"{LENGTH}.draws", 150),
     "studies.token_length.seed": setting(f"{LENGTH}.seed", 1),
     "studies.token_similarity.sentences": setting(f"{SIMILARITY}.sentences", "resources/others.txt"),
-    "studies.token_similarity.target": setting(f"{SIMILARITY}.target", "the"),
+    "studies.token_similarity.target": setting(f"{SIMILARITY}.target", "."),
     "studies.token_similarity.seed": setting(f"{SIMILARITY}.seed", 1),
     "studies.token_similarity.matrix_layer": setting(f"{SIMILARITY}.matrix_layer", 0),
     "seed and matrix_layer swap their values": every(

@@ -15,17 +15,22 @@ from layerscope.resampling import jackknife_error
 STUDY = "token_similarity"
 
 
-def jackknifed(table: pd.DataFrame, effect: Callable[[pd.DataFrame], pd.Series]) -> Estimate:
+def jackknifed(table: pd.DataFrame, effect: Callable[[pd.DataFrame], pd.Series], growth: float = 0.0) -> Estimate:
     """An effect with the interval of Student's t and the jackknife's standard error over sentences.
 
     Args:
         table: ``layer``, and the columns of :func:`layerscope.token_similarity.jackknife.jackknife_layer`.
         effect: gets the rows of all layers, indexed by layer and ``left_out``; gives a value for each ``left_out``.
+        growth: by how much the standard error grows for each unit of the effect; an end of the interval is where an
+            effect with the error that belongs to it would just be compatible with the one seen.
     """
     values = effect(table.set_index(["layer", "left_out"]))
     left_out = values.drop(-1).to_numpy()
-    reach = float(jackknife_error(left_out)) * stats.t.ppf(1 - ALPHA / 2, len(left_out) - 1)
-    return Estimate(values[-1], values[-1] - reach, values[-1] + reach)
+    quantile = stats.t.ppf(1 - ALPHA / 2, len(left_out) - 1)
+    reach = float(jackknife_error(left_out)) * quantile
+    slope = quantile * growth
+    high = values[-1] + reach / (1 - slope) if slope < 1 else np.inf
+    return Estimate(values[-1], values[-1] - reach / (1 + slope), high)
 
 
 def fall(values: pd.Series) -> pd.Series:
@@ -42,7 +47,8 @@ def independent(sentences: int) -> float:
 def over_independent(table: pd.DataFrame) -> Estimate:
     """Similarity of the last layer over that of independent values in as many dimensions.
 
-    The interval is made for its logarithm: what dimensions share varies in proportion to how much it is.
+    The interval is made for its logarithm, whose error grows with it by √(2/n), the relative error of a variance of n
+    values: what dimensions share is one.
     """
 
     def log_ratio(rows: pd.DataFrame) -> pd.Series:
@@ -50,7 +56,8 @@ def over_independent(table: pd.DataFrame) -> Estimate:
         sentences = len(last) - 1
         return np.log(last / np.where(last.index == -1, independent(sentences), independent(sentences - 1)))
 
-    found = jackknifed(table, log_ratio)
+    sentences = table["left_out"].max() + 1
+    found = jackknifed(table, log_ratio, growth=(2 / sentences) ** 0.5)
     return Estimate(*np.exp([found.effect, found.low, found.high]))
 
 
