@@ -152,7 +152,7 @@ EDITS: dict[str, Callable[[], None]] = {
     "the weights of a local model replaced in place": new_weights,
     "a local tokenizer edited": appended("resources/tokenizers/mini/tokenizer.json", "\n"),
     "a local corpus edited": appended("resources/corpus/documents.jsonl", '{"text": "One more."}\n'),
-    "the sentences edited": appended("resources/sentences_her.txt", "This is one more of her sentences.\n"),
+    "the sentences edited": appended("resources/sentences_her.txt", "This is one more of her sentences, the last.\n"),
     "sampling.sequences, more": setting("sampling.sequences", 6),
     "sampling.sequences, fewer": setting("sampling.sequences", 2),
     "sampling.sequence_length": setting("sampling.sequence_length", 16),
@@ -176,7 +176,7 @@ EDITS: dict[str, Callable[[], None]] = {
     "studies.token_length.draws": setting(f"{LENGTH}.draws", 150),
     "studies.token_length.seed": setting(f"{LENGTH}.seed", 1),
     "studies.token_similarity.sentences": setting(f"{SIMILARITY}.sentences", "resources/others.txt"),
-    "studies.token_similarity.target": setting(f"{SIMILARITY}.target", "."),
+    "studies.token_similarity.target": setting(f"{SIMILARITY}.target", "the"),
     "studies.token_similarity.seed": setting(f"{SIMILARITY}.seed", 1),
     "studies.token_similarity.matrix_layer": setting(f"{SIMILARITY}.matrix_layer", 0),
     "seed and matrix_layer swap their values": every(
@@ -276,10 +276,11 @@ def finished(tmp_path_factory) -> Path:
     (folder / "resources/corpus/other.jsonl").write_text("".join(reversed(corpus)), encoding="utf-8")
     # So many that the vectors are larger than what Snakemake compares by itself (1 MB).
     sentences = folder / "resources/sentences_her.txt"
-    sentences.write_text(sentences.read_text(encoding="utf-8") * 16, encoding="utf-8")
+    lines = [f"Then the {line}" for line in sentences.read_text(encoding="utf-8").splitlines(keepends=True)]
+    sentences.write_text("".join(lines) * 16, encoding="utf-8")
     shutil.copy(sentences, folder / "resources/others.txt")
     with (folder / "resources/others.txt").open("a") as file:
-        file.write("This is one more of her sentences.\n")
+        file.write("This is one more of her sentences, the last.\n")
     (folder / "study.yaml").write_text(json.dumps(CONFIG))
     snakemake(folder)
     assert (folder / "results/token_similarity/a/vectors.h5").stat().st_size > 1e6
