@@ -32,6 +32,7 @@ CLAIMS: list[Claim[Draws]] = [
         "The last layers take the largest step.",
         "longest mean path of the residual stream in the last quarter of the layers over the longest before",
         1, inf, lambda draws: draws.estimate(late_over_early, "length_resid"),
+        of_training=False,  # a stream that grows by adding takes larger steps, whatever its weights
     ),
     Claim(
         "mlp_follows_more",

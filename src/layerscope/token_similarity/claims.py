@@ -67,6 +67,7 @@ CLAIMS: list[Claim[pd.DataFrame]] = [
         "The similarity of Q, K and V of the target falls with depth.",
         "mean absolute cosine between dimensions, first layer less last",
         0, inf, lambda table: jackknifed(table, lambda rows: fall(rows["similarity"])),
+        of_training=False,  # any mixing with other tokens brings it about
     ),
     Claim(
         "similarity_falls_to_zero",
