@@ -4,6 +4,14 @@ import numpy as np
 import pandas as pd
 
 
+def varies(rows: np.ndarray) -> np.ndarray:
+    """Which rows [neurons, n] hold different values: [neurons], bool.
+
+    Asked of the values themselves: the mean of equal values may be rounded, and then they seem to vary.
+    """
+    return (rows != rows[:, :1]).any(axis=1)
+
+
 def pearson(rows: np.ndarray, y: np.ndarray) -> np.ndarray:
     """Pearson's r of each row with ``y``.
 
@@ -18,13 +26,12 @@ def pearson(rows: np.ndarray, y: np.ndarray) -> np.ndarray:
     """
     rows = np.asarray(rows, dtype=np.float64)
     y = np.asarray(y, dtype=np.float64)
-    # Asked of the values themselves: the mean of equal values may be rounded, and then they seem to vary.
-    varies = (rows != rows[:, :1]).any(axis=1) & (y != y[0]).any()
+    vary = varies(rows) & (y != y[0]).any()
     centred = rows - rows.mean(axis=1, keepdims=True)
     y = y - y.mean()
     with np.errstate(divide="ignore", invalid="ignore"):
         r = centred @ y / np.sqrt(np.einsum("ij,ij->i", centred, centred) * (y @ y))
-    return np.where(varies, np.clip(r, -1.0, 1.0), np.nan)
+    return np.where(vary, np.clip(r, -1.0, 1.0), np.nan)
 
 
 def spearman(rows: np.ndarray, y: np.ndarray) -> np.ndarray:
@@ -49,13 +56,13 @@ def moments(rows: np.ndarray) -> dict[str, np.ndarray]:
     centred = rows - mean[:, None]
     squares = centred * centred
     m2 = squares.mean(axis=1)
-    varies = (rows != rows[:, :1]).any(axis=1)
+    vary = varies(rows)
     with np.errstate(divide="ignore", invalid="ignore"):
         skewness = np.einsum("ij,ij->i", squares, centred) / rows.shape[1] / m2**1.5
         kurtosis = np.einsum("ij,ij->i", squares, squares) / rows.shape[1] / m2**2 - 3
     return {
         "mean": mean,
         "std": np.sqrt(m2 * rows.shape[1] / (rows.shape[1] - 1)),
-        "skewness": np.where(varies, skewness, np.nan),
-        "kurtosis": np.where(varies, kurtosis, np.nan),
+        "skewness": np.where(vary, skewness, np.nan),
+        "kurtosis": np.where(vary, kurtosis, np.nan),
     }

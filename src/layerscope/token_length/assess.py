@@ -13,6 +13,7 @@ from scipy.special import stdtr  # scipy.stats takes longer to import than a lay
 from layerscope.extract.activation_shards import LayerReader
 from layerscope.partial import control_basis, residuals
 from layerscope.resampling import Groups, LeftOutPearson, effective_number, left_out_of_text, two_way_error, unit
+from layerscope.statistics import varies
 from layerscope.token_length import SITE
 from layerscope.token_length.confounds import CONFOUNDS, confounds_of
 from layerscope.token_length.groups import TokenLengths, token_lengths
@@ -74,7 +75,7 @@ def assess(draw: "LayerDraws", blocks: Iterable[np.ndarray]) -> tuple[pd.DataFra
     parts, average, varying = [], np.zeros(draw.tokens), 0
     for rows in blocks:
         parts.append(draw.of_neurons(rows))
-        standard = unit(rows[(rows != rows[:, :1]).any(axis=1)]) * np.sqrt(draw.tokens)
+        standard = unit(rows[varies(rows)]) * np.sqrt(draw.tokens)
         average += standard.sum(axis=0)
         varying += len(standard)
     r = {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}
@@ -153,7 +154,7 @@ class LayerDraws:
     def of_neurons(self, rows: np.ndarray) -> dict[tuple[str, str], np.ndarray]:
         """r of neurons [neurons, tokens]: (measure, kind) → [neurons, draws], of one draw where observed."""
         found = {}
-        constant = (rows == rows[:, :1]).all(axis=1)
+        constant = ~varies(rows)
         for measure, basis in self.bases.items():
             left = unit(residuals(rows, basis))
             left[constant] = np.nan

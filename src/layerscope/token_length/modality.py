@@ -9,7 +9,7 @@ from diptest import diptest
 
 from layerscope.extract.activation_shards import LayerReader
 from layerscope.resampling import Groups, unit
-from layerscope.statistics import moments
+from layerscope.statistics import moments, varies
 from layerscope.token_length import SITE
 from layerscope.token_length.groups import GROUPS, POOLED, TokenLengths, token_lengths
 
@@ -99,7 +99,7 @@ def modality_table(rows: np.ndarray, of: Populations) -> pd.DataFrame:
         if population in ("tokens", "short_tokens"):
             table[f"bimodality_{population}"] = bimodality_coefficient(x)
     result = pd.DataFrame(table)
-    result[(rows == rows[:, :1]).all(axis=1)] = np.nan
+    result[~varies(rows)] = np.nan
     return result
 
 
