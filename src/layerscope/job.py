@@ -36,6 +36,11 @@ def job(snakemake: Any) -> Iterator[Any]:
         sys.exit(1)
 
 
+def inputs_of_models(task: Any, table: str = "of") -> dict[str, list[str]]:
+    """The inputs called ``{table}_{model}``, of each model of the spec: model → paths."""
+    return {model: list(task.input[f"{table}_{model}"]) for model in task.params.spec["models"]}
+
+
 def _line(error: Exception) -> str:
     """An error as one line."""
     text = " ".join(str(error).split())

@@ -1,11 +1,8 @@
 from layerscope.files import whole_file
-from layerscope.job import job
+from layerscope.job import inputs_of_models, job
 from layerscope.token_length.evidence import evidence_table
 
 with job(snakemake) as task:
-    neurons, draws = (
-        {model: list(task.input[f"{table}_{model}"]) for model in task.params.spec["models"]}
-        for table in ("assessed", "draws")
-    )
+    table = evidence_table(inputs_of_models(task, "assessed"), inputs_of_models(task, "draws"))
     with whole_file(task.output[0]) as temporary:
-        evidence_table(neurons, draws).to_csv(temporary, index=False)
+        table.to_csv(temporary, index=False)
