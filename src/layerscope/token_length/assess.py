@@ -1,4 +1,4 @@
-"""One layer's r with token length held against its confounds, against chance, and against another draw of the text.
+"""One layer's r with token length held against its confounds, against chance, and with parts of the text left out.
 
 Length is a property of the token type, so the types, not the tokens, are what chance may exchange.
 """
