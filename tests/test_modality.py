@@ -9,7 +9,7 @@ import scipy.stats
 from diptest import diptest
 
 from layerscope.extract.writer import ActivationShardWriter
-from layerscope.multiple_testing import passes
+from layerscope.inference import passes
 from layerscope.resampling import Groups
 from layerscope.tables import write_table
 from layerscope.token_length.groups import POOLED, TokenLengths

@@ -6,9 +6,8 @@ from typing import Any, Generic, Literal, TypeVar
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
-from layerscope.multiple_testing import ALPHA
+from layerscope.inference import ALPHA, student_quantile
 from layerscope.resampling import KINDS, two_way_error
 
 Data = TypeVar("Data")
@@ -108,5 +107,4 @@ class Draws:
 
     def quantile(self, level: float, *statistics: str) -> float:
         """Student's t of a two-sided interval; NaN where there is one sequence, or in effect one type."""
-        freedom = self.freedom[list(statistics)].min()
-        return float(stats.t.ppf(1 - level / 2, freedom)) if freedom > 0 else np.nan
+        return student_quantile(self.freedom[list(statistics)].min(), level)

@@ -1,9 +1,14 @@
-"""Many neurons tested at once."""
+"""The level of intervals and tests, and many neurons tested at once."""
 
 import numpy as np
-from scipy.stats import false_discovery_control
+from scipy.stats import false_discovery_control, t
 
 ALPHA = 0.05
+
+
+def student_quantile(freedom: float, level: float = ALPHA) -> float:
+    """How many standard errors a two-sided interval reaches; NaN without a degree of freedom."""
+    return float(t.ppf(1 - level / 2, freedom)) if freedom > 0 else np.nan
 
 
 def share(passed: np.ndarray) -> float:

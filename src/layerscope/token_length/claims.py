@@ -9,7 +9,7 @@ import pandas as pd
 
 from layerscope.claims import UNKNOWN, Claim, Draws, Estimate, judge
 from layerscope.depth import relative_depth
-from layerscope.multiple_testing import ALPHA
+from layerscope.inference import ALPHA
 from layerscope.resampling import KINDS, two_way_error
 from layerscope.token_length.summaries import RESAMPLED, SHIFT, STATISTICS
 

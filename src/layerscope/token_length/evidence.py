@@ -5,10 +5,9 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
 from layerscope.depth import relative_depth
-from layerscope.multiple_testing import ALPHA, passes, share
+from layerscope.inference import ALPHA, passes, share, student_quantile
 from layerscope.resampling import KINDS, two_way_error
 from layerscope.tables import read_table
 from layerscope.token_length.summaries import MEASURES, RESAMPLED, SHIFT, STATISTICS
@@ -56,7 +55,7 @@ def _summaries(drawn: pd.DataFrame) -> Iterator[dict[str, Any]]:
             row["chance_low"], row["chance_high"] = np.quantile(chance, [ALPHA / 2, 1 - ALPHA / 2])
             if measure in (*RESAMPLED, SHIFT):
                 error = two_way_error(*(kinds[kind][statistic].to_numpy() for kind in KINDS))
-                reach = error * stats.t.ppf(1 - ALPHA / 2, freedom) if freedom > 0 else np.nan
+                reach = error * student_quantile(freedom)
                 row |= {"std_error": error, "low": value - reach, "high": value + reach}
             yield row
 

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from layerscope.depth import relative_depth
-from layerscope.multiple_testing import ALPHA, passes, share
+from layerscope.inference import ALPHA, passes, share
 from layerscope.tables import read_table
 from layerscope.token_length.modality import POPULATIONS
 

@@ -5,11 +5,10 @@ from math import inf
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 from scipy.special import gammaln
 
 from layerscope.claims import Claim, Estimate, judge
-from layerscope.multiple_testing import ALPHA
+from layerscope.inference import student_quantile
 from layerscope.resampling import jackknife_error
 
 STUDY = "token_similarity"
@@ -26,7 +25,7 @@ def jackknifed(table: pd.DataFrame, effect: Callable[[pd.DataFrame], pd.Series],
     """
     values = effect(table.set_index(["layer", "left_out"]))
     left_out = values.drop(-1).to_numpy()
-    quantile = stats.t.ppf(1 - ALPHA / 2, len(left_out) - 1)
+    quantile = student_quantile(len(left_out) - 1)
     reach = float(jackknife_error(left_out)) * quantile
     slope = quantile * growth
     high = values[-1] + reach / (1 - slope) if slope < 1 else np.inf
