@@ -2,11 +2,11 @@
 
     python benchmarks/byte_flips.py [--flips 500] [--seed 0]
 
-Makes a shard of each kind, vectors and a table from an embedded model. In each, it flips one bit of one byte at a time,
-half of them in stored values and half elsewhere in the file, and reads the file as the workflow does. A flip is found
-if reading ends in one line for the user. One that is not found must change nothing of what is read: padding, and what
-only people read. Exits with 1 if a flip in values was not found, if one elsewhere changed what was read, if another
-error reached the user. Crashes are counted: of a broken length of a text among the attributes, HDF5 reads on for ever.
+Makes a file of each kind that a later job reads, from an embedded model. In each, it flips one bit of one byte at a
+time, half of them in the values that HDF5 stores and half elsewhere, and reads the file as the workflow does. A flip is
+found if reading ends in one line for the user. One that is not found must change nothing of what is read: padding, and
+what only people read. Exits with 1 if a flip in values was not found, if one elsewhere changed what was read, if
+another error reached the user, or if reading crashed or did not end.
 """
 
 import argparse
@@ -25,10 +25,12 @@ import h5py
 
 from layerscope.errors import UserError
 from layerscope.extract.activation_shards import LayerReader, dataset_name
+from layerscope.files import read_json, sealed_file, write_json
 from layerscope.path_length.lengths import QUANTITIES
 from layerscope.path_length.shards import read_path_shards
-from layerscope.tables import read_table
+from layerscope.tables import read_csv, read_table
 from layerscope.token_similarity.vectors import read_vectors
+from layerscope.tokenize.documents import documents_of_corpus
 from layerscope.tokenize.token_shards import read_token_shard
 
 PROJECT = Path(__file__).parents[1]
@@ -43,7 +45,7 @@ def make_files(folder: Path) -> dict[str, tuple[Path, Callable[[Path], Any]]]:
     from layerscope.extract.extraction import extract_shard
     from layerscope.path_length.extract import extract_paths
     from layerscope.path_length.shards import write_path_shard
-    from layerscope.tables import write_table
+    from layerscope.tables import write_csv, write_table
     from layerscope.token_similarity.vectors import extract_vectors
     from layerscope.tokenize.shard import tokenize_shard
     from layerscope.tokenize.token_shards import write_token_shard
@@ -55,7 +57,8 @@ def make_files(folder: Path) -> dict[str, tuple[Path, Callable[[Path], Any]]]:
 
     model = record("neo-2m", "resources/models/neo-2m") | {"model_type": "gpt_neo", "weights": "trained"}
     tokenizer = record("mini", "resources/tokenizers/mini")
-    corpus = {"name": "embedded", "source": str(PROJECT / "resources/corpus/documents.jsonl"), "commit": None}
+    source = PROJECT / "resources/corpus/documents.jsonl"
+    corpus = {"name": "embedded", "source": str(source), "commit": None}
     compute = {"dtype": "float32", "batch_size": "auto"}
     sampling = {"text_field": "text", "sequence_length": 64, "sequences_per_shard": 4}
     paths = {
@@ -63,7 +66,10 @@ def make_files(folder: Path) -> dict[str, tuple[Path, Callable[[Path], Any]]]:
         "activation shard": folder / "activations/neo-2m/embedded/shard_0000.h5",
         "path-length shard": folder / "path_length/neo-2m/shard_0000.h5",
         "vectors": folder / "token_similarity/neo-2m/vectors.h5",
-        "table": folder / "vocabulary.parquet",
+        "Parquet table": folder / "vocabulary.parquet",
+        "CSV table": folder / "vocabulary.csv",
+        "record of a source": folder / "sources/neo-2m.json",
+        "fetched documents": folder / "documents/shards_1.jsonl",
     }
     tokens, attributes = tokenize_shard(corpus, tokenizer, sampling, 0, None)
     shard = str(paths["token shard"])
@@ -73,13 +79,21 @@ def make_files(folder: Path) -> dict[str, tuple[Path, Callable[[Path], Any]]]:
     write_path_shard(paths["path-length shard"], *extract_paths(shard, model, compute, "cpu", 1))
     spec = {**compute, "sentences": str(PROJECT / "resources/sentences_her.txt"), "target": "her", "seed": 0}
     extract_vectors(model, tokenizer, spec, "cpu", 1, paths["vectors"])
-    write_table(paths["table"], vocabulary_table(load_tokenizer(tokenizer), tokens.input_ids)[:500])
+    vocabulary = vocabulary_table(load_tokenizer(tokenizer), tokens.input_ids)[:500]
+    write_table(paths["Parquet table"], vocabulary)
+    write_csv(paths["CSV table"], vocabulary)
+    write_json(paths["record of a source"], model)
+    with sealed_file(paths["fetched documents"]) as temporary, source.open() as file:
+        temporary.write_text("".join(file.readlines()[:3]))
     readers: list[Callable[[Path], Any]] = [
         read_token_shard,
         read_activations,
         lambda path: read_path_shards([str(path)]),
         lambda path: [read_vectors(str(path), layer) for layer in range(LAYERS)],
         lambda path: read_table(path).to_dict("list"),
+        lambda path: read_csv(path).to_dict("list"),
+        read_json,
+        lambda path: list(documents_of_corpus({"name": "web"}, "text", str(path))),
     ]
     return {kind: (paths[kind], reader) for kind, reader in zip(paths, readers, strict=True)}
 
@@ -94,7 +108,7 @@ def read_activations(path: Path) -> Any:
 
 
 def places_in(path: Path) -> tuple[list[int], list[int]]:
-    """Positions of the bytes of the values that are read, and of all others: in a table, where both mix, of all."""
+    """Positions of the bytes of the values that are read, and of all others; only in HDF5 the two lie apart."""
     values = bytearray(path.stat().st_size)
     read = {dataset_name(site, layer) for site in ("q", "k", "v", *SITES) for layer in range(LAYERS)} | set(QUANTITIES)
 

@@ -24,13 +24,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 from PIL import Image
 
 from layerscope.extract.activation_shards import ActivationShard, manifest_of
 from layerscope.files import digest_of, read_json
 from layerscope.path_length.shards import read_path_shards
-from layerscope.tables import read_table
+from layerscope.tables import read_csv, read_table
 from layerscope.token_similarity.vectors import read_vectors
 from layerscope.tokenize.token_shards import read_token_shard
 
@@ -68,12 +67,6 @@ def read_to_its_end(end: bytes) -> Callable[[Path], None]:
             raise ValueError(f"{path} does not end with {end!r}")
 
     return read
-
-
-def read_csv(path: Path) -> None:
-    pd.read_csv(path)
-    if not path.read_bytes().endswith(b"\n"):
-        raise ValueError(f"{path} ends within a line")
 
 
 READERS: dict[str, Callable[[Path], Any]] = {

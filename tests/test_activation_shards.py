@@ -1,6 +1,5 @@
 """The activation shard as a file: what is in it, that it is whole or absent, and that damage is found."""
 
-import json
 import os
 import shutil
 import signal
@@ -14,10 +13,12 @@ import numpy as np
 import pytest
 import xxhash
 
+from layerscope.attributes import attributes_of
 from layerscope.errors import UserError
 from layerscope.extract import writer
 from layerscope.extract.activation_shards import LayerReader, verify_structure
 from layerscope.extract.writer import ActivationShardWriter
+from layerscope.files import read_json, write_json
 from layerscope.tokenize.token_shards import Tokens
 
 ROWS, WIDTH = 1500, 300  # more than a chunk either way
@@ -62,7 +63,7 @@ def flip_byte(path: Path, dataset: str) -> None:
 def test_plain_h5py_reads_what_was_written(tmp_path: Path, storage_dtype: str, compression: str) -> None:
     _, written = write_shard(tmp_path / "shard.h5", storage_dtype=storage_dtype, compression=compression)
     with h5py.File(tmp_path / "shard.h5") as file:
-        assert file.attrs["storage_dtype"] == storage_dtype
+        assert file.attrs["storage_dtype"].decode() == storage_dtype
         assert np.array_equal(file["tokens/input_ids"], np.arange(ROWS))
         for name, values in written.items():
             dataset = file[name]
@@ -76,15 +77,15 @@ def test_plain_h5py_reads_what_was_written(tmp_path: Path, storage_dtype: str, c
 def test_manifest_equals_the_file(tmp_path: Path, storage_dtype: str) -> None:
     """The range is that of the stored values: histograms take their edges from it."""
     manifest, written = write_shard(tmp_path / "shard.h5", storage_dtype=storage_dtype)
-    assert json.loads((tmp_path / "shard.json").read_text()) == manifest
+    assert read_json(tmp_path / "shard.json") == manifest
     assert manifest["tokens_digest"] == tokens_of(ROWS).digest()
     assert (manifest["tokens"], manifest["dtype"]) == (ROWS, storage_dtype)
     assert set(manifest["datasets"]) == set(written)
     with h5py.File(tmp_path / "shard.h5") as file:
-        assert manifest["format"] == file.attrs["format"]
+        assert manifest["format"] == attributes_of(file)["format"]
         for name, entry in manifest["datasets"].items():
             stored = file[name][:]
-            assert entry == {"shape": [ROWS, WIDTH], **file[name].attrs}
+            assert entry == {"shape": [ROWS, WIDTH], **attributes_of(file[name])}
             assert entry["digest"] == xxhash.xxh3_128_hexdigest(stored.tobytes())
             assert (entry["minimum"], entry["maximum"]) == (float(stored.min()), float(stored.max()))
 
@@ -197,14 +198,21 @@ def test_shard_of_another_run_under_the_right_name_is_refused(tmp_path: Path, se
         (None, "damaged (FileNotFoundError: "),
         ("{", "damaged (JSONDecodeError: "),
         ("[]", "damaged (TypeError: "),
-        ("{}", "damaged (KeyError: "),
-        ('{"format": "layerscope activations 1"}', "format 'layerscope activations 1' is not"),
+        ('{"format": "layerscope activations 2"}', "differs from what was written; delete it"),
+        ({}, "damaged (KeyError: "),
+        ({"format": "layerscope activations 1"}, "format 'layerscope activations 1' is not"),
     ],
 )
-def test_manifest_that_is_not_there_or_damaged_is_named(tmp_path: Path, content: str | None, said: str) -> None:
+def test_manifest_that_is_not_there_or_damaged_is_named(tmp_path: Path, content: str | dict | None, said: str) -> None:
     write_shard(tmp_path / "shard.h5")
     manifest = tmp_path / "shard.json"
-    manifest.unlink() if content is None else manifest.write_text(content)
+    match content:
+        case None:
+            manifest.unlink()
+        case str():
+            manifest.write_text(content)
+        case dict():
+            write_json(manifest, content)
     assert refusal(lambda: open_layer(tmp_path / "shard.h5")).startswith(f"{manifest}: {said}")
 
 
@@ -214,6 +222,21 @@ def test_shard_of_an_earlier_format_is_refused(tmp_path: Path) -> None:
     with h5py.File(path, "r+") as file:
         file.attrs["format"] = "layerscope activations 1"
     assert "format 'layerscope activations 1' is not 'layerscope activations 2'" in refusal(lambda: open_layer(path))
+
+
+def test_shard_of_another_commit_of_the_model_is_refused(tmp_path: Path) -> None:
+    """With its manifest it is whole by itself; only the others of the sample tell."""
+    paths = [str(tmp_path / f"shard_{i}.h5") for i in range(3)]
+    for path, commit in zip(paths, ("c0ffee", "c0ffee", "decade"), strict=True):
+        write_shard(Path(path), attributes={"model": "tiny", "model_commit": commit})
+    with LayerReader(paths[:2], "mlp_pre", 1):
+        pass
+    with pytest.raises(UserError) as error, LayerReader(paths, "mlp_pre", 1):
+        pass
+    said = (
+        f"{paths[2]}: its model_commit is decade, that of {paths[0]} is c0ffee; delete it and run again (rm {paths[2]})"
+    )
+    assert str(error.value) == said
 
 
 @pytest.mark.parametrize("storage_dtype", ["float32", "float16"])
@@ -326,7 +349,7 @@ def test_killed_when(tmp_path: Path, moment: str, earlier: bool) -> None:
         refusal(lambda: open_layer(path))
     assert path.exists() == (earlier or renamed)
 
-    assert write_shard(path)[0] == expected == json.loads(path.with_suffix(".json").read_text())
+    assert write_shard(path)[0] == expected == read_json(path.with_suffix(".json"))
     open_layer(path)
     assert sorted(file.name for file in path.parent.iterdir()) == ["shard.h5", "shard.json"]
 

@@ -18,6 +18,7 @@ from tiny_models import COMMON, LAYERS, alter_loading, change_weights, extract, 
 from torch import nn
 from transformers.pytorch_utils import Conv1D
 
+from layerscope.attributes import attributes_of
 from layerscope.errors import UserError
 from layerscope.extract import forward
 from layerscope.extract.architectures import SITES
@@ -143,7 +144,7 @@ def test_float16_storage_refuses_what_it_cannot_hold(tokens: Path, output: Path,
     record = save_tiny_model("gpt2", tmp_path / "model")
     change_weights(record, lambda weights: weights["transformer.h.1.mlp.c_fc.bias"][3].fill_(1e5))
     line = refusal(lambda: extract(tokens, record, output, storage_dtype="float16"), output)
-    assert line.startswith("mlp_pre of layer 1 reaches 1e+05, more than float16 can store")
+    assert line.startswith("models.gpt2: mlp_pre of layer 1 reaches 1e+05, more than float16 can store")
     extract(tokens, record, output)  # float32 holds it
 
 
@@ -154,7 +155,7 @@ def test_weight_that_is_not_finite_is_found_at_its_site(
     record = save_tiny_model("gpt2", tmp_path / "model")
     change_weights(record, lambda weights: weights["transformer.h.1.mlp.c_fc.bias"][3].fill_(value))
     line = refusal(lambda: extract(tokens, record, output), output)
-    assert line.startswith("mlp_pre of layer 1 holds NaN or Inf")
+    assert line.startswith("models.gpt2: mlp_pre of layer 1 holds NaN or Inf in ")
 
 
 def test_missing_weight_is_not_made_up(tokens: Path, output: Path, tmp_path: Path) -> None:
@@ -195,7 +196,7 @@ def test_gpu_gives_the_values_of_the_cpu(model: dict, tokens: Path, output: Path
 def test_root_attributes_say_how_the_values_came_about(model: dict, tokens: Path, output: Path) -> None:
     extract(tokens, {**model, "commit": "c0ffee"}, output, dtype="bfloat16", storage_dtype="float16")
     with h5py.File(output) as file, h5py.File(tokens) as token_file:
-        found = dict(file.attrs)
+        found = attributes_of(file)
         for name in ("input_ids", "sequence", "position", "document"):
             assert np.array_equal(file["tokens"][name], token_file["tokens"][name])
         expected = {
@@ -208,7 +209,7 @@ def test_root_attributes_say_how_the_values_came_about(model: dict, tokens: Path
             "tokenizer_source": "here",
             "tokenizer_commit": "here",
             "corpus": "here",
-            "token_shard_digest": token_file.attrs["digest"],
+            "token_shard_digest": attributes_of(token_file)["digest"],
             "dtype": "bfloat16",
             "storage_dtype": "float16",
             "attention_implementation": "sdpa",

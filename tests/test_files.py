@@ -6,7 +6,17 @@ from pathlib import Path
 import pytest
 
 from layerscope.errors import UserError
-from layerscope.files import DigestCache, digest_of, digest_of_file, read_json, whole_file, write_json
+from layerscope.files import (
+    DigestCache,
+    check_seal,
+    digest_of,
+    digest_of_file,
+    read_json,
+    seal_of,
+    sealed_file,
+    whole_file,
+    write_json,
+)
 
 
 def test_a_failure_leaves_neither_the_file_nor_a_temporary_one(tmp_path):
@@ -60,6 +70,47 @@ def test_json_round_trip(tmp_path):
     record = {"name": "Łódź", "commit": None, "layers": [1, 2], "maximum": 0.1 + 0.2}
     write_json(tmp_path / "record.json", record)
     assert read_json(tmp_path / "record.json") == record
+
+
+@pytest.mark.parametrize("old, new", [("2", "3"), ('"name"', '"Name"'), ("null", "true"), ('  "commit": null,\n', "")])
+def test_json_that_was_edited_is_refused(tmp_path, old, new):
+    path = tmp_path / "record.json"
+    write_json(path, {"name": "a", "commit": None, "layers": 2})
+    path.write_text(path.read_text().replace(old, new))
+    with pytest.raises(UserError, match=r"record\.json: differs from what was written; delete it and run again"):
+        read_json(path)
+
+
+def test_sealed_file_that_changed_or_lost_its_seal_is_refused(tmp_path):
+    path = tmp_path / "table.csv"
+    for content in ("a,b\n1,2\n", "a,b\n3,4\n"):  # written again, it gets a new seal
+        with sealed_file(path) as temporary:
+            temporary.write_text(content)
+        check_seal(path)
+    path.write_text("a,b\n3,5\n")
+    with pytest.raises(UserError, match=r"table\.csv: differs from what was written; delete it and run again"):
+        check_seal(path)
+    path.write_text("a,b\n3,4\n")
+    check_seal(path)
+    seal_of(path).unlink()
+    with pytest.raises(UserError, match=r"table\.csv: damaged \(FileNotFoundError"):
+        check_seal(path)
+
+
+def test_sealed_file_has_its_seal_before_its_name(tmp_path, monkeypatch):
+    """Whenever a job is killed, a file of the final name comes with its own seal."""
+    path, seen = tmp_path / "table.csv", []
+    replace = Path.replace
+    monkeypatch.setattr(Path, "replace", lambda self, to: (seen.append(Path(to).name), replace(self, to))[1])
+    with sealed_file(path) as temporary:
+        temporary.write_text("a,b\n1,2\n")
+    assert seen == [seal_of(path).name, path.name]
+
+
+def test_failure_leaves_no_seal(tmp_path):
+    with pytest.raises(RuntimeError), sealed_file(tmp_path / "table.csv"):
+        raise RuntimeError
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,6 @@ from pathlib import Path
 from shutil import copytree
 from typing import Any
 
-import h5py
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -21,7 +20,10 @@ import pytest
 from hub_standin import HubStandIn
 from tiny_models import save_tiny_model
 
+from layerscope.attributes import read_root_attributes
+from layerscope.errors import UserError
 from layerscope.files import read_json
+from layerscope.tokenize.documents import documents_of_corpus
 from layerscope.tokenize.packing import token_runs
 from layerscope.tokenize.tokenizer import load_tokenizer
 
@@ -84,7 +86,7 @@ def repositories(tmp_path_factory: pytest.TempPathFactory, project: Path, texts:
     foreign, bloom = root / "foreign", root / "bloom"
     for folder, changes in ((foreign, {"vocab_size": 211}), (bloom, {"model_type": "bloom"})):
         folder.mkdir()
-        changed = {**read_json(model / "config.json"), **changes}
+        changed = {**json.loads((model / "config.json").read_text()), **changes}
         (folder / "config.json").write_text(json.dumps(changed))
         (folder / "model.safetensors").write_text("is not to be asked for")
     web, older = root / "web", root / "older web"
@@ -254,6 +256,11 @@ def test_documents_of_a_data_set_that_is_not_parquet(
     written = [json.loads(line)["text"] for line in output.read_text(encoding="utf-8").splitlines()]
     assert written == texts[:count]
 
+    assert list(documents_of_corpus({"name": "lines"}, "body", str(output))) == written
+    output.write_text(output.read_text(encoding="utf-8").replace("the", "The", 1), encoding="utf-8")
+    with pytest.raises(UserError, match=r"lines\.jsonl: differs from what was written; delete it and run again"):
+        list(documents_of_corpus({"name": "lines"}, "body", str(output)))
+
 
 GONE = "hub: cannot be reached for {source} ("
 OFFLINE = "hub: {source} cannot be fetched while HF_HUB_OFFLINE is set: unset it"
@@ -394,10 +401,10 @@ def test_only_fetching_needs_the_hub(hub: HubStandIn, tmp_path: Path, project: P
     assert silent.requests == []
     table = pd.read_csv(tmp_path / "results/token_length/layers.csv")
     assert table["model"].tolist() == ["neo"] * LAYERS
-    with h5py.File(tmp_path / "results/activations/neo/web/shard_0001.h5") as shard:
-        assert shard.attrs["model_commit"] == sources["models/neo"]
-        assert shard.attrs["tokenizer_commit"] == sources["tokenizers/hub-mini"]
-        assert shard.attrs["corpus_commit"] == sources["corpora/web"]
+    shard = read_root_attributes(tmp_path / "results/activations/neo/web/shard_0001.h5")
+    assert shard["model_commit"] == sources["models/neo"]
+    assert shard["tokenizer_commit"] == sources["tokenizers/hub-mini"]
+    assert shard["corpus_commit"] == sources["corpora/web"]
 
     # A larger sample fetches what it lacks, and all that follows is in the same plan; the shards before it stay.
     assert plan(*tables) == {}

@@ -17,8 +17,8 @@ from hub_standin import HubStandIn
 from safetensors.torch import load_file
 from tiny_models import extract, save_random_tokens, save_tiny_model
 
+from layerscope.attributes import set_root_attributes
 from layerscope.errors import UserError
-from layerscope.files import read_json
 from layerscope.report.claims import ClaimRows, Verdict
 from layerscope.report.page import write_report
 from layerscope.report.section import Figure, Section, load_figure
@@ -92,7 +92,9 @@ def test_code_in_a_model_folder_is_not_run(tmp_path: Path, weights: str) -> None
     record = {**save_tiny_model("gpt2", folder), "weights": weights}
     (folder / "modeling.py").write_text(f"import os\nos.mkdir({str(mark)!r})\nclass Own: pass\n")
     classes = {"AutoConfig": "modeling.Own", "AutoModel": "modeling.Own"}
-    (folder / "config.json").write_text(json.dumps({**read_json(folder / "config.json"), "auto_map": classes}))
+    (folder / "config.json").write_text(
+        json.dumps({**json.loads((folder / "config.json").read_text()), "auto_map": classes})
+    )
     (folder / "pytorch_model.bin").write_bytes(pickle.dumps(Bomb(mark)))
     save_random_tokens(tmp_path / "tokens.h5", 1, 16)
     extract(tmp_path / "tokens.h5", record, tmp_path / "shard.h5")
@@ -160,10 +162,10 @@ def test_text_from_elsewhere_is_text_in_the_report(tmp_path: Path) -> None:
     shown += ["dtype", "device", "batch_size", "attention_implementation", "sequence_length"]
     shown += ["torch_version", "transformers_version"]
     with h5py.File(tmp_path / "corpus.h5", "w") as file:
-        file.attrs.update({key: f"{key} {EVIL}" for key in shown})
+        set_root_attributes(file, {key: f"{key} {EVIL}" for key in shown})
     with h5py.File(tmp_path / "sentences.h5", "w") as file:
-        file.attrs.update({key: EVIL for key in shown if not key.startswith("corpus")})
-        file.attrs.update({key: f"{key} {EVIL}" for key in ("sentences", "target")})
+        attributes = {key: EVIL for key in shown if not key.startswith("corpus")}
+        set_root_attributes(file, attributes | {key: f"{key} {EVIL}" for key in ("sentences", "target")})
     figure = Figure(
         title=f"figure {EVIL}", caption=f"caption {EVIL}", image="data:image/png;base64,", width=1, vector="a.pdf"
     )

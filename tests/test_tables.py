@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from layerscope.errors import UserError
-from layerscope.tables import read_table, write_table
+from layerscope.tables import read_csv, read_table, write_csv, write_table
 
 NEGATIVE_NAN = np.frombuffer(bytes.fromhex("000000000000f8ff"), np.float64)[0]
 TABLE = pd.DataFrame(
@@ -71,3 +71,17 @@ def test_flipped_bit_is_found_or_changes_nothing(path: Path) -> None:
             assert str(error).startswith(f"{path}: ") and "\n" not in str(error)
             found += 1
     assert found > 150  # the rest are bytes that readers pass over
+
+
+def test_csv_keeps_every_digit(tmp_path: Path) -> None:
+    table = TABLE[["neuron", "r", "special"]].astype({"neuron": np.int64})
+    write_csv(tmp_path / "table.csv", table)
+    pd.testing.assert_frame_equal(read_csv(tmp_path / "table.csv"), table, check_exact=True)
+
+
+def test_csv_that_was_saved_by_another_program_is_refused(tmp_path: Path) -> None:
+    """As a spreadsheet does, with fewer digits."""
+    write_csv(tmp_path / "table.csv", TABLE)
+    pd.read_csv(tmp_path / "table.csv").to_csv(tmp_path / "table.csv", index=False, float_format="%.6g")
+    with pytest.raises(UserError, match=r"table\.csv: differs from what was written; delete it and run again \(rm "):
+        read_csv(tmp_path / "table.csv")

@@ -3,7 +3,6 @@
 import glob
 import json
 import os
-import re
 import secrets
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -12,7 +11,7 @@ from typing import Any
 
 import xxhash
 
-from layerscope.errors import damaged, reading
+from layerscope.errors import UserError, damaged, reading
 
 
 @contextmanager
@@ -55,60 +54,58 @@ def sync(path: Path) -> None:
         os.close(descriptor)
 
 
-def write_json(path: str | Path, record: dict[str, Any]) -> None:
+@contextmanager
+def sealed_file(path: str | Path) -> Iterator[Path]:
+    """As :func:`whole_file`, for formats without a place for a digest: it goes into a hidden file beside it, the seal.
+
+    The seal is there first, so that a name that exists has its own.
+    """
     with whole_file(path) as temporary:
-        temporary.write_text(json.dumps(record, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        yield temporary
+        with whole_file(seal_of(path)) as seal:
+            seal.write_text(digest_of_file(temporary) + "\n")
+
+
+def seal_of(path: str | Path) -> Path:
+    """Where the seal of a file is."""
+    return Path(path).with_name(f".{Path(path).name}.xxh3")
+
+
+def check_seal(path: str | Path) -> None:
+    """Hold a file of :func:`sealed_file` against its seal.
+
+    Raises:
+        UserError: the file is not what was written, or one of the two is missing.
+    """
+    with reading(path):
+        sealed, found = seal_of(path).read_text().strip(), digest_of_file(Path(path))
+    if found != sealed:
+        raise damaged(path, "differs from what was written")
+
+
+def write_json(path: str | Path, record: dict[str, Any]) -> None:
+    """Write a record, and a digest of it as its last key."""
+    with whole_file(path) as temporary:
+        text = json.dumps({**record, "digest": _digest_of_record(record)}, indent=2, ensure_ascii=False)
+        temporary.write_text(text + "\n", encoding="utf-8")
 
 
 def read_json(path: str | Path) -> dict[str, Any]:
     """What :func:`write_json` wrote.
 
     Raises:
-        UserError: the file is damaged.
+        UserError: the file is damaged, or not what was written.
     """
     with reading(path):
-        return json.loads(Path(path).read_text(encoding="utf-8"))
+        record = json.loads(Path(path).read_text(encoding="utf-8"))
+        written = record.pop("digest", None)
+    if written != _digest_of_record(record):
+        raise damaged(path, "differs from what was written")
+    return record
 
 
-def check_format(path: str | Path, found: Any, expected: str) -> None:
-    """Hold the format that a file names against the one that is read.
-
-    Raises:
-        UserError: it is another.
-    """
-    if found != expected:
-        raise damaged(path, f"format {found!r} is not {expected!r}")
-
-
-def set_attributes(file: Any, attributes: dict[str, Any]) -> None:
-    """Give an HDF5 file its root attributes and a digest of them; HDF5 has no checksums for these."""
-    file.attrs.update({**attributes, "attributes_digest": _digest_of_attributes(attributes)})
-
-
-def get_attributes(file: Any, path: str | Path, file_format: str, place: str) -> dict[str, Any]:
-    """The root attributes of an HDF5 file, held against their digest and against the file's format and name.
-
-    A file that was taken elsewhere has no name to be held against.
-
-    Args:
-        place: the end of the path, with names of attributes in braces.
-
-    Raises:
-        UserError: they are not those that were written, or by them the file belongs under another name.
-    """
-    attributes = dict(file.attrs)
-    check_format(path, attributes.get("format"), file_format)
-    if attributes.pop("attributes_digest", None) != _digest_of_attributes(attributes):
-        raise damaged(path, "its attributes differ from those that were written")
-    if Path(path).match(re.sub(r"{.*?}", "*", place)):
-        named = Path(place.format(**attributes)).parts
-        if Path(path).parts[-len(named) :] != named:
-            raise damaged(path, f"holds what belongs into {Path(*named)}")
-    return attributes
-
-
-def _digest_of_attributes(attributes: dict[str, Any]) -> str:
-    return digest_of([json.dumps(attributes, sort_keys=True, default=lambda number: number.item()).encode()])
+def _digest_of_record(record: dict[str, Any]) -> str:
+    return digest_of([json.dumps(record, sort_keys=True).encode()])
 
 
 def digest_of(chunks: Iterable[bytes]) -> str:
@@ -134,8 +131,8 @@ class DigestCache:
     def __init__(self, store: Path) -> None:
         self.store = store
         try:
-            self.known: dict[str, str] = dict(json.loads(store.read_text(encoding="utf-8")))
-        except (OSError, ValueError, TypeError):
+            self.known: dict[str, str] = read_json(store)
+        except UserError:
             self.known = {}
 
     def digest(self, paths: Iterable[Path], compute: Callable[[Path], str] = digest_of_file) -> str:

@@ -1,4 +1,4 @@
-"""Tables between jobs, as Parquet, with a digest of what they hold.
+"""Tables: Parquet for those of a layer, with a digest of what they hold; CSV for those of all models, with a seal.
 
 Parquet's own page checksums cover the values, but not the names, types and positions that its footer gives them.
 """
@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from layerscope.errors import damaged, reading
-from layerscope.files import digest_of, whole_file
+from layerscope.files import check_seal, digest_of, sealed_file, whole_file
 
 
 def write_table(path: str | Path, table: pd.DataFrame) -> None:
@@ -32,6 +32,23 @@ def read_table(path: str | Path) -> pd.DataFrame:
     if found != written:
         raise damaged(path, "its values differ from those that were written")
     return table
+
+
+def write_csv(path: str | Path, table: pd.DataFrame) -> None:
+    """Write a table for people, which later jobs read too; the index is not kept."""
+    with sealed_file(path) as temporary:
+        table.to_csv(temporary, index=False)
+
+
+def read_csv(path: str | Path) -> pd.DataFrame:
+    """Read a table of :func:`write_csv`.
+
+    Raises:
+        UserError: the file is not what was written.
+    """
+    check_seal(path)
+    with reading(path):
+        return pd.read_csv(path)
 
 
 def _digest(table: pd.DataFrame) -> str:

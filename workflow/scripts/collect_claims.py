@@ -1,9 +1,8 @@
 import pandas as pd
 
-from layerscope.files import whole_file
 from layerscope.job import job
+from layerscope.tables import read_csv, write_csv
 
 with job(snakemake) as task:
-    claims = pd.concat(map(pd.read_csv, task.input), ignore_index=True)
-    with whole_file(task.output[0]) as temporary:
-        claims.to_csv(temporary, index=False)
+    claims = pd.concat(map(read_csv, task.input), ignore_index=True)
+    write_csv(task.output[0], claims)

@@ -1,9 +1,7 @@
-from layerscope.files import whole_file
 from layerscope.job import job
 from layerscope.path_length.claims import claims_table
-from layerscope.tables import read_table
+from layerscope.tables import read_table, write_csv
 
 with job(snakemake) as task:
     tables = {model: read_table(task.input[f"of_{model}"]) for model in task.params.spec["models"]}
-    with whole_file(task.output[0]) as temporary:
-        claims_table(tables, task.params.spec["controls"]).to_csv(temporary, index=False)
+    write_csv(task.output[0], claims_table(tables, task.params.spec["controls"]))

@@ -13,8 +13,9 @@ import h5py
 import numpy as np
 import xxhash
 
+from layerscope.attributes import attributes_of, check_commits, check_format, checked_attributes
 from layerscope.errors import UserError, damaged, reading
-from layerscope.files import check_format, get_attributes, read_json
+from layerscope.files import read_json
 from layerscope.tokenize.token_shards import Tokens
 
 FORMAT = "layerscope activations 2"
@@ -37,10 +38,10 @@ def verify_structure(path: Path, manifest: dict[str, Any]) -> None:
         UserError: they differ.
     """
     with reading(path), h5py.File(path) as file:
-        check_format(path, file.attrs["format"], manifest["format"])
+        check_format(path, attributes_of(file).get("format"), manifest["format"])
         for name, expected in manifest["datasets"].items():
             dataset = file[name]
-            if (list(dataset.shape), dataset.attrs["digest"]) != (expected["shape"], expected["digest"]):
+            if (list(dataset.shape), attributes_of(dataset).get("digest")) != (expected["shape"], expected["digest"]):
                 raise damaged(path, f"{name} is not what was written")
 
 
@@ -59,7 +60,7 @@ class ActivationShard:
             self.tokens_digest, self.expected = manifest["tokens_digest"], manifest["datasets"]
         with reading(path), ExitStack() as stack:
             self.file = stack.enter_context(h5py.File(path))
-            self.attributes = get_attributes(self.file, path, FORMAT, PLACE)
+            self.attributes = checked_attributes(self.file, path, FORMAT, PLACE)
             self.opened = stack.pop_all()
 
     def tokens(self) -> Tokens:
@@ -115,6 +116,7 @@ class LayerReader:
     def __enter__(self) -> "LayerReader":
         with ExitStack() as stack:
             self.shards = [stack.enter_context(ActivationShard(path)) for path in self.paths]
+            check_commits({path: shard.attributes for path, shard in zip(self.paths, self.shards, strict=True)})
             self.datasets = [shard.dataset(self.name) for shard in self.shards]
             self.opened = stack.pop_all()
         return self

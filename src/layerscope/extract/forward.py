@@ -15,6 +15,7 @@ from layerscope import __version__
 from layerscope.errors import UserError
 from layerscope.extract.architectures import Architecture, architecture_of
 from layerscope.extract.checks import MLPRecomputation, check_causality, check_windows
+from layerscope.extract.finite import not_finite
 from layerscope.extract.hooks import Receiver, SiteError, tapped
 from layerscope.extract.memory import keep_freed_memory
 from layerscope.extract.onednn import use_onednn
@@ -221,5 +222,5 @@ def finite_values(model: LoadedModel, site: str, layer: int, tensor: torch.Tenso
     """
     values = tensor.float().cpu().numpy()
     if not np.isfinite(values).all():
-        raise UserError(f"models.{model.name}: {site} of layer {layer} holds NaN or Inf; the weights are damaged")
+        raise not_finite(model.name, site, layer, values)
     return values

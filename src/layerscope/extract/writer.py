@@ -8,9 +8,11 @@ import h5py
 import numpy as np
 import xxhash
 
+from layerscope.attributes import set_attribute, set_root_attributes
 from layerscope.errors import UserError
 from layerscope.extract.activation_shards import FORMAT, dataset_name, manifest_of, verify_structure
-from layerscope.files import partial_file, set_attributes, sync, write_json
+from layerscope.extract.finite import not_finite
+from layerscope.files import partial_file, sync, write_json
 from layerscope.tokenize.token_shards import Tokens
 
 CHUNK = (512, 256)  # rows x columns: extraction writes blocks of rows, measuring reads blocks of columns
@@ -31,6 +33,7 @@ class ActivationShardWriter:
         compression: str,
     ) -> None:
         self.path = Path(path)
+        self.model = attributes.get("model", "")
         self.temporary = partial_file(self.path)
         self.tokens, self.tokens_digest = len(tokens), tokens.digest()
         self.dtype = np.dtype(storage_dtype)
@@ -41,7 +44,7 @@ class ActivationShardWriter:
         self.digests: dict[str, Any] = {}
         self.ranges: dict[str, tuple[float, float]] = {}
         self.file = h5py.File(self.temporary, "w", libver="latest", rdcc_nbytes=0)
-        set_attributes(self.file, {"format": FORMAT, "storage_dtype": storage_dtype, **attributes})
+        set_root_attributes(self.file, {"format": FORMAT, "storage_dtype": storage_dtype, **attributes})
         tokens.write(self.file.create_group("tokens"))
 
     def append(self, site: str, layer: int, values: np.ndarray) -> None:
@@ -55,12 +58,12 @@ class ActivationShardWriter:
         values = values[: self.tokens - row]
         low, high = float(values.min()), float(values.max())
         if not (np.isfinite(low) and np.isfinite(high)):
-            raise UserError(f"{site} of layer {layer} holds NaN or Inf; the model or its weights are damaged")
+            raise not_finite(self.model, site, layer, values)
         limit = float(np.finfo(self.dtype).max)
         if max(-low, high) > limit:
             raise UserError(
-                f"{site} of layer {layer} reaches {max(-low, high):.4g}, more than {self.dtype} can store "
-                f"({limit:.4g}); set extraction.storage_dtype: float32"
+                f"models.{self.model}: {site} of layer {layer} reaches {max(-low, high):.4g}, more than {self.dtype} "
+                f"can store ({limit:.4g}); set extraction.storage_dtype: float32"
             )
         stored = np.ascontiguousarray(values, dtype=self.dtype)
         # The range of what is stored: rounded values may lie outside that of the computed ones.
@@ -91,7 +94,8 @@ class ActivationShardWriter:
         for name in sorted(self.rows):
             digest = self.digests[name].hexdigest()
             low, high = self.ranges[name]
-            self.file[name].attrs.update({"digest": digest, "minimum": low, "maximum": high})
+            for key, value in {"digest": digest, "minimum": low, "maximum": high}.items():
+                set_attribute(self.file[name], key, value)
             datasets[name] = {
                 "shape": list(self.file[name].shape),
                 "digest": digest,

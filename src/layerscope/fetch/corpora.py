@@ -7,7 +7,7 @@ from typing import Any
 
 from layerscope.errors import UserError
 from layerscope.fetch import hub
-from layerscope.files import whole_file
+from layerscope.files import sealed_file
 from layerscope.sources import is_local
 from layerscope.tokenize.documents import corpus_files, parquet_rows, texts_of
 from layerscope.tokenize.packing import token_runs
@@ -49,7 +49,7 @@ def fetch_documents(
     """
     loaded = load_tokenizer(tokenizer)
     written = found = 0
-    with whole_file(output) as temporary, temporary.open("w", encoding="utf-8") as file:
+    with sealed_file(output) as temporary, temporary.open("w", encoding="utf-8") as file:
         for text in texts_of(name, spec["source"], spec["text_field"], _hub_rows(name, spec, corpus["commit"])):
             file.write(json.dumps({"text": text}) + "\n")
             written += 1

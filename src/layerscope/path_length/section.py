@@ -5,11 +5,12 @@ from pathlib import Path
 import pandas as pd
 
 from layerscope.report.section import Files, Section, load_figures
+from layerscope.tables import read_csv
 
 
 def path_length_section(files: Files, captions: dict[str, str], root: Path) -> Section:
     """Read the study's table and figures; arguments as for the token-length section."""
-    table = pd.read_csv(files["layers"])
+    table = read_csv(files["layers"])
     models = list(table["model"].unique())
     tables = {str(Path(files["layers"]).relative_to(root)): "a row a model, layer and token filter"}
     return Section(

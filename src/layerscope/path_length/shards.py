@@ -6,8 +6,9 @@ from typing import Any
 import h5py
 import numpy as np
 
+from layerscope.attributes import check_commits, checked_attributes, set_root_attributes
 from layerscope.errors import damaged, reading
-from layerscope.files import digest_of, get_attributes, set_attributes, whole_file
+from layerscope.files import digest_of, whole_file
 from layerscope.path_length.lengths import QUANTITIES
 from layerscope.tokenize.token_shards import Tokens
 
@@ -19,7 +20,7 @@ def write_path_shard(
     path: str | Path, values: dict[str, np.ndarray], tokens: Tokens, attributes: dict[str, Any]
 ) -> None:
     with whole_file(path) as temporary, h5py.File(temporary, "w", libver="latest") as file:
-        set_attributes(file, {"format": FORMAT, **attributes, "digest": _digest(values, tokens)})
+        set_root_attributes(file, {"format": FORMAT, **attributes, "digest": _digest(values, tokens)})
         tokens.write(file.create_group("tokens"))
         for name in QUANTITIES:
             file.create_dataset(name, data=values[name], chunks=True, fletcher32=True)
@@ -31,18 +32,19 @@ def read_path_shards(paths: list[str]) -> tuple[dict[str, np.ndarray], Tokens]:
     Raises:
         UserError: a shard is damaged, or not that of its place.
     """
-    shards = [_read(path) for path in paths]
-    values = {name: np.concatenate([values[name] for values, _ in shards], axis=1) for name in QUANTITIES}
-    return values, Tokens.join(tokens for _, tokens in shards)
+    shards = {path: _read(path) for path in paths}
+    check_commits({path: attributes for path, (_, _, attributes) in shards.items()})
+    values = {name: np.concatenate([of[name] for of, _, _ in shards.values()], axis=1) for name in QUANTITIES}
+    return values, Tokens.join(tokens for _, tokens, _ in shards.values())
 
 
-def _read(path: str) -> tuple[dict[str, np.ndarray], Tokens]:
+def _read(path: str) -> tuple[dict[str, np.ndarray], Tokens, dict[str, Any]]:
     with reading(path), h5py.File(path) as file:
-        attributes = get_attributes(file, path, FORMAT, PLACE)
+        attributes = checked_attributes(file, path, FORMAT, PLACE)
         values, tokens = {name: file[name][:] for name in QUANTITIES}, Tokens.read(file["tokens"])
     if _digest(values, tokens) != attributes["digest"]:
         raise damaged(path, "its values differ from those that were written")
-    return values, tokens
+    return values, tokens, attributes
 
 
 def _digest(values: dict[str, np.ndarray], tokens: Tokens) -> str:

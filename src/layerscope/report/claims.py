@@ -5,6 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from layerscope.tables import read_csv
+
 
 @dataclass(frozen=True)
 class Verdict:
@@ -25,7 +27,7 @@ class ClaimRows:
 
 def claims_of(paths: list[str]) -> list[ClaimRows]:
     """Claims in the order of claims.csv, each with a verdict a model; none where no study makes any."""
-    return [claim for path in paths for claim in shown(pd.read_csv(path))]
+    return [claim for path in paths for claim in shown(read_csv(path))]
 
 
 def shown(table: pd.DataFrame) -> list[ClaimRows]:

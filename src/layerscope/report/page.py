@@ -6,10 +6,10 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import h5py
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from layerscope import __version__
+from layerscope.attributes import read_root_attributes
 from layerscope.files import whole_file
 from layerscope.report.claims import ClaimRows
 from layerscope.report.section import Section
@@ -18,11 +18,14 @@ PACKAGES = ("snakemake", "torch", "transformers", "datasets", "numpy", "scipy", 
 
 
 def run_table(files: list[str]) -> list[dict[str, str]]:
-    """What was run, from the attributes of one HDF5 file of each model and study: a row for each that differs."""
+    """What was run, from the attributes of one HDF5 file of each model and study: a row for each that differs.
+
+    Raises:
+        UserError: a file is damaged.
+    """
     rows = []
     for path in files:
-        with h5py.File(path) as file:
-            of = {key: str(value) for key, value in file.attrs.items()}
+        of = {key: str(value) for key, value in read_root_attributes(path).items()}
         if "corpus" in of:
             text = f"{of['corpus']} ({of['corpus_source']}, {of['corpus_commit']})"
         else:

@@ -2,10 +2,8 @@
 
 from pathlib import Path
 
-import pandas as pd
-
 from layerscope.report.section import Files, Section, load_figures
-from layerscope.tables import read_table
+from layerscope.tables import read_csv, read_table
 from layerscope.token_length.findings import evidence_findings, findings, modality_findings
 
 
@@ -24,10 +22,10 @@ def token_length_section(files: TokenLengthFiles, captions: dict[str, str], root
         captions: name of a figure → its caption.
         root: folder of the report, which links start from.
     """
-    table, evidence = pd.read_csv(files["layers"]), pd.read_csv(files["evidence"])
+    table, evidence = read_csv(files["layers"]), read_csv(files["evidence"])
     models = list(table["model"].unique())
     tokenizers = {Path(path).parts[-3]: read_table(path) for path in files["vocabularies"]}
-    confounds = {Path(path).stem: pd.read_csv(path) for path in files["confounds"]}
+    confounds = {Path(path).stem: read_csv(path) for path in files["confounds"]}
     tables = {str(Path(files["layers"]).relative_to(root)): "a row a model and layer"}
     tables[str(Path(files["evidence"]).relative_to(root))] = "summaries of r with intervals, and what chance gives"
     tables[str(Path(files["modality"]).relative_to(root))] = "how many neurons have several modes"
@@ -38,7 +36,7 @@ def token_length_section(files: TokenLengthFiles, captions: dict[str, str], root
         question="Do MLP neurons respond to the length of a token, and how does that change with depth?",
         findings=findings(table, tokenizers)
         + evidence_findings(evidence, confounds)
-        + modality_findings(pd.read_csv(files["modality"])),
+        + modality_findings(read_csv(files["modality"])),
         figures=load_figures(files, captions, models, root),
         tables=tables,
     )

@@ -12,11 +12,12 @@ import h5py
 import numpy as np
 import torch
 
+from layerscope.attributes import attributes_of, checked_attributes, set_attribute, set_root_attributes
 from layerscope.errors import reading
 from layerscope.extract.activation_shards import dataset_name
 from layerscope.extract.forward import batch_size_of, describe, finite_values, forward_batches, open_model
 from layerscope.extract.progress import Progress
-from layerscope.files import digest_of, get_attributes, set_attributes, whole_file
+from layerscope.files import digest_of, whole_file
 from layerscope.token_similarity.sentences import TOKENS, read_sentences
 from layerscope.tokenize.tokenizer import load_tokenizer
 
@@ -65,12 +66,12 @@ def extract_vectors(
         attributes = {"format": FORMAT, **describe(model, model_record, spec), "batch_size": batch_size}
         attributes |= {key: spec[key] for key in ("sentences", "target", "seed")}
         attributes |= {"tokenizer": tokenizer_record["name"], "sequence_length": rows.shape[1]}
-        set_attributes(file, attributes)
+        set_root_attributes(file, attributes)
         datasets = {"rows": rows, **{f"places/{column}": places[column].to_numpy() for column in places}}
         datasets |= {name: np.concatenate(parts).swapaxes(0, 1) for name, parts in kept.items()}
         for name, values in datasets.items():
             dataset = file.create_dataset(name, data=values, fletcher32=True)
-            dataset.attrs["digest"] = digest_of([values.tobytes()])
+            set_attribute(dataset, "digest", digest_of([values.tobytes()]))
 
 
 def read_vectors(path: str, layer: int) -> tuple[dict[str, dict[str, np.ndarray]], int]:
@@ -82,7 +83,7 @@ def read_vectors(path: str, layer: int) -> tuple[dict[str, dict[str, np.ndarray]
         UserError: the file is damaged, or not that of its place.
     """
     with reading(path), h5py.File(path) as file:
-        get_attributes(file, path, FORMAT, PLACE)
+        checked_attributes(file, path, FORMAT, PLACE)
         arrays = {site: _read(file[dataset_name(site, layer)]) for site in "qkv"}
         pieces = int(_read(file["places/target_pieces"]).max())
     return {token: {site: arrays[site][i] for site in "qkv"} for i, token in enumerate(TOKENS)}, pieces
@@ -90,6 +91,6 @@ def read_vectors(path: str, layer: int) -> tuple[dict[str, dict[str, np.ndarray]
 
 def _read(dataset: h5py.Dataset) -> np.ndarray:
     values = dataset[:]
-    if digest_of([values.tobytes()]) != dataset.attrs["digest"]:
+    if digest_of([values.tobytes()]) != attributes_of(dataset).get("digest"):
         raise ValueError(f"{dataset.name} differs from what was written")
     return values

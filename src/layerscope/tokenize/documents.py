@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from layerscope.errors import UserError
+from layerscope.files import check_seal
 
 KINDS = {".jsonl": "JSON", ".json": "JSON", ".parquet": "Parquet", ".txt": "text"}
 BATCH = 64  # rows of a Parquet file held at once
@@ -50,7 +51,12 @@ def documents_of_corpus(corpus: dict[str, Any], text_field: str, fetched: str | 
         corpus: record from :func:`layerscope.fetch.corpora.resolve_corpus`.
         text_field: of a local corpus.
         fetched: JSON Lines file with the documents of a hub data set; None for a local corpus.
+
+    Raises:
+        UserError: as :func:`texts_of`, or the fetched file is not what was written.
     """
+    if fetched:
+        check_seal(fetched)
     documents = {"source": fetched, "text_field": "text"} if fetched else {**corpus, "text_field": text_field}
     return read_documents(corpus["name"], documents)
 

@@ -8,8 +8,9 @@ from typing import Any, Self
 import h5py
 import numpy as np
 
+from layerscope.attributes import checked_attributes, set_root_attributes
 from layerscope.errors import damaged, reading
-from layerscope.files import digest_of, get_attributes, set_attributes, whole_file
+from layerscope.files import digest_of, whole_file
 
 FORMAT = "layerscope tokens 2"
 PLACE = "tokens/{tokenizer}/{corpus}/shard_{shard:04d}.h5"
@@ -58,7 +59,7 @@ class Tokens:
 def write_token_shard(path: str | Path, tokens: Tokens, attributes: dict[str, Any]) -> None:
     """Write a token shard; ``attributes`` describe tokenizer and corpus and end up at the root."""
     with whole_file(path) as temporary, h5py.File(temporary, "w", libver="latest") as file:
-        set_attributes(file, {"format": FORMAT, **attributes, "digest": tokens.digest()})
+        set_root_attributes(file, {"format": FORMAT, **attributes, "digest": tokens.digest()})
         tokens.write(file.create_group("tokens"))
 
 
@@ -69,7 +70,7 @@ def read_token_shard(path: str | Path) -> tuple[Tokens, dict[str, Any]]:
         UserError: the file is damaged, of another format or place, or its values are not those that were written.
     """
     with reading(path), h5py.File(path) as file:
-        attributes = get_attributes(file, path, FORMAT, PLACE)
+        attributes = checked_attributes(file, path, FORMAT, PLACE)
         tokens, digest = Tokens.read(file["tokens"]), attributes["digest"]
     if tokens.digest() != digest:
         raise damaged(path, "its values differ from those that were written")

@@ -1,0 +1,104 @@
+"""Root attributes of HDF5 files, which say what a file is and what it was made from."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import h5py
+
+from layerscope.errors import damaged, reading
+from layerscope.files import digest_of
+
+
+def check_format(path: str | Path, found: Any, expected: str) -> None:
+    """Hold the format that a file names against the one that is read.
+
+    Raises:
+        UserError: it is another.
+    """
+    if found != expected:
+        raise damaged(path, f"format {found!r} is not {expected!r}")
+
+
+def set_attribute(thing: h5py.File | h5py.Dataset, name: str, value: Any) -> None:
+    """Give a file or a dataset an attribute.
+
+    Texts get a fixed length. Those of a variable one lie in HDF5's global heap, which has no checksum, and of a wrong
+    length there the library reads on for ever.
+    """
+    if isinstance(value, str):
+        text = value.encode()
+        thing.attrs.create(name, text, dtype=h5py.string_dtype("utf-8", max(len(text), 1)))
+    else:
+        thing.attrs[name] = value
+
+
+def attributes_of(thing: h5py.File | h5py.Dataset) -> dict[str, Any]:
+    """The attributes of a file or a dataset, texts as ``str``."""
+    return {name: value.decode() if isinstance(value, bytes) else value for name, value in thing.attrs.items()}
+
+
+def set_root_attributes(file: h5py.File, attributes: dict[str, Any]) -> None:
+    """Give a file its attributes and a digest of them."""
+    for name, value in {**attributes, "attributes_digest": _digest(attributes)}.items():
+        set_attribute(file, name, value)
+
+
+def root_attributes(file: h5py.File, path: str | Path) -> dict[str, Any]:
+    """The root attributes of a file, held against their digest.
+
+    Raises:
+        UserError: they are not those that were written.
+    """
+    attributes = attributes_of(file)
+    if attributes.pop("attributes_digest", None) != _digest(attributes):
+        raise damaged(path, "its attributes differ from those that were written")
+    return attributes
+
+
+def read_root_attributes(path: str | Path) -> dict[str, Any]:
+    """The same of a file that is not open yet.
+
+    Raises:
+        UserError: the file is damaged, or they are not those that were written.
+    """
+    with reading(path), h5py.File(path) as file:
+        return root_attributes(file, path)
+
+
+def checked_attributes(file: h5py.File, path: str | Path, file_format: str, place: str) -> dict[str, Any]:
+    """The root attributes of a file, held also against the file's format and name.
+
+    A file that was taken elsewhere has no name to be held against.
+
+    Args:
+        place: the end of the path, with names of attributes in braces.
+
+    Raises:
+        UserError: they are not those that were written, or by them the file belongs under another name.
+    """
+    check_format(path, attributes_of(file).get("format"), file_format)
+    attributes = root_attributes(file, path)
+    if Path(path).match(re.sub(r"{.*?}", "*", place)):
+        named = Path(place.format(**attributes)).parts
+        if Path(path).parts[-len(named) :] != named:
+            raise damaged(path, f"holds what belongs into {Path(*named)}")
+    return attributes
+
+
+def check_commits(shards: dict[str, dict[str, Any]]) -> None:
+    """Hold the shards of a sample, path → root attributes, against each other: all must be of the same commits.
+
+    Raises:
+        UserError: a model, tokenizer or corpus from the hub is of another commit in some.
+    """
+    first, *others = shards.items()
+    for path, attributes in others:
+        for name in ("model_commit", "tokenizer_commit", "corpus_commit"):
+            if (found := attributes.get(name)) != (expected := first[1].get(name)):
+                raise damaged(path, f"its {name} is {found}, that of {first[0]} is {expected}")
+
+
+def _digest(attributes: dict[str, Any]) -> str:
+    return digest_of([json.dumps(attributes, sort_keys=True, default=lambda number: number.item()).encode()])
