@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 import pytest
+from planning import finish_study
 
 # No test reaches a real hub: those that need one start a stand-in on loopback.
 os.environ.setdefault("HF_ENDPOINT", "http://127.0.0.1:9")
@@ -31,3 +32,11 @@ def mini_tokenizer() -> dict:
     """The record of the embedded tokenizer."""
     path = PROJECT / "resources/tokenizers/mini"
     return {"name": "mini", "source": str(path), "commit": None, "path": str(path)}
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory) -> Path:
+    """A copy of the project with a tiny study in which everything was run."""
+    folder = tmp_path_factory.mktemp("reruns") / "finished"
+    finish_study(folder)
+    return folder

@@ -1,7 +1,6 @@
 """Every edit of the table in docs/reruns.md plans the jobs that it declares; growing a sample equals a new run.
 
-A tiny study is run once in a copy of the project. Run as a script, this file edits and plans there: the package must
-be imported from the copy, since its code is edited too.
+Run as a script, this file edits and plans.
 """
 
 import json
@@ -9,71 +8,31 @@ import os
 import random
 import re
 import shutil
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-
-PROJECT = Path(__file__).parents[1]
-MODELS = "resources/models"
-CONFIG: dict[str, Any] = {
-    "models": {name: {"source": f"{MODELS}/{name}", "tokenizer": "mini", "layers": 2} for name in "abc"},
-    "tokenizers": {"other": {"source": "resources/tokenizers/other"}},
-    "corpora": {"other": {"source": "resources/corpus/other.jsonl"}},
-    "sampling": {"sequences": 4, "sequence_length": 32, "sequences_per_shard": 2},
-    "studies": {
-        "token_length": {
-            "models": ["a", "b"],
-            "pairs": [["a", "b"]],
-            "corpus": "embedded",
-            "histogram_layer": 1,
-            "histogram_bins": 64,
-            "draws": 100,
-        },
-        "token_similarity": {"models": ["a"], "matrix_layer": 1},
-        "path_length": {"models": ["a"], "corpus": "embedded"},
-    },
-}
-
-
-def settings(change: Callable[[dict], object]) -> Callable[[], None]:
-    """An edit of the configuration."""
-
-    def edit() -> None:
-        config = json.loads(Path("study.yaml").read_text())
-        change(config)
-        Path("study.yaml").write_text(json.dumps(config))
-
-    return edit
-
-
-def setting(place: str, value: Any) -> Callable[[], None]:
-    def change(config: dict) -> None:
-        *sections, key = place.split(".")
-        for section in sections:
-            config = config.setdefault(section, {})
-        config[key] = value
-
-    return settings(change)
+from planning import (
+    CONFIG,
+    MODELS,
+    jobs_of,
+    make_plans,
+    named,
+    plans_of,
+    rows_of,
+    rules_of,
+    setting,
+    settings,
+    snakemake,
+)
 
 
 def appended(path: str, text: str = "\nchanged = True\n") -> Callable[[], None]:
     def edit() -> None:
         with Path(path).open("a") as file:
             file.write(text)
-
-    return edit
-
-
-def replaced(path: str, old: str, new: str) -> Callable[[], None]:
-    def edit() -> None:
-        text = Path(path).read_text()
-        assert old in text
-        Path(path).write_text(text.replace(old, new, 1))
 
     return edit
 
@@ -229,83 +188,14 @@ OF_THESE: dict[str, Callable[[str, dict], bool]] = {
 }
 
 
-def table() -> dict[str, tuple[set[str], bool, str]]:
-    """The rows of docs/reruns.md: an edit → rules, whether what follows them reruns too, and which of their jobs."""
-    text = (PROJECT / "docs/reruns.md").read_text(encoding="utf-8").split("\n## ")
-    rows = {}
-    for line in next(part for part in text if part.startswith("Edits\n")).splitlines():
-        cells = [cell.strip() for cell in line.strip().strip("|").split(" | ")] if line.startswith("| ") else []
-        if cells and cells[0] not in ("edit", "---") and not cells[0].startswith("**"):
-            edit, reruns, which = cells[0].replace("`", ""), cells[1], cells[2].strip(" |") if cells[2:] else ""
-            rows[edit] = (set(re.findall(r"`(\w+)`", reruns)), "and what follows" in reruns, which)
-    return rows
-
-
-ROWS = table()
-
-
-def snakemake(folder: Path, *arguments: str) -> None:
-    command = [sys.executable, "-m", "snakemake", "--configfile", "study.yaml", "--cores", "2", *arguments]
-    # Two extractions at once: most of a job is the start of Python.
-    threads = [f"{rule}=1" for rule in ("extract", "extract_paths", "extract_vectors")]
-    command += ["--resources", "gpu=2", "--set-threads", *threads]
-    environment = {**os.environ, "PYTHONPATH": str(folder / "src")}
-    run = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
-    assert run.returncode == 0, (run.stdout + run.stderr)[-5000:]
-
-
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory) -> Path:
-    """A copy of the project with a tiny study in which everything was run."""
-    from tiny_models import save_tiny_model
-
-    folder = tmp_path_factory.mktemp("reruns") / "finished"
-    for name in ("src", "workflow", "config", "profiles", "resources", "docs"):
-        ignored = shutil.ignore_patterns("__pycache__", "neo-*", "*.egg-info")
-        shutil.copytree(PROJECT / name, folder / name, ignore=ignored)
-    for name in ("Snakefile", "README.md"):
-        shutil.copy(PROJECT / name, folder / name)
-    for seed, (name, cycles) in enumerate({"a": 1, "b": 1, "c": 1, "three": 3}.items()):
-        kinds = ["global", "local"] if cycles == 1 else ["global"]
-        changes = {"vocab_size": 8192, "num_layers": 2 if cycles == 1 else 3, "attention_types": [[kinds, cycles]]}
-        save_tiny_model("gpt_neo", folder / MODELS / name, seed, **changes)
-    for name in ("neo-2m", "neo-8m"):  # the configuration names them
-        (folder / MODELS / name).mkdir()
-    shutil.copytree(folder / "resources/tokenizers/mini", folder / "resources/tokenizers/other")
-    corpus = (folder / "resources/corpus/documents.jsonl").read_text(encoding="utf-8").splitlines(keepends=True)
-    (folder / "resources/corpus/other.jsonl").write_text("".join(reversed(corpus)), encoding="utf-8")
-    # So many that the vectors are larger than what Snakemake compares by itself (1 MB).
-    sentences = folder / "resources/sentences_her.txt"
-    lines = [f"Then the {line}" for line in sentences.read_text(encoding="utf-8").splitlines(keepends=True)]
-    sentences.write_text("".join(lines) * 16, encoding="utf-8")
-    shutil.copy(sentences, folder / "resources/others.txt")
-    with (folder / "resources/others.txt").open("a") as file:
-        file.write("This is one more of her sentences, the last.\n")
-    (folder / "study.yaml").write_text(json.dumps(CONFIG))
-    snakemake(folder)
-    assert (folder / "results/token_similarity/a/vectors.h5").stat().st_size > 1e6
-    return folder
+# An edit → the rules that rerun, whether what follows them does too, and which of their jobs.
+ROWS = {edit.replace("`", ""): (*rules_of(reruns), which) for edit, reruns, which in rows_of("docs/reruns.md", "Edits")}
 
 
 @pytest.fixture(scope="module")
 def plans(finished) -> dict[str, dict]:
     """The plan after each edit."""
-    edits, planners = list(EDITS), []
-    for part in range(2):
-        folder = finished.parent / f"edited_{part}"
-        command = [sys.executable, __file__, str(finished), str(folder), json.dumps(edits[part::2])]
-        environment = {**os.environ, "PYTHONPATH": f"{folder / 'src'}"}
-        shutil.copytree(finished, folder)  # the package is imported from there
-        with (finished.parent / f"plans_{part}.log").open("w") as log:
-            planners.append(subprocess.Popen(command, env=environment, stdout=log, stderr=log))
-    for planner in planners:
-        planner.wait()
-    plans = {}
-    for part in range(2):
-        log = (finished.parent / f"plans_{part}.log").read_text()
-        assert planners[part].returncode == 0, log[-5000:]
-        plans.update(json.loads((finished.parent / f"edited_{part}.json").read_text()))
-    return plans
+    return plans_of(__file__, finished, list(EDITS))
 
 
 def test_every_row_has_an_edit():
@@ -315,20 +205,9 @@ def test_every_row_has_an_edit():
 @pytest.mark.parametrize("edit", ROWS)
 def test_the_planned_jobs_are_the_declared_ones(plans, edit):
     rules, follow, which = ROWS[edit]
-    jobs, planned = plans[edit]["jobs"], set(plans[edit]["planned"])
-    assert rules <= {job["rule"] for job in jobs}
-    declared = {
-        number for number, job in enumerate(jobs) if job["rule"] in rules and OF_THESE[which](edit, job["wildcards"])
-    }
-    assert bool(declared) == bool(rules)
-    pending = list(declared) if follow else []
-    while pending:
-        number = pending.pop()
-        new = {reader for reader, job in enumerate(jobs) if number in job["reads"]} - declared
-        declared |= new
-        pending += new
-    names = [f"{job['rule']} {' '.join(job['wildcards'].values())}".strip() for job in jobs]
-    assert sorted(names[n] for n in planned) == sorted(names[n] for n in declared if jobs[n]["rule"] != "all")
+    jobs, planned = plans[edit]["jobs"], plans[edit]["planned"]
+    declared = jobs_of(jobs, rules, follow, lambda job: OF_THESE[which](edit, job["wildcards"]))
+    assert named(jobs, planned) == declared
 
 
 def test_what_follows_is_what_reads(plans):
@@ -392,53 +271,5 @@ def test_a_setting_changed_and_changed_back_gives_the_old_tables(finished):
     assert not changed[1]
 
 
-def plan(arguments: list[str]) -> dict[str, list]:
-    """All jobs and the planned ones, as Snakemake's command line finds them, profile and all."""
-    from snakemake import cli, dag
-
-    made: list[dag.DAG] = []
-    init = dag.DAG.__init__
-    dag.DAG.__init__ = lambda self, *args, **options: (made.append(self), init(self, *args, **options))[1]
-    with pytest.raises(SystemExit) as end:
-        cli.main(["--configfile", "study.yaml", "--dry-run", "--quiet", *arguments])
-    assert end.value.code == 0
-    jobs = list(made[0].jobs)
-    numbers = {job: number for number, job in enumerate(jobs)}
-    described = [
-        {
-            "rule": job.rule.name,
-            "wildcards": dict(job.wildcards_dict),
-            "reads": [numbers[other] for other in made[0].job_dependencies(job)],
-        }
-        for job in jobs
-    ]
-    return {"jobs": described, "planned": [numbers[job] for job in made[0].needrun_jobs() if job.rule.name != "all"]}
-
-
-def make_plans(finished: Path, folder: Path, edits: list[str]) -> None:
-    """Plan after each of ``edits``, each in a process of its own, since Snakemake keeps much in modules."""
-    import snakemake.cli  # noqa: F401  before the fork, once for all
-
-    import layerscope.specs
-
-    assert Path(layerscope.specs.__file__).is_relative_to(folder)
-    plans = {}
-    for edit in edits:
-        shutil.rmtree(folder)
-        shutil.copytree(finished, folder)
-        os.chdir(folder)
-        if not (child := os.fork()):
-            try:
-                EDITS[edit]()
-                Path("plan.json").write_text(json.dumps(plan(ARGUMENTS.get(edit, []))))
-            finally:
-                sys.stdout.flush()
-                os._exit(0)
-        os.waitpid(child, 0)
-        assert (folder / "plan.json").exists(), f"no plan after the edit: {edit}"
-        plans[edit] = json.loads((folder / "plan.json").read_text())
-    folder.with_suffix(".json").write_text(json.dumps(plans))
-
-
 if __name__ == "__main__":
-    make_plans(Path(sys.argv[1]), Path(sys.argv[2]), json.loads(sys.argv[3]))
+    make_plans(EDITS, ARGUMENTS)
