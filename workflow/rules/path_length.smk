@@ -82,7 +82,7 @@ rule resample_paths:
     params:
         spec=SPECS.script("resample_paths"),
     message:
-        "Path length: draw the text of {wildcards.model} anew, for intervals"
+        "Path length: leave parts of the sample of {wildcards.model} out in turn, for intervals"
     script:
         "../scripts/resample_paths.py"
 
