@@ -68,8 +68,8 @@ def draw_profiles(outputs: list[str], profiles: pd.DataFrame) -> None:
             ax.set_ylabel("Pearson r with token length")
             apart = rows["difference"].abs().mean()
             ax.set_title(
-                f"quantiles over neurons: 5, 25, 50 (solid), 75, 95 %; on average {apart:.3f} apart\n"
-                "hatched: median by chance (95 %)",
+                "quantiles over neurons: 5, 25, 50 (solid), 75, 95 %\n"
+                f"on average {apart:.3f} apart; hatched: median by chance (95 %)",
                 fontsize=9,
             )
             ax.legend()
