@@ -46,7 +46,7 @@ def make_files(folder: Path) -> dict[str, tuple[Path, Callable[[Path], Any]]]:
     from layerscope.path_length.extract import extract_paths
     from layerscope.path_length.shards import write_path_shard
     from layerscope.tables import write_csv, write_table
-    from layerscope.token_similarity.vectors import extract_vectors
+    from layerscope.token_similarity.extract import extract_vectors
     from layerscope.tokenize.shard import tokenize_shard
     from layerscope.tokenize.token_shards import write_token_shard
     from layerscope.tokenize.tokenizer import load_tokenizer

@@ -16,7 +16,7 @@ from layerscope.extract.architectures import ARCHITECTURES, Tap
 from layerscope.extract.checks import moves
 from layerscope.extract.hooks import SiteError
 from layerscope.path_length.extract import extract_paths
-from layerscope.token_similarity.vectors import extract_vectors
+from layerscope.token_similarity.extract import extract_vectors
 
 DTYPES = ("float32", "float16", "bfloat16")
 WINDOW = 256  # of the tiny GPT-Neo

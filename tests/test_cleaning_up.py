@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from planning import CONFIG, PROJECT, jobs_of, make_plans, named, plans_of, rows_of, rules_of, setting, snakemake
 
-from layerscope.files import partial_file, seal_of
+from layerscope.files import partial_file, read_json, seal_of, sealed_file, write_json
 
 PAGE = "docs/cleaning-up.md"
 REPORT = "results/report.html"
@@ -106,11 +106,10 @@ def from_hub(finished) -> Path:
     (folder / "study.yaml").write_text(json.dumps(config))
     (folder / "resources/models/a").rename(folder / "cache")
     record = folder / "results/sources/models/a.json"
-    record.write_text(json.dumps({**json.loads(record.read_text()), "path": "cache"}))
+    write_json(record, {**read_json(record), "path": "cache"})
     for part in ("shards_1", "shards_2", "frequency"):
-        documents = folder / f"results/documents/mini/embedded/{part}.jsonl"
-        documents.parent.mkdir(parents=True, exist_ok=True)
-        documents.touch()
+        with sealed_file(folder / f"results/documents/mini/embedded/{part}.jsonl") as documents:
+            documents.touch()
     snakemake(folder, "--touch")  # all files count as made with these settings
     return folder
 

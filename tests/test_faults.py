@@ -12,6 +12,9 @@ import h5py
 import pandas as pd
 import pytest
 
+from layerscope.errors import UserError
+from layerscope.report.page import run_table
+
 PROJECT = Path(__file__).parents[1]
 STUDY = {
     "models": {"tiny": {"source": "tiny", "tokenizer": "mini", "layers": 3}},
@@ -41,15 +44,33 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (shutil.copytree if (PROJECT / name).is_dir() else shutil.copy)(PROJECT / name, folder / name)
     save_tiny_model("gpt2", folder / "tiny", vocab_size=8192)
     (folder / "study.json").write_text(json.dumps(STUDY))
-    run = snakemake(folder, *TABLES)
+    run = snakemake(folder, "results/claims.csv", *TABLES)
     assert run.returncode == 0, run.stderr[-5000:]
     return folder
+
+
+def test_report_does_not_tell_of_a_shard_of_another_model(finished: Path, tmp_path: Path) -> None:
+    """The report reads attributes alone, and by themselves those of the foreign shard are whole."""
+    folder = tmp_path / "results/activations/other/embedded"
+    folder.mkdir(parents=True)
+    shutil.copy(finished / "results/activations/tiny/embedded/shard_0000.h5", folder)
+    [row] = run_table([str(finished / "results/activations/tiny/embedded/shard_0000.h5")])
+    assert row["model"] == "tiny"
+    with pytest.raises(UserError, match=r"holds what belongs into activations/tiny/embedded/shard_0000\.h5; delete it"):
+        run_table([str(folder / "shard_0000.h5")])
 
 
 def change_a_value(path: Path, name: str) -> None:
     """As a program would: the file's own checksums are right."""
     with h5py.File(path, "r+") as file:
         file[name][0] += 1
+
+
+def commands_of(run: subprocess.CompletedProcess[str]) -> dict[str, str]:
+    """Of a run that failed: files that were refused → the commands that it gives."""
+    assert run.returncode == 1
+    line_of = re.compile(r"^layerscope: .*: (\S+): .*; delete it and run again \((rm .*)\) \(log: ", re.MULTILINE)
+    return dict(line_of.findall(run.stderr))
 
 
 def test_changed_files_are_named_and_the_commands_repair_them(finished: Path, tmp_path: Path) -> None:
@@ -67,10 +88,7 @@ def test_changed_files_are_named_and_the_commands_repair_them(finished: Path, tm
     table = pd.read_parquet(changed[2])
     table.assign(cosine_mean=table["cosine_mean"] + 1e-9).to_parquet(changed[2])
     (folder / layer).unlink()  # nothing else asks for the activations again
-    run = snakemake(folder, "--keep-going", layer, *TABLES)
-    assert run.returncode == 1
-    line_of = re.compile(r"^layerscope: .*: (\S+): .*; delete it and run again \((rm .*)\) \(log: ", re.MULTILINE)
-    commands = dict(line_of.findall(run.stderr))
+    commands = commands_of(snakemake(folder, "--keep-going", layer, *TABLES))
     assert set(commands) == {str(path.relative_to(folder)) for path in changed}
     for command in commands.values():
         subprocess.run(command, shell=True, cwd=folder, check=True)
@@ -79,6 +97,29 @@ def test_changed_files_are_named_and_the_commands_repair_them(finished: Path, tm
     assert again.returncode == 0, again.stderr[-5000:]
     for path in [*TABLES, layer, *(str(path.relative_to(folder)) for path in changed)]:
         assert (folder / path).read_bytes() == (finished / path).read_bytes(), path
+
+
+@pytest.mark.parametrize(
+    ("changed", "reader"),
+    [("path_length/claims.csv", "claims.csv"), ("sources/tokenizers/mini.json", "token_similarity/tiny/vectors.h5")],
+)
+def test_changed_text_file_is_named_and_the_command_repairs_it(
+    finished: Path, tmp_path: Path, changed: str, reader: str
+) -> None:
+    """As an editor or a spreadsheet does; what reads it is asked for again."""
+    folder = tmp_path / "changed"
+    shutil.copytree(finished, folder)
+    changed, reader = f"results/{changed}", f"results/{reader}"
+    path = folder / changed
+    path.write_text(path.read_text().replace("tiny", "Tiny").replace("mini", "Mini"))
+    (folder / reader).unlink()
+    commands = commands_of(snakemake(folder, reader))
+    assert set(commands) == {changed}
+    subprocess.run(commands[changed], shell=True, cwd=folder, check=True)
+    again = snakemake(folder, reader)
+    assert again.returncode == 0, again.stderr[-5000:]
+    for name in (changed, reader):
+        assert (folder / name).read_bytes() == (finished / name).read_bytes(), name
 
 
 def test_flipped_bytes_of_every_kind_of_file_are_found() -> None:

@@ -401,7 +401,7 @@ def test_only_fetching_needs_the_hub(hub: HubStandIn, tmp_path: Path, project: P
     assert silent.requests == []
     table = pd.read_csv(tmp_path / "results/token_length/layers.csv")
     assert table["model"].tolist() == ["neo"] * LAYERS
-    shard = read_root_attributes(tmp_path / "results/activations/neo/web/shard_0001.h5")
+    shard = read_root_attributes(tmp_path / "results/activations/neo/web/shard_0001.h5", {})
     assert shard["model_commit"] == sources["models/neo"]
     assert shard["tokenizer_commit"] == sources["tokenizers/hub-mini"]
     assert shard["corpus_commit"] == sources["corpora/web"]

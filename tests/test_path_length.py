@@ -17,7 +17,7 @@ from layerscope.errors import UserError
 from layerscope.path_length.compare import layers_table
 from layerscope.path_length.extract import extract_paths, paths_of_stored
 from layerscope.path_length.lengths import QUANTITIES, SITES
-from layerscope.path_length.shards import write_path_shard
+from layerscope.path_length.shards import read_path_shards, write_path_shard
 from layerscope.tokenize.token_shards import Tokens
 
 SEQUENCES, LENGTH = 5, 24  # in batches of two, so that the last is not full
@@ -122,6 +122,18 @@ def save_random_paths(path: Path, sequences: int, seed: int, layers: int = 3) ->
     tokens = Tokens(numbers, numbers // LENGTH, numbers % LENGTH, numbers * 0)
     write_path_shard(path, values, tokens, {"model": "random", "shard": 0})
     return values
+
+
+def test_shard_of_another_commit_is_refused(case: Case, tmp_path: Path) -> None:
+    values, tokens, attributes = case.extracted
+    paths = [str(tmp_path / f"{number}.h5") for number in range(3)]
+    for path, commit in zip(paths, ("c0ffee", "c0ffee", "decade"), strict=True):
+        write_path_shard(path, values, tokens, {**attributes, "model_commit": commit})
+    assert len(read_path_shards(paths[:2])[1]) == 2 * len(tokens)
+    with pytest.raises(
+        UserError, match=r"2\.h5: its model_commit is decade, that of most shards of the sample is c0ffee"
+    ):
+        read_path_shards(paths)
 
 
 def test_layers_table_equals_scipy_with_and_without_the_first_token(tmp_path: Path) -> None:

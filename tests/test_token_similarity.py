@@ -16,10 +16,11 @@ from layerscope.errors import UserError
 from layerscope.tables import write_table
 from layerscope.token_similarity.compare import layers_table
 from layerscope.token_similarity.draw import draw_cosines
+from layerscope.token_similarity.extract import extract_vectors
 from layerscope.token_similarity.measure import BLOCKS, measure_layer
 from layerscope.token_similarity.section import findings
 from layerscope.token_similarity.sentences import Sentences, read_sentences
-from layerscope.token_similarity.vectors import extract_vectors, read_vectors
+from layerscope.token_similarity.vectors import read_vectors
 from layerscope.tokenize.tokenizer import LoadedTokenizer, load_tokenizer
 
 LINES = ["The guests gave her a coat.", "He saw the old greenhouse and then her brother.", "I told her."]

@@ -18,7 +18,7 @@ from layerscope.tokenize import packing
 from layerscope.tokenize.documents import read_documents
 from layerscope.tokenize.packing import pack_shard
 from layerscope.tokenize.shard import tokenize_shard
-from layerscope.tokenize.token_shards import FORMAT, Tokens, read_token_shard, write_token_shard
+from layerscope.tokenize.token_shards import FORMAT, Tokens, read_token_shard, read_token_shards, write_token_shard
 from layerscope.tokenize.tokenizer import LoadedTokenizer, load_tokenizer
 
 TEXTS = ["One line.", "Two\nlines, and a blank one\n\n", " “Łódź”, 東京 🤖", "NaN", "3"]
@@ -313,6 +313,19 @@ def test_token_shard_round_trip(token_shard):
         assert all(file["tokens"][name].fletcher32 for name in vars(tokens))
 
 
+def test_sample_is_joined_from_shards_of_the_same_commits(tokenizer, tmp_path):
+    paths = [str(tmp_path / f"{number}.h5") for number in range(3)]
+    for number, path in enumerate(paths):
+        tokens = pack_shard("mine", tokenizer, STORIES, number, 1, 32)
+        write_token_shard(path, tokens, {"corpus_commit": "decade" if number == 2 else "c0ffee"})
+    both = [read_token_shard(path)[0] for path in paths[:2]]
+    assert read_token_shards(paths[:2]) == Tokens.join(both)
+    with pytest.raises(
+        UserError, match=r"2\.h5: its corpus_commit is decade, that of most shards of the sample is c0ffee"
+    ):
+        read_token_shards([paths[0], *paths])
+
+
 def test_the_same_tokens_give_the_same_file(token_shard, tmp_path):
     path, tokens = token_shard
     write_token_shard(tmp_path / "again.h5", tokens, {"corpus": "mine", "shard": 1})
@@ -350,7 +363,7 @@ def flip_a_bit(path: Path) -> None:
     ("damage", "said"),
     [
         (change_a_value, "its values differ from those that were written"),
-        (change_the_format, "format 'layerscope tokens 0' is not 'layerscope tokens 2'"),
+        (change_the_format, "format 'layerscope tokens 0' is not 'layerscope tokens 3'"),
         (remove_the_digest, "its attributes differ from those that were written"),
         (cut, "damaged"),
         (flip_a_bit, "damaged"),

@@ -2,6 +2,8 @@
 
 import json
 import re
+from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -57,47 +59,58 @@ def root_attributes(file: h5py.File, path: str | Path) -> dict[str, Any]:
     return attributes
 
 
-def read_root_attributes(path: str | Path) -> dict[str, Any]:
-    """The same of a file that is not open yet.
+def read_root_attributes(path: str | Path, places: Mapping[str, str]) -> dict[str, Any]:
+    """The root attributes of a file of any format, held also against its name if ``places``, by format, tell of it.
 
     Raises:
-        UserError: the file is damaged, or they are not those that were written.
+        UserError: the file is damaged, they are not those that were written, or it belongs under another name.
     """
     with reading(path), h5py.File(path) as file:
-        return root_attributes(file, path)
+        attributes = root_attributes(file, path)
+    if place := places.get(str(attributes.get("format"))):
+        check_place(path, attributes, place)
+    return attributes
 
 
 def checked_attributes(file: h5py.File, path: str | Path, file_format: str, place: str) -> dict[str, Any]:
     """The root attributes of a file, held also against the file's format and name.
-
-    A file that was taken elsewhere has no name to be held against.
-
-    Args:
-        place: the end of the path, with names of attributes in braces.
 
     Raises:
         UserError: they are not those that were written, or by them the file belongs under another name.
     """
     check_format(path, attributes_of(file).get("format"), file_format)
     attributes = root_attributes(file, path)
+    check_place(path, attributes, place)
+    return attributes
+
+
+def check_place(path: str | Path, attributes: dict[str, Any], place: str) -> None:
+    """Hold what a file says of itself against its name; one that was taken elsewhere has none to be held against.
+
+    Args:
+        place: the end of the path, with names of attributes in braces.
+
+    Raises:
+        UserError: the file belongs under another name.
+    """
     if Path(path).match(re.sub(r"{.*?}", "*", place)):
         named = Path(place.format(**attributes)).parts
         if Path(path).parts[-len(named) :] != named:
             raise damaged(path, f"holds what belongs into {Path(*named)}")
-    return attributes
 
 
-def check_commits(shards: dict[str, dict[str, Any]]) -> None:
+def check_commits(shards: Mapping[str, dict[str, Any]]) -> None:
     """Hold the shards of a sample, path → root attributes, against each other: all must be of the same commits.
 
     Raises:
-        UserError: a model, tokenizer or corpus from the hub is of another commit in some.
+        UserError: a model, tokenizer or corpus from the hub is of another commit in one than in most.
     """
-    first, *others = shards.items()
-    for path, attributes in others:
-        for name in ("model_commit", "tokenizer_commit", "corpus_commit"):
-            if (found := attributes.get(name)) != (expected := first[1].get(name)):
-                raise damaged(path, f"its {name} is {found}, that of {first[0]} is {expected}")
+    for name in ("model_commit", "tokenizer_commit", "corpus_commit"):
+        commits = {path: attributes.get(name) for path, attributes in shards.items()}
+        [(usual, _)] = Counter(commits.values()).most_common(1)
+        for path, commit in commits.items():
+            if commit != usual:
+                raise damaged(path, f"its {name} is {commit}, that of most shards of the sample is {usual}")
 
 
 def _digest(attributes: dict[str, Any]) -> str:

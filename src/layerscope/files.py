@@ -58,7 +58,8 @@ def sync(path: Path) -> None:
 def sealed_file(path: str | Path) -> Iterator[Path]:
     """As :func:`whole_file`, for formats without a place for a digest: it goes into a hidden file beside it, the seal.
 
-    The seal is there first, so that a name that exists has its own.
+    The seal is there first, so that a name that exists has its own. Killed while a file is replaced, the old one stays
+    with the new seal, and is refused. Snakemake removes the files of a job before it starts.
     """
     with whole_file(path) as temporary:
         yield temporary

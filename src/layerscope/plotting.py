@@ -25,6 +25,7 @@ MODEL_MARKERS = ("o", "s", "^", "D", "v", "P")
 STYLE: Any = {
     "figure.dpi": 100,
     "savefig.dpi": 200,
+    "savefig.bbox": "tight",  # names of models may be long: what sticks out makes the picture larger
     "figure.constrained_layout.use": True,
     "font.size": 9,
     "axes.spines.top": False,

@@ -1,9 +1,9 @@
 from layerscope.job import job
 from layerscope.tables import read_table, write_csv
 from layerscope.token_length.confounds import sample_confounds
-from layerscope.tokenize.token_shards import Tokens, read_token_shard
+from layerscope.tokenize.token_shards import read_token_shards
 
 with job(snakemake) as task:
-    tokens = Tokens.join(read_token_shard(path)[0] for path in task.input.tokens)
+    tokens = read_token_shards(task.input.tokens)
     table = sample_confounds(read_table(task.input.vocabulary), read_table(task.input.frequency), tokens)
     write_csv(task.output[0], table)

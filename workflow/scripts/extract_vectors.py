@@ -1,6 +1,6 @@
 from layerscope.files import read_json
 from layerscope.job import job
-from layerscope.token_similarity.vectors import extract_vectors
+from layerscope.token_similarity.extract import extract_vectors
 
 with job(snakemake) as task:
     extract_vectors(

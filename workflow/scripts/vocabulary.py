@@ -1,11 +1,11 @@
 from layerscope.files import read_json
 from layerscope.job import job
 from layerscope.tables import write_table
-from layerscope.tokenize.token_shards import Tokens, read_token_shard
+from layerscope.tokenize.token_shards import read_token_shards
 from layerscope.tokenize.tokenizer import load_tokenizer
 from layerscope.tokenize.vocabulary import vocabulary_table
 
 with job(snakemake) as task:
     tokenizer = load_tokenizer(read_json(task.input.tokenizer))
-    sample = Tokens.join(read_token_shard(path)[0] for path in task.input.tokens)
+    sample = read_token_shards(task.input.tokens)
     write_table(task.output[0], vocabulary_table(tokenizer, sample.input_ids))

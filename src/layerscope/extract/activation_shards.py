@@ -18,7 +18,7 @@ from layerscope.errors import UserError, damaged, reading
 from layerscope.files import read_json
 from layerscope.tokenize.token_shards import Tokens
 
-FORMAT = "layerscope activations 2"
+FORMAT = "layerscope activations 3"
 PLACE = "activations/{model}/{corpus}/shard_{shard:04d}.h5"
 
 

@@ -12,7 +12,7 @@ from layerscope.files import digest_of, whole_file
 from layerscope.path_length.lengths import QUANTITIES
 from layerscope.tokenize.token_shards import Tokens
 
-FORMAT = "layerscope path lengths 2"
+FORMAT = "layerscope path lengths 3"
 PLACE = "path_length/{model}/shard_{shard:04d}.h5"
 
 

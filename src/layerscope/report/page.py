@@ -10,10 +10,14 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from layerscope import __version__
 from layerscope.attributes import read_root_attributes
+from layerscope.extract import activation_shards
 from layerscope.files import whole_file
+from layerscope.path_length import shards as path_shards
 from layerscope.report.claims import ClaimRows
 from layerscope.report.section import Section
+from layerscope.token_similarity import vectors
 
+PLACES = {module.FORMAT: module.PLACE for module in (activation_shards, path_shards, vectors)}
 PACKAGES = ("snakemake", "torch", "transformers", "datasets", "numpy", "scipy", "pandas", "h5py")
 
 
@@ -21,11 +25,11 @@ def run_table(files: list[str]) -> list[dict[str, str]]:
     """What was run, from the attributes of one HDF5 file of each model and study: a row for each that differs.
 
     Raises:
-        UserError: a file is damaged.
+        UserError: a file is damaged, or not that of its place.
     """
     rows = []
     for path in files:
-        of = {key: str(value) for key, value in read_root_attributes(path).items()}
+        of = {key: str(value) for key, value in read_root_attributes(path, PLACES).items()}
         if "corpus" in of:
             text = f"{of['corpus']} ({of['corpus_source']}, {of['corpus_commit']})"
         else:

@@ -8,11 +8,11 @@ from typing import Any, Self
 import h5py
 import numpy as np
 
-from layerscope.attributes import checked_attributes, set_root_attributes
+from layerscope.attributes import check_commits, checked_attributes, set_root_attributes
 from layerscope.errors import damaged, reading
 from layerscope.files import digest_of, whole_file
 
-FORMAT = "layerscope tokens 2"
+FORMAT = "layerscope tokens 3"
 PLACE = "tokens/{tokenizer}/{corpus}/shard_{shard:04d}.h5"
 
 
@@ -75,3 +75,14 @@ def read_token_shard(path: str | Path) -> tuple[Tokens, dict[str, Any]]:
     if tokens.digest() != digest:
         raise damaged(path, "its values differ from those that were written")
     return tokens, attributes
+
+
+def read_token_shards(paths: Iterable[str]) -> Tokens:
+    """The tokens of a sample, joined over its shards.
+
+    Raises:
+        UserError: as :func:`read_token_shard`, or the shards are not of the same commits.
+    """
+    shards = {path: read_token_shard(path) for path in paths}
+    check_commits({path: attributes for path, (_, attributes) in shards.items()})
+    return Tokens.join(tokens for tokens, _ in shards.values())
