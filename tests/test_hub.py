@@ -20,8 +20,8 @@ import pytest
 from hub_standin import HubStandIn
 from tiny_models import save_tiny_model
 
-from layerscope.attributes import read_root_attributes
 from layerscope.errors import UserError
+from layerscope.extract.activation_shards import ActivationShard
 from layerscope.files import read_json
 from layerscope.tokenize.documents import documents_of_corpus
 from layerscope.tokenize.packing import token_runs
@@ -401,10 +401,10 @@ def test_only_fetching_needs_the_hub(hub: HubStandIn, tmp_path: Path, project: P
     assert silent.requests == []
     table = pd.read_csv(tmp_path / "results/token_length/layers.csv")
     assert table["model"].tolist() == ["neo"] * LAYERS
-    shard = read_root_attributes(tmp_path / "results/activations/neo/web/shard_0001.h5", {})
-    assert shard["model_commit"] == sources["models/neo"]
-    assert shard["tokenizer_commit"] == sources["tokenizers/hub-mini"]
-    assert shard["corpus_commit"] == sources["corpora/web"]
+    with ActivationShard(tmp_path / "results/activations/neo/web/shard_0001.h5") as shard:
+        assert shard.attributes["model_commit"] == sources["models/neo"]
+        assert shard.attributes["tokenizer_commit"] == sources["tokenizers/hub-mini"]
+        assert shard.attributes["corpus_commit"] == sources["corpora/web"]
 
     # A larger sample fetches what it lacks, and all that follows is in the same plan; the shards before it stay.
     assert plan(*tables) == {}

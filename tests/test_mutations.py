@@ -321,7 +321,7 @@ MUTATIONS = {
     ),
     "a record is read as it is": Mutation(
         "files.py",
-        "    if written != _digest_of_record(record):",
+        "    if written != digest_of_record(record):",
         "    if False:",
         "test_files.py::test_json_that_was_edited_is_refused",
     ),

@@ -1,6 +1,5 @@
 """Root attributes of HDF5 files, which say what a file is and what it was made from."""
 
-import json
 import re
 from collections import Counter
 from collections.abc import Mapping
@@ -10,7 +9,7 @@ from typing import Any
 import h5py
 
 from layerscope.errors import damaged, reading
-from layerscope.files import digest_of
+from layerscope.files import digest_of_record
 
 
 def check_format(path: str | Path, found: Any, expected: str) -> None:
@@ -43,7 +42,7 @@ def attributes_of(thing: h5py.File | h5py.Dataset) -> dict[str, Any]:
 
 def set_root_attributes(file: h5py.File, attributes: dict[str, Any]) -> None:
     """Give a file its attributes and a digest of them."""
-    for name, value in {**attributes, "attributes_digest": _digest(attributes)}.items():
+    for name, value in {**attributes, "attributes_digest": digest_of_record(attributes)}.items():
         set_attribute(file, name, value)
 
 
@@ -54,7 +53,7 @@ def root_attributes(file: h5py.File, path: str | Path) -> dict[str, Any]:
         UserError: they are not those that were written.
     """
     attributes = attributes_of(file)
-    if attributes.pop("attributes_digest", None) != _digest(attributes):
+    if attributes.pop("attributes_digest", None) != digest_of_record(attributes):
         raise damaged(path, "its attributes differ from those that were written")
     return attributes
 
@@ -111,7 +110,3 @@ def check_commits(shards: Mapping[str, dict[str, Any]]) -> None:
         for path, commit in commits.items():
             if commit != usual:
                 raise damaged(path, f"its {name} is {commit}, that of most shards of the sample is {usual}")
-
-
-def _digest(attributes: dict[str, Any]) -> str:
-    return digest_of([json.dumps(attributes, sort_keys=True, default=lambda number: number.item()).encode()])

@@ -87,7 +87,7 @@ def check_seal(path: str | Path) -> None:
 def write_json(path: str | Path, record: dict[str, Any]) -> None:
     """Write a record, and a digest of it as its last key."""
     with whole_file(path) as temporary:
-        text = json.dumps({**record, "digest": _digest_of_record(record)}, indent=2, ensure_ascii=False)
+        text = json.dumps({**record, "digest": digest_of_record(record)}, indent=2, ensure_ascii=False)
         temporary.write_text(text + "\n", encoding="utf-8")
 
 
@@ -100,13 +100,14 @@ def read_json(path: str | Path) -> dict[str, Any]:
     with reading(path):
         record = json.loads(Path(path).read_text(encoding="utf-8"))
         written = record.pop("digest", None)
-    if written != _digest_of_record(record):
+    if written != digest_of_record(record):
         raise damaged(path, "differs from what was written")
     return record
 
 
-def _digest_of_record(record: dict[str, Any]) -> str:
-    return digest_of([json.dumps(record, sort_keys=True).encode()])
+def digest_of_record(record: dict[str, Any]) -> str:
+    """Digest of keys and values, in whatever order; numbers may be numpy's."""
+    return digest_of([json.dumps(record, sort_keys=True, default=lambda number: number.item()).encode()])
 
 
 def digest_of(chunks: Iterable[bytes]) -> str:

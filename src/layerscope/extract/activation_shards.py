@@ -107,7 +107,8 @@ class LayerReader:
     Opening it reads them all once, so that nothing is computed from values that are not those that were written.
 
     Raises:
-        UserError: on opening, and on reading, a shard is damaged, or not that of its place or of its manifest.
+        UserError: on opening, and on reading, a shard is damaged, or not that of its place or of its manifest; on
+            opening, it is of another commit than the others.
     """
 
     def __init__(self, paths: list[str], site: str, layer: int) -> None:

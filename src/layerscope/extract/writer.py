@@ -92,16 +92,11 @@ class ActivationShardWriter:
                 raise UserError(f"{self.path}: {name} has {rows} of {self.tokens} rows; nothing was kept")
         datasets = {}
         for name in sorted(self.rows):
-            digest = self.digests[name].hexdigest()
             low, high = self.ranges[name]
-            for key, value in {"digest": digest, "minimum": low, "maximum": high}.items():
+            described = {"digest": self.digests[name].hexdigest(), "minimum": low, "maximum": high}
+            for key, value in described.items():
                 set_attribute(self.file[name], key, value)
-            datasets[name] = {
-                "shape": list(self.file[name].shape),
-                "digest": digest,
-                "minimum": low,
-                "maximum": high,
-            }
+            datasets[name] = {"shape": list(self.file[name].shape), **described}
         self.file.close()
         sync(self.temporary)
         manifest = {

@@ -30,7 +30,7 @@ def read_path_shards(paths: list[str]) -> tuple[dict[str, np.ndarray], Tokens]:
     """Quantities [layers, tokens] and tokens of a sample, joined over its shards.
 
     Raises:
-        UserError: a shard is damaged, or not that of its place.
+        UserError: a shard is damaged, or not that of its place, or of another commit than the others.
     """
     shards = {path: _read(path) for path in paths}
     check_commits({path: attributes for path, (_, _, attributes) in shards.items()})
