@@ -53,12 +53,13 @@ def make_files(folder: Path) -> dict[str, tuple[Path, Callable[[Path], Any]]]:
     from layerscope.tokenize.vocabulary import vocabulary_table
 
     def record(name: str, path: str) -> dict[str, Any]:
-        return {"name": name, "source": path, "commit": None, "path": str(PROJECT / path)}
+        return {"name": name, "source": path, "commit": None, "content": None, "path": str(PROJECT / path)}
 
     model = record("neo-2m", "resources/models/neo-2m") | {"model_type": "gpt_neo", "weights": "trained"}
     tokenizer = record("mini", "resources/tokenizers/mini")
     source = PROJECT / "resources/corpus/documents.jsonl"
-    corpus = {"name": "embedded", "source": str(source), "commit": None}
+    corpus = {"name": "embedded", "source": str(source)}
+    corpus |= dict.fromkeys(("subset", "split", "text_field", "commit", "content"))
     compute = {"dtype": "float32", "batch_size": "auto"}
     sampling = {"text_field": "text", "sequence_length": 64, "sequences_per_shard": 4}
     paths = {

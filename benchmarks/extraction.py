@@ -39,7 +39,13 @@ def prepare(folder: Path, sequences: int) -> None:
     if not (folder / "model").is_dir():
         torch.manual_seed(0)
         GPTNeoForCausalLM(GPTNeoConfig.from_dict(SHAPE)).save_pretrained(folder / "model")
-    record = {"name": "gpt-neo-125m-shape", "source": "random", "commit": None, "path": str(folder / "model")}
+    record = {
+        "name": "gpt-neo-125m-shape",
+        "source": "random",
+        "commit": None,
+        "content": None,
+        "path": str(folder / "model"),
+    }
     write_json(folder / "model.json", {**record, "model_type": "gpt_neo", "weights": "trained"})
     ids = np.random.default_rng(0).integers(0, 50257, sequences * LENGTH).astype(np.int32)
     tokens = Tokens(ids, *(np.zeros_like(ids),) * 3)

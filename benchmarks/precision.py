@@ -39,7 +39,7 @@ BUDGET = {
 
 
 def record(name: str, path: str) -> dict[str, Any]:
-    return {"name": name, "source": path, "commit": None, "path": str(PROJECT / path)}
+    return {"name": name, "source": path, "commit": None, "content": None, "path": str(PROJECT / path)}
 
 
 def r_of_layers(folder: Path, vocabulary: pd.DataFrame, model: str, dtype: str, storage: str) -> list[np.ndarray]:
@@ -59,7 +59,7 @@ def r_of_layers(folder: Path, vocabulary: pd.DataFrame, model: str, dtype: str, 
 def tokens_of(folder: Path, sequences: int) -> Tokens:
     sampling = {"text_field": "text", "sequence_length": 512, "sequences_per_shard": sequences}
     corpus = record("embedded", "resources/corpus/documents.jsonl")
-    corpus["source"] = corpus["path"]
+    corpus |= {"source": corpus["path"], **dict.fromkeys(("subset", "split", "text_field"))}
     tokens, attributes = tokenize_shard(corpus, record("mini", "resources/tokenizers/mini"), sampling, 0, None)
     write_token_shard(folder / "tokens.h5", tokens, attributes)
     return tokens

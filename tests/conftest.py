@@ -31,7 +31,7 @@ def shared_data() -> Path:
 def mini_tokenizer() -> dict:
     """The record of the embedded tokenizer."""
     path = PROJECT / "resources/tokenizers/mini"
-    return {"name": "mini", "source": str(path), "commit": None, "path": str(path)}
+    return {"name": "mini", "source": str(path), "commit": None, "content": None, "path": str(path)}
 
 
 @pytest.fixture(scope="session")

@@ -3,6 +3,7 @@
 Run as a script, this file deletes and plans.
 """
 
+import contextlib
 import json
 import re
 import shlex
@@ -12,9 +13,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import yaml
 from planning import CONFIG, PROJECT, jobs_of, make_plans, named, plans_of, rows_of, rules_of, setting, snakemake
+from snakemake.utils import update_config
 
+from layerscope.config import load_config
 from layerscope.files import partial_file, read_json, seal_of, sealed_file, write_json
+from layerscope.specs import Specs
 
 PAGE = "docs/cleaning-up.md"
 REPORT = "results/report.html"
@@ -105,7 +110,13 @@ def from_hub(finished) -> Path:
     config["corpora"]["embedded"] = {"source": "owner/corpus"}
     (folder / "study.yaml").write_text(json.dumps(config))
     (folder / "resources/models/a").rename(folder / "cache")
-    record = folder / "results/sources/models/a.json"
+    whole = yaml.safe_load((folder / "config/config.yaml").read_text())
+    update_config(whole, config)
+    with contextlib.chdir(folder):
+        specs = Specs(load_config(whole), folder / "workflow/scripts", folder / "digests.json")
+        for record in list((folder / "results/sources").glob("*/*/*.json")):
+            record.rename(folder / specs.record(record.parts[-3], record.parts[-2]))
+        record = folder / specs.record("models", "a")
     write_json(record, {**read_json(record), "path": "cache"})
     for part in ("shards_1", "shards_2", "frequency"):
         with sealed_file(folder / f"results/documents/mini/embedded/{part}.jsonl") as documents:

@@ -31,7 +31,7 @@ FUZZ = settings(deadline=None, derandomize=True, database=None, suppress_health_
 @pytest.fixture(scope="module")
 def tokenizer() -> LoadedTokenizer:
     path = PROJECT / "resources/tokenizers/mini"
-    return load_tokenizer({"name": "mini", "source": str(path), "commit": None, "path": str(path)})
+    return load_tokenizer({"name": "mini", "source": str(path), "commit": None, "content": None, "path": str(path)})
 
 
 def check_line(line: str) -> None:

@@ -54,9 +54,10 @@ configs:
 """
 LAYERS = 2
 PIECES = ["model.safetensors.index.json", "model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors"]
-MODEL = {"source": "acme/tiny-neo", "revision": None, "layers": LAYERS, "weights": "trained"}
-TOKENIZER = {"source": "acme/mini", "revision": None}
+MODEL = {"source": "acme/tiny-neo", "revision": None, "layers": LAYERS, "weights": "trained", "digest": None}
+TOKENIZER = {"source": "acme/mini", "revision": None, "digest": None}
 CORPUS = {"source": "acme/web", "revision": None, "subset": "sample-10BT", "split": "train", "text_field": "text"}
+CORPUS |= {"digest": None}
 SAMPLING = {"sequences": 4, "sequence_length": 64, "sequences_per_shard": 2}
 
 
@@ -218,7 +219,9 @@ def test_documents(
         "source": "acme/web",
         "subset": "sample-10BT",
         "split": "train",
+        "text_field": "text",
         "commit": commit,
+        "content": None,
         "files": None,
     }
     lengths = [len(ids) for ids in token_runs(load_tokenizer(mini_tokenizer), texts[first:])]
@@ -389,11 +392,14 @@ def test_only_fetching_needs_the_hub(hub: HubStandIn, tmp_path: Path, project: P
         return {rule: int(count) for rule, count in re.findall(r"^(\w+) +(\d+)$", shown, re.MULTILINE)}
 
     online = environment(hub.endpoint, tmp_path / "home")
-    parts = [f"results/documents/hub-mini/web/{part}.jsonl" for part in ("shards_1", "shards_2", "frequency")]
-    snakemake(online, *parts, *(f"results/sources/{name}.json" for name in sources))
-    assert {name: read_json(tmp_path / f"results/sources/{name}.json")["commit"] for name in sources} == sources
-
     tables = ["results/token_length/layers.csv", "results/tokens/hub-mini/web/frequency.parquet"]
+    fetching = ("fetch_model", "fetch_documents")
+    snakemake(online, *tables, options=("--until", *fetching))
+    records = {name: list((tmp_path / "results/sources" / name).iterdir()) for name in sources}
+    assert {name: read_json(record)["commit"] for name, [record] in records.items()} == sources
+    parts = {path.stem for path in (tmp_path / "results/documents/hub-mini/web").glob("*.jsonl")}
+    assert parts == {"shards_1", "shards_2", "frequency"}
+
     with HubStandIn({}) as silent:
         proxies = {"HTTP_PROXY": silent.endpoint, "HTTPS_PROXY": silent.endpoint}
         offline = environment(silent.endpoint, tmp_path / "another home", **proxies)

@@ -33,7 +33,7 @@ def test_table_is_read_as_it_was_written(path: Path) -> None:
     table = read_table(path)
     pd.testing.assert_frame_equal(table, TABLE, check_exact=True)
     assert np.signbit(table["r"][2])
-    assert table.attrs == TABLE.attrs == {}
+    assert table.attrs == {"path": str(path)} and TABLE.attrs == {}
 
 
 @pytest.mark.parametrize(

@@ -59,6 +59,7 @@ def save_tiny_model(model_type: str, folder: Path, seed: int = 0, **changes: obj
         "name": model_type.replace("_", "-"),
         "source": str(folder),
         "commit": None,
+        "content": None,
         "path": str(folder),
         "model_type": model_type,
         "weights": "trained",
@@ -91,7 +92,9 @@ def save_random_tokens(path: Path, sequences: int, length: int, seed: int = 0) -
     numbers = np.arange(count, dtype=np.int32)
     ids = np.random.default_rng(seed).integers(0, COMMON["vocab_size"], count, dtype=np.int32)
     tokens = Tokens(ids, numbers // length, numbers % length, numbers // 50)
-    sources = {f"{kind}{key}": "here" for kind in ("corpus", "tokenizer") for key in ("", "_source", "_commit")}
+    sources = {
+        f"{kind}{key}": "here" for kind in ("corpus", "tokenizer") for key in ("", "_source", "_commit", "_content")
+    }
     write_token_shard(path, tokens, {**sources, "shard": 0, "sequences": sequences, "sequence_length": length})
     return tokens
 

@@ -1,12 +1,12 @@
 """Root attributes of HDF5 files, which say what a file is and what it was made from."""
 
 import re
-from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import h5py
+import numpy as np
 
 from layerscope.errors import damaged, reading
 from layerscope.files import digest_of_record
@@ -36,8 +36,14 @@ def set_attribute(thing: h5py.File | h5py.Dataset, name: str, value: Any) -> Non
 
 
 def attributes_of(thing: h5py.File | h5py.Dataset) -> dict[str, Any]:
-    """The attributes of a file or a dataset, texts as ``str``."""
-    return {name: value.decode() if isinstance(value, bytes) else value for name, value in thing.attrs.items()}
+    """The attributes of a file or a dataset, texts as ``str`` and numbers as Python's."""
+    return {name: _plain(value) for name, value in thing.attrs.items()}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, bytes):
+        return value.decode()
+    return value.item() if isinstance(value, np.generic) else value
 
 
 def set_root_attributes(file: h5py.File, attributes: dict[str, Any]) -> None:
@@ -96,17 +102,3 @@ def check_place(path: str | Path, attributes: dict[str, Any], place: str) -> Non
         named = Path(place.format(**attributes)).parts
         if Path(path).parts[-len(named) :] != named:
             raise damaged(path, f"holds what belongs into {Path(*named)}")
-
-
-def check_commits(shards: Mapping[str, dict[str, Any]]) -> None:
-    """Hold the shards of a sample, path → root attributes, against each other: all must be of the same commits.
-
-    Raises:
-        UserError: a model, tokenizer or corpus from the hub is of another commit in one than in most.
-    """
-    for name in ("model_commit", "tokenizer_commit", "corpus_commit"):
-        commits = {path: attributes.get(name) for path, attributes in shards.items()}
-        [(usual, _)] = Counter(commits.values()).most_common(1)
-        for path, commit in commits.items():
-            if commit != usual:
-                raise damaged(path, f"its {name} is {commit}, that of most shards of the sample is {usual}")

@@ -1,5 +1,6 @@
 """The one kind of error that is meant for the person who runs the workflow."""
 
+import re
 import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,13 +22,25 @@ def damaged(path: str | Path, what: str) -> UserError:
     return UserError(f"{path}: {what}; delete it and run again (rm {shlex.quote(str(path))})")
 
 
+def memory_ran_out(error: BaseException) -> bool:
+    """Whether an error says that memory did not suffice.
+
+    PyTorch raises a RuntimeError for main memory, and an OutOfMemoryError for that of a GPU; safetensors and h5py pass
+    on what the system says.
+    """
+    said = "can't allocate memory|cannot allocate memory|out of memory|unable to allocate"
+    return isinstance(error, MemoryError) or re.search(said, str(error), re.IGNORECASE) is not None
+
+
 @contextmanager
 def reading(path: str | Path, part: str = "") -> Iterator[None]:
     """Turn what the readers of HDF5, Parquet and JSON raise of a damaged file, or a part of it, into one line."""
     try:
         yield
-    except (UserError, MemoryError):
+    except UserError:
         raise
     except Exception as error:  # h5py alone raises half a dozen kinds
+        if memory_ran_out(error):
+            raise
         reason = f"damaged ({type(error).__name__}: {' '.join(str(error).split())})"
         raise damaged(path, f"{part} is {reason}" if part else reason) from error

@@ -10,15 +10,21 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from layerscope.errors import UserError
+from layerscope.errors import UserError, memory_ran_out
 
 
 @contextmanager
-def job(snakemake: Any) -> Iterator[Any]:
+def job(snakemake: Any, network: bool = False) -> Iterator[Any]:
     """Run a script's body with logging to the job's log file.
 
     On an error the traceback goes to the log; standard error gets one line and the job fails.
+
+    Args:
+        network: whether the job may ask the hub; of every other job, the hub's clients are switched off.
     """
+    if not network:
+        # Read when the clients are imported, which no module here does before a job needs them.
+        os.environ |= dict.fromkeys(("HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE", "TRANSFORMERS_OFFLINE"), "1")
     logging.basicConfig(
         filename=snakemake.log[0],
         filemode="w",
@@ -30,7 +36,9 @@ def job(snakemake: Any) -> Iterator[Any]:
     try:
         yield snakemake
         logging.info("done")
-    except Exception as error:
+    except (KeyboardInterrupt, SystemExit):
+        raise
+    except BaseException as error:  # a panic in a library that is written in Rust is no Exception
         logging.error(traceback.format_exc())
         print(f"layerscope: {name}: {_line(error)} (log: {snakemake.log[0]})", file=sys.stderr, flush=True)
         sys.exit(1)
@@ -41,13 +49,12 @@ def inputs_of_models(task: Any, table: str = "of") -> dict[str, list[str]]:
     return {model: list(task.input[f"{table}_{model}"]) for model in task.params.spec["models"]}
 
 
-def _line(error: Exception) -> str:
+def _line(error: BaseException) -> str:
     """An error as one line."""
     text = " ".join(str(error).split())
     if isinstance(error, UserError):
         return text
-    # PyTorch raises errors of its own: RuntimeError for main memory, OutOfMemoryError for that of a GPU.
-    if isinstance(error, MemoryError) or re.search("can't allocate memory|out of memory", text):
+    if memory_ran_out(error):
         return (
             f"memory ran out ({text}); free some, or raise mem_mb of the rule on a cluster; a job that runs a model "
             "needs less with a lower extraction.batch_size"

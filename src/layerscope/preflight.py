@@ -3,7 +3,6 @@
 What is on the hub is held against it when it is fetched.
 """
 
-import json
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -13,19 +12,19 @@ from typing import TYPE_CHECKING, Any
 from layerscope.errors import UserError
 from layerscope.extract.architectures import architecture_of
 from layerscope.sources import (
-    WEIGHTS,
     check_layers,
     check_positions,
-    check_safetensors,
     check_tokenizer,
     check_vocabulary,
     is_local,
     positions_of,
     read_model_config,
+    tokenizer_files,
 )
 from layerscope.token_similarity.sentences import read_sentences, sentence_lines
 from layerscope.tokenize.documents import corpus_files, read_documents
 from layerscope.tokenize.tokenizer import LoadedTokenizer, load_tokenizer
+from layerscope.weights import check_plain, check_weights, model_files
 
 if TYPE_CHECKING:
     from layerscope.config import Config
@@ -67,7 +66,7 @@ def _check_place(key: str, source: str) -> None:
 
 def _check_readable(key: str, files: Iterable[Path]) -> None:
     for file in files:
-        if not os.access(file, os.R_OK):
+        if os.path.lexists(file) and not os.access(file, os.R_OK):
             raise UserError(f"{key}: {file} cannot be read; its permissions or its link must allow it")
 
 
@@ -79,14 +78,6 @@ def _listing(key: str, source: str) -> Iterator[None]:
         raise UserError(f"{key}: '{source}' cannot be read ({error.strerror})") from None
 
 
-def _files_of(key: str, source: str) -> list[Path]:
-    """Files of a local model or tokenizer that its digest is taken of."""
-    with _listing(key, source):
-        files = [file for file in Path(source).iterdir() if file.suffix in (".json", ".safetensors", ".txt")]
-    _check_readable(key, files)
-    return files
-
-
 def _local_tokenizers(config: "Config", models: Iterable[str]) -> dict[str, LoadedTokenizer]:
     """Tokenizers of ``models`` that are on this machine."""
     loaded = {}
@@ -94,7 +85,7 @@ def _local_tokenizers(config: "Config", models: Iterable[str]) -> dict[str, Load
         source = config.tokenizers[name].source
         if is_local(source):
             check_tokenizer(name, source, Path(source))
-            _files_of(f"config: tokenizers.{name}.source", source)
+            _check_readable(f"config: tokenizers.{name}.source", tokenizer_files(Path(source)))
             loaded[name] = load_tokenizer({"name": name, "path": source})
     return loaded
 
@@ -104,39 +95,18 @@ def _check_model(
 ) -> None:
     model = config.models[name]
     model_config = read_model_config(model.source)
-    files = _files_of(f"config: models.{name}.source", model.source)
+    key = f"config: models.{name}.source"
+    with _listing(key, model.source):
+        _check_readable(key, model_files(name, Path(model.source), model.weights))
     check_layers(name, model.layers, model_config)
     architecture_of(model_config.get("model_type"), name)
+    check_plain(name, model_config)
     if sequence_length is not None:
         check_positions(name, sequence_length, model_config)
     if model.tokenizer in tokenizers:
         check_vocabulary(name, model.tokenizer, tokenizers[model.tokenizer].largest, model_config)
     if model.weights == "trained":
-        check_safetensors(name, model.source, [file.name for file in files])
-        _check_weights(name, Path(model.source))
-
-
-def _check_weights(name: str, folder: Path) -> None:
-    """Read the headers of a model's weights: they say how long the files must be."""
-    from safetensors import SafetensorError, safe_open
-
-    pieces = _pieces(name, folder / WEIGHTS[1]) if not (folder / WEIGHTS[0]).is_file() else {WEIGHTS[0]}
-    for piece in sorted(pieces):
-        try:
-            with safe_open(folder / piece, "numpy"):
-                pass
-        except (SafetensorError, OSError) as error:
-            reason = " ".join(str(error).split())
-            raise UserError(
-                f"models.{name}: {folder / piece} is not a whole safetensors file ({reason}); copy it anew"
-            ) from None
-
-
-def _pieces(name: str, index: Path) -> set[str]:
-    try:
-        return set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values())
-    except (ValueError, KeyError, TypeError, AttributeError):
-        raise UserError(f"models.{name}: {index} is not the list of the model's weights; copy it anew") from None
+        check_weights(name, Path(model.source))
 
 
 def _check_corpus(name: str, source: str, text_field: str) -> None:

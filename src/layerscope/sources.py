@@ -1,14 +1,15 @@
 """Sources of models, tokenizers and corpora: local paths or hub ids, and what a model says of itself."""
 
 import json
+import os
 import re
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from layerscope.errors import UserError
 
-WEIGHTS = ["model.safetensors", "model.safetensors.index.json"]  # in one file, or the list of its pieces
+# All that a tokenizer is read from.
+TOKENIZER_FILES = ["tokenizer.json", "tokenizer_config.json", "special_tokens_map.json"]
 # No hub id ends like a file of documents: such a path that does not exist is a mistake, not a hub id.
 DOCUMENTS = (".json", ".jsonl", ".parquet", ".txt")
 HUB_ID = re.compile(r"^[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?$")
@@ -87,19 +88,6 @@ def check_vocabulary(name: str, tokenizer: str, largest: int, model_config: dict
         )
 
 
-def check_safetensors(name: str, source: str, files: Iterable[str]) -> None:
-    """Look for weights that cannot run code among the names of a model's files.
-
-    Raises:
-        UserError: there are none.
-    """
-    if not set(WEIGHTS) & set(files):
-        raise UserError(
-            f"models.{name}: {source} holds no {' or '.join(WEIGHTS)}; pickled weights are not loaded: "
-            f"name a repository, revision or folder with safetensors"
-        )
-
-
 def check_tokenizer(name: str, source: str, folder: Path) -> None:
     """Look for the one file that a tokenizer is read from.
 
@@ -108,6 +96,11 @@ def check_tokenizer(name: str, source: str, folder: Path) -> None:
     """
     if not (folder / "tokenizer.json").is_file():
         raise UserError(f"tokenizers.{name}: {source} holds no tokenizer.json; a fast tokenizer is needed")
+
+
+def tokenizer_files(folder: Path) -> list[Path]:
+    """The files of a folder that a tokenizer is read from."""
+    return [folder / file for file in TOKENIZER_FILES if os.path.lexists(folder / file)]
 
 
 def _count(name: str, model_config: dict[str, Any], *keys: str) -> int | None:

@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from layerscope.config import Config, Corpus
-from layerscope.files import DigestCache, digest_of_file
+from layerscope.files import DigestCache, digest_of_file, digest_of_record
 from layerscope.fingerprint import code_fingerprint
-from layerscope.sources import is_local
+from layerscope.sources import is_local, tokenizer_files
 from layerscope.tokenize.documents import corpus_files
+from layerscope.weights import model_files
 
 PAGE = Path(__file__).parent / "report/page.html"
 
@@ -42,32 +43,45 @@ class Specs:
         """The settings of a study that runs."""
         return getattr(self.config.studies, name)
 
-    def _local_digest(self, source: str) -> str | None:
-        """Digest of a local model's or tokenizer's files; None for a hub id, which its commit identifies."""
-        if not is_local(source):
-            return None
-        return self.digests.digest(
-            file for file in Path(source).iterdir() if file.suffix in (".json", ".safetensors", ".txt")
-        )
+    def record(self, kind: str, name: str) -> str:
+        """Where the record of a source is: each content that the config names has one of its own.
+
+        So a source that was changed and changed back finds its record as it was, and an attempt that fails takes none
+        away.
+
+        Args:
+            kind: models, tokenizers or corpora.
+        """
+        return f"results/sources/{kind}/{name}/{digest_of_record(self._content(kind, name))[:12]}.json"
+
+    def _content(self, kind: str, name: str) -> Spec:
+        """What a record depends on but for code; that of a model is checked against its tokenizer."""
+        fetch = {"models": self.fetch_model, "tokenizers": self.fetch_tokenizer, "corpora": self.resolve_corpus}[kind]
+        content = {key: value for key, value in fetch(name).items() if key != "code"}
+        if kind == "models":
+            content["tokenizer"] = self._content("tokenizers", self.config.models[name].tokenizer)
+        return content
 
     def fetch_model(self, name: str) -> Spec:
         model = self.config.models[name]
+        local = is_local(model.source)
         return self.script(
             "fetch_model",
             source=model.source,
-            revision=None if is_local(model.source) else model.revision,
+            revision=None if local else model.revision,
             layers=model.layers,
             weights=model.weights,
-            digest=self._local_digest(model.source),
+            digest=self.digests.digest(model_files(name, Path(model.source), model.weights)) if local else None,
         )
 
     def fetch_tokenizer(self, name: str) -> Spec:
         tokenizer = self.config.tokenizers[name]
+        local = is_local(tokenizer.source)
         return self.script(
             "fetch_tokenizer",
             source=tokenizer.source,
-            revision=None if is_local(tokenizer.source) else tokenizer.revision,
-            digest=self._local_digest(tokenizer.source),
+            revision=None if local else tokenizer.revision,
+            digest=self.digests.digest(tokenizer_files(Path(tokenizer.source))) if local else None,
         )
 
     def resolve_corpus(self, name: str) -> Spec:

@@ -24,7 +24,11 @@ from layerscope.tokenize.tokenizer import load_tokenizer
 def tokenize(mini_tokenizer: dict, lines: list[str], shard: int = 0) -> np.ndarray:
     """Token ids of a shard of 128 tokens of a corpus of these lines of JSON."""
     Path("corpus.jsonl").write_text("\n".join(lines), encoding="utf-8")
-    corpus = {"name": "mine", "source": "corpus.jsonl", "subset": None, "split": "train", "commit": None}
+    corpus = {
+        "name": "mine",
+        "source": "corpus.jsonl",
+        **dict.fromkeys(("subset", "split", "text_field", "commit", "content")),
+    }
     spec = {"text_field": "text", "sequences_per_shard": 2, "sequence_length": 64}
     return tokenize_shard(corpus, mini_tokenizer, spec, shard, None)[0].input_ids
 
@@ -102,7 +106,10 @@ WEIGHT = "transformer.h.1.mlp.c_fc.bias"
             "[7], not [128]; fetch the model again",
         ),
         (cut("model/model.safetensors", -100), "models.gpt2: model cannot be loaded (SafetensorError: "),
-        (lambda record: Path("model/model.safetensors").unlink(), "models.gpt2: model cannot be loaded (OSError: "),
+        (
+            lambda record: Path("model/model.safetensors").unlink(),
+            "models.gpt2: model holds no model.safetensors or model",
+        ),
         (edit("model/config.json", n_head=5), "models.gpt2: model cannot be loaded (ValueError: "),
         (edit("model/config.json", activation_function="none"), "models.gpt2: model cannot be loaded (KeyError: "),
     ],

@@ -4,7 +4,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from changes import LEFT_OUT, Catalogue, check_line, cut, dangling, edit, lose_a_piece, put, without_weights, write
+from changes import (
+    LEFT_OUT,
+    Catalogue,
+    also,
+    check_line,
+    cut,
+    dangling,
+    edit,
+    lose_a_piece,
+    put,
+    without_weights,
+    write,
+)
 
 from layerscope.config import load_config
 
@@ -64,8 +76,8 @@ CATALOGUE: Catalogue = {
         "models.tiny: model/model.safetensors.index.json is not the list of the model's weights; copy it anew",
     ),
     "model of which a file cannot be read": (
-        dangling("model/generation.json"),
-        "config: models.tiny.source: model/generation.json cannot be read; its permissions or its link must allow it",
+        also(without_weights(), dangling("model/model.safetensors")),
+        "config: models.tiny.source: model/model.safetensors cannot be read; its permissions or its link must allow it",
     ),
     "no tokenizer.json": (
         lambda config: Path("tokenizer/tokenizer.json").unlink(),

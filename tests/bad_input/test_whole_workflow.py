@@ -113,7 +113,7 @@ def test_in_a_job(study: dict[str, Any], snakemake: Run, tmp_path: Path) -> None
 
 def test_hub_that_is_not_there(study: dict[str, Any], snakemake: Run, tmp_path: Path) -> None:
     study["models"]["tiny"]["source"] = "owner/name"
-    done = snakemake(tmp_path, study, "--", "results/sources/models/tiny.json", HF_ENDPOINT="http://127.0.0.1:9")
+    done = snakemake(tmp_path, study, "--until", "fetch_model", HF_ENDPOINT="http://127.0.0.1:9")
     [line] = lines_of(done)
     assert line.startswith("layerscope: fetch_model tiny: hub: cannot be reached for owner/name (")
     assert line.endswith("needs no network (log: logs/fetch_model/tiny.log)")
@@ -145,7 +145,7 @@ def test_full_disk(
 ) -> None:
     (tmp_path / "results").mkdir()
     study["extraction"] = {"compression": compression}
-    done = snakemake(tmp_path, study, "--", TABLE, before=small_disk, SIZE="60k")
+    done = snakemake(tmp_path, study, "--", TABLE, before=small_disk, SIZE="90k")
     lines = lines_of(done)
     assert any(re.match(rf"layerscope: extract tiny mine 000[01]: {said}", line) for line in lines), done.stdout
 

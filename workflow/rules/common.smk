@@ -14,6 +14,7 @@ wildcard_constraints:
     shard=r"\d{4}",
     part=r"shards_\d+|frequency",
     layer=r"\d{2,3}",
+    content=r"[0-9a-f]{12}",
 
 
 # Inputs that have the name of a model are called of_NAME: Snakemake has uses of its own for some names.

@@ -3,7 +3,7 @@
 
 rule extract:
     input:
-        model="results/sources/models/{model}.json",
+        model=lambda w: SPECS.record("models", w.model),
         tokens=lambda w: f"results/tokens/{tokenizer_of(w.model)}/{w.corpus}/shard_{w.shard}.h5",
     output:
         shard="results/activations/{model}/{corpus}/shard_{shard}.h5",

@@ -11,11 +11,11 @@ localrules:
 # After its tokenizer, so that one of another model is found before anything is downloaded.
 rule fetch_model:
     input:
-        tokenizer=lambda w: f"results/sources/tokenizers/{tokenizer_of(w.model)}.json",
+        tokenizer=lambda w: SPECS.record("tokenizers", tokenizer_of(w.model)),
     output:
-        "results/sources/models/{model}.json",
+        "results/sources/models/{model}/{content}.json",
     log:
-        "logs/fetch_model/{model}.log",
+        "logs/fetch_model/{model}/{content}.log",
     params:
         spec=lambda w: SPECS.fetch_model(w.model),
     message:
@@ -26,9 +26,9 @@ rule fetch_model:
 
 rule fetch_tokenizer:
     output:
-        "results/sources/tokenizers/{tokenizer}.json",
+        "results/sources/tokenizers/{tokenizer}/{content}.json",
     log:
-        "logs/fetch_tokenizer/{tokenizer}.log",
+        "logs/fetch_tokenizer/{tokenizer}/{content}.log",
     params:
         spec=lambda w: SPECS.fetch_tokenizer(w.tokenizer),
     message:
@@ -39,9 +39,9 @@ rule fetch_tokenizer:
 
 rule resolve_corpus:
     output:
-        "results/sources/corpora/{corpus}.json",
+        "results/sources/corpora/{corpus}/{content}.json",
     log:
-        "logs/resolve_corpus/{corpus}.log",
+        "logs/resolve_corpus/{corpus}/{content}.log",
     params:
         spec=lambda w: SPECS.resolve_corpus(w.corpus),
     message:
@@ -54,8 +54,8 @@ rule resolve_corpus:
 # as it is when the sample grows.
 rule fetch_documents:
     input:
-        corpus="results/sources/corpora/{corpus}.json",
-        tokenizer="results/sources/tokenizers/{tokenizer}.json",
+        corpus=lambda w: SPECS.record("corpora", w.corpus),
+        tokenizer=lambda w: SPECS.record("tokenizers", w.tokenizer),
     output:
         "results/documents/{tokenizer}/{corpus}/{part}.jsonl",
     log:

@@ -20,7 +20,7 @@ if PATH_LENGTH.streams == "reduced":
 
     rule extract_paths:
         input:
-            model="results/sources/models/{model}.json",
+            model=lambda w: SPECS.record("models", w.model),
             tokens=lambda w: f"results/tokens/{tokenizer_of(w.model)}/{PATH_LENGTH.corpus}/shard_{w.shard}.h5",
         output:
             "results/path_length/{model}/shard_{shard}.h5",

@@ -22,8 +22,8 @@ def similarity_tables(model, table):
 
 rule extract_vectors:
     input:
-        model="results/sources/models/{model}.json",
-        tokenizer=lambda w: f"results/sources/tokenizers/{tokenizer_of(w.model)}.json",
+        model=lambda w: SPECS.record("models", w.model),
+        tokenizer=lambda w: SPECS.record("tokenizers", tokenizer_of(w.model)),
         # The digest of the sentences is in the spec.
         sentences=ancient(TOKEN_SIMILARITY.sentences),
     output:

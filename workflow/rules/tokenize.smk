@@ -19,8 +19,8 @@ def shards_with(shard):
 
 rule tokenize:
     input:
-        corpus="results/sources/corpora/{corpus}.json",
-        tokenizer="results/sources/tokenizers/{tokenizer}.json",
+        corpus=lambda w: SPECS.record("corpora", w.corpus),
+        tokenizer=lambda w: SPECS.record("tokenizers", w.tokenizer),
         documents=lambda w: documents_of(w.corpus, shards_with(w.shard)),
     output:
         "results/tokens/{tokenizer}/{corpus}/shard_{shard}.h5",
@@ -38,8 +38,8 @@ rule tokenize:
 
 rule count_tokens:
     input:
-        corpus="results/sources/corpora/{corpus}.json",
-        tokenizer="results/sources/tokenizers/{tokenizer}.json",
+        corpus=lambda w: SPECS.record("corpora", w.corpus),
+        tokenizer=lambda w: SPECS.record("tokenizers", w.tokenizer),
         documents=lambda w: documents_of(w.corpus, "frequency"),
     output:
         "results/tokens/{tokenizer}/{corpus}/frequency.parquet",
@@ -55,7 +55,7 @@ rule count_tokens:
 
 rule vocabulary:
     input:
-        tokenizer="results/sources/tokenizers/{tokenizer}.json",
+        tokenizer=lambda w: SPECS.record("tokenizers", w.tokenizer),
         tokens=expand("results/tokens/{{tokenizer}}/{{corpus}}/shard_{shard}.h5", shard=SHARDS),
     output:
         "results/tokens/{tokenizer}/{corpus}/vocabulary.parquet",

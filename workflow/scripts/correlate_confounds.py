@@ -4,6 +4,7 @@ from layerscope.token_length.confounds import sample_confounds
 from layerscope.tokenize.token_shards import read_token_shards
 
 with job(snakemake) as task:
-    tokens = read_token_shards(task.input.tokens)
-    table = sample_confounds(read_table(task.input.vocabulary), read_table(task.input.frequency), tokens)
+    tables = [read_table(task.input.vocabulary), read_table(task.input.frequency)]
+    tokens, _ = read_token_shards(task.input.tokens, tables)
+    table = sample_confounds(*tables, tokens)
     write_csv(task.output[0], table)

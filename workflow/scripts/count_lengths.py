@@ -4,6 +4,7 @@ from layerscope.token_length.sample import lengths_by_sequence
 from layerscope.tokenize.token_shards import read_token_shards
 
 with job(snakemake) as task:
-    tokens = read_token_shards(task.input.tokens)
-    table = lengths_by_sequence(read_table(task.input.vocabulary), tokens)
+    vocabulary = read_table(task.input.vocabulary)
+    tokens, _ = read_token_shards(task.input.tokens, [vocabulary])
+    table = lengths_by_sequence(vocabulary, tokens)
     write_table(task.output[0], table)

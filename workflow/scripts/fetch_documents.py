@@ -2,7 +2,7 @@ from layerscope.fetch.corpora import fetch_documents
 from layerscope.files import read_json
 from layerscope.job import job
 
-with job(snakemake) as task:
+with job(snakemake, network=True) as task:
     fetch_documents(
         task.wildcards.corpus,
         task.params.spec,

@@ -2,6 +2,6 @@ from layerscope.fetch.models import fetch_model
 from layerscope.files import read_json, write_json
 from layerscope.job import job
 
-with job(snakemake) as task:
+with job(snakemake, network=True) as task:
     record = fetch_model(task.wildcards.model, task.params.spec, read_json(task.input.tokenizer))
     write_json(task.output[0], record)

@@ -2,5 +2,5 @@ from layerscope.fetch.models import fetch_tokenizer
 from layerscope.files import write_json
 from layerscope.job import job
 
-with job(snakemake) as task:
+with job(snakemake, network=True) as task:
     write_json(task.output[0], fetch_tokenizer(task.wildcards.tokenizer, task.params.spec))

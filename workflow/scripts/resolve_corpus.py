@@ -2,5 +2,5 @@ from layerscope.fetch.corpora import resolve_corpus
 from layerscope.files import write_json
 from layerscope.job import job
 
-with job(snakemake) as task:
+with job(snakemake, network=True) as task:
     write_json(task.output[0], resolve_corpus(task.wildcards.corpus, task.params.spec))

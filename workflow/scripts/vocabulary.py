@@ -7,5 +7,5 @@ from layerscope.tokenize.vocabulary import vocabulary_table
 
 with job(snakemake) as task:
     tokenizer = load_tokenizer(read_json(task.input.tokenizer))
-    sample = read_token_shards(task.input.tokens)
-    write_table(task.output[0], vocabulary_table(tokenizer, sample.input_ids))
+    sample, attributes = read_token_shards(task.input.tokens)
+    write_table(task.output[0], vocabulary_table(tokenizer, sample.input_ids), attributes)

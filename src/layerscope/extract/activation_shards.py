@@ -5,17 +5,20 @@ root attributes say everything needed to understand the file alone. A small mani
 later stages need to plan and to check: shapes, ranges, digests.
 """
 
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import h5py
 import numpy as np
+import pandas as pd
 import xxhash
 
-from layerscope.attributes import attributes_of, check_commits, check_format, checked_attributes
+from layerscope.attributes import attributes_of, check_format, checked_attributes
 from layerscope.errors import UserError, damaged, reading
 from layerscope.files import read_json
+from layerscope.provenance import check_same_run
 from layerscope.tokenize.token_shards import Tokens
 
 FORMAT = "layerscope activations 3"
@@ -106,18 +109,23 @@ class LayerReader:
 
     Opening it reads them all once, so that nothing is computed from values that are not those that were written.
 
+    Args:
+        paths: shards of the sample, in order.
+        tables: tables of the sample's tokens that the activations are to meet.
+
     Raises:
         UserError: on opening, and on reading, a shard is damaged, or not that of its place or of its manifest; on
-            opening, it is of another commit than the others.
+            opening, shards and tables are not of one run.
     """
 
-    def __init__(self, paths: list[str], site: str, layer: int) -> None:
-        self.paths, self.name = paths, dataset_name(site, layer)
+    def __init__(self, paths: list[str], site: str, layer: int, tables: Sequence[pd.DataFrame] = ()) -> None:
+        self.paths, self.tables, self.name = paths, tables, dataset_name(site, layer)
 
     def __enter__(self) -> "LayerReader":
         with ExitStack() as stack:
             self.shards = [stack.enter_context(ActivationShard(path)) for path in self.paths]
-            check_commits({path: shard.attributes for path, shard in zip(self.paths, self.shards, strict=True)})
+            attributes = {path: shard.attributes for path, shard in zip(self.paths, self.shards, strict=True)}
+            check_same_run(attributes, [table.attrs for table in self.tables])
             self.datasets = [shard.dataset(self.name) for shard in self.shards]
             self.opened = stack.pop_all()
         return self

@@ -46,10 +46,17 @@ class Architecture:
     sites: dict[str, Tap]
     mlp_norm: str  # path within the block of the norm before the MLP
     mlp_in: str  # and of the linear layer that mlp_pre comes from
+    attention: Literal["sdpa", "eager"] = "sdpa"  # stated in every load: a config.json could name code on the hub
 
 
 def _architecture(
-    blocks: str, qkv: dict[str, Tap], attn_projection: str, mlp_norm: str, mlp_in: str, mlp_projection: str
+    blocks: str,
+    qkv: dict[str, Tap],
+    attn_projection: str,
+    mlp_norm: str,
+    mlp_in: str,
+    mlp_projection: str,
+    attention: Literal["sdpa", "eager"] = "sdpa",
 ) -> Architecture:
     return Architecture(
         blocks,
@@ -64,6 +71,7 @@ def _architecture(
         },
         mlp_norm,
         mlp_in,
+        attention,
     )
 
 
@@ -86,7 +94,13 @@ LLAMA = _architecture(
 
 ARCHITECTURES = {
     "gpt_neo": _architecture(
-        "h", _separate("attn.attention"), "attn.attention.out_proj", "ln_2", "mlp.c_fc", "mlp.c_proj"
+        "h",
+        _separate("attn.attention"),
+        "attn.attention.out_proj",
+        "ln_2",
+        "mlp.c_fc",
+        "mlp.c_proj",
+        attention="eager",  # transformers has no other for it
     ),
     "gpt2": _architecture("h", _fused("attn.c_attn", third), "attn.c_proj", "ln_2", "mlp.c_fc", "mlp.c_proj"),
     "gpt_neox": _architecture(

@@ -5,6 +5,7 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.metadata import version
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,7 +13,7 @@ import torch
 from torch import nn
 
 from layerscope import __version__
-from layerscope.errors import UserError
+from layerscope.errors import UserError, memory_ran_out
 from layerscope.extract.architectures import Architecture, architecture_of
 from layerscope.extract.checks import MLPRecomputation, check_causality, check_windows
 from layerscope.extract.finite import not_finite
@@ -20,7 +21,9 @@ from layerscope.extract.hooks import Receiver, SiteError, tapped
 from layerscope.extract.memory import keep_freed_memory
 from layerscope.extract.onednn import use_onednn
 from layerscope.extract.residual import RESIDUAL_SITES, ResidualIdentity
+from layerscope.provenance import origin
 from layerscope.sources import check_positions, read_model_config
+from layerscope.weights import check_plain, read_weights
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -73,26 +76,38 @@ def load_base_model(record: dict[str, Any], dtype: str, device: torch.device) ->
         UserError: the files cannot be read, or lack weights or have them in other shapes, which transformers would
             fill with random numbers without a word.
     """
-    from transformers import AutoConfig, AutoModel
+    from transformers import MODEL_MAPPING, AutoConfig, AutoModel
     from transformers import logging as transformers_logging
 
     transformers_logging.set_verbosity_error()
     transformers_logging.disable_progress_bar()
-    if record["weights"] == "random":
-        torch.manual_seed(0)
-        config = AutoConfig.from_pretrained(record["path"], trust_remote_code=False, local_files_only=True)
-        return AutoModel.from_config(config, dtype=getattr(torch, dtype), trust_remote_code=False).to(device).eval()
     try:
-        model, loading = AutoModel.from_pretrained(
+        config = AutoConfig.from_pretrained(
             record["path"],
-            output_loading_info=True,
-            dtype=getattr(torch, dtype),
-            use_safetensors=True,
-            ignore_mismatched_sizes=True,  # they are named below
             trust_remote_code=False,
             local_files_only=True,
         )
+        options = {
+            "dtype": getattr(torch, dtype),
+            "attn_implementation": architecture_of(config.model_type, record["name"]).attention,
+        }
+        if record["weights"] == "random":
+            torch.manual_seed(0)
+            return AutoModel.from_config(config, trust_remote_code=False, **options).to(device).eval()
+        kind: Any = MODEL_MAPPING[type(config)]
+        model, loading = kind.from_pretrained(
+            # Not the folder, where transformers would also look for adapters and for weights of other names.
+            None,
+            config=config,
+            state_dict=read_weights(record["name"], Path(record["path"])),
+            trust_remote_code=False,
+            output_loading_info=True,
+            ignore_mismatched_sizes=True,  # they are named below
+            **options,
+        )
     except Exception as error:  # a dozen kinds, by what is wrong with the files
+        if isinstance(error, UserError) or memory_ran_out(error):
+            raise
         reason = f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
         raise UserError(
             f"models.{record['name']}: {record['path']} cannot be loaded ({reason}); fetch the model again"
@@ -128,6 +143,7 @@ def open_model(record: dict[str, Any], dtype: str, device: str, threads: int, ro
     name = record["name"]
     model_config = read_model_config(record["path"])
     architecture = architecture_of(model_config["model_type"], name)
+    check_plain(name, model_config)
     check_positions(name, rows.shape[1], model_config)
     if rows.max() >= model_config["vocab_size"]:
         raise UserError(
@@ -150,9 +166,7 @@ def open_model(record: dict[str, Any], dtype: str, device: str, threads: int, ro
 def describe(model: LoadedModel, record: dict[str, Any], spec: dict[str, Any]) -> dict[str, Any]:
     """Attributes that say how the values of a file came about."""
     return {
-        "model": record["name"],
-        "model_source": record["source"],
-        "model_commit": record["commit"] or "local folder",
+        **origin("model", record),
         "model_type": record["model_type"],
         "weights": record["weights"],
         "dtype": spec["dtype"],

@@ -15,13 +15,14 @@ from layerscope.tokenize.tokenizer import load_tokenizer
 
 
 def resolve_corpus(name: str, spec: dict[str, Any]) -> dict[str, Any]:
-    """The record of a corpus: ``{name, source, subset, split, commit, files}``.
+    """The record of a corpus: ``{name, source, subset, split, text_field, content, commit, files}``.
 
     Raises:
         UserError: no readable files, or trouble with the hub.
     """
     source = spec["source"]
-    record = {"name": name, "source": source, "subset": spec["subset"], "split": spec["split"]}
+    record = {"name": name, "content": spec["digest"]}
+    record |= {key: spec[key] for key in ("source", "subset", "split", "text_field")}
     if is_local(source):
         return {**record, "commit": None, "files": [str(file) for file in corpus_files(source)]}
     commit, _ = hub.resolve_commit(source, spec["revision"], "dataset")

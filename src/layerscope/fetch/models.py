@@ -6,29 +6,28 @@ from typing import Any
 from layerscope.extract.architectures import architecture_of
 from layerscope.fetch import hub
 from layerscope.sources import (
-    WEIGHTS,
+    TOKENIZER_FILES,
     check_layers,
-    check_safetensors,
     check_tokenizer,
     check_vocabulary,
     is_local,
     read_model_config,
 )
 from layerscope.tokenize.tokenizer import load_tokenizer
+from layerscope.weights import INDEX, WHOLE, check_plain, check_safetensors, weight_files
 
 # By name: a repository may hold the same weights a second time, for other programs.
-MODEL_FILES = ["config.json", *WEIGHTS, "model-*.safetensors"]
-TOKENIZER_FILES = ["tokenizer.json", "tokenizer_config.json", "special_tokens_map.json"]
+MODEL_FILES = ["config.json", WHOLE, INDEX, "model-*.safetensors"]
 
 
 def fetch_model(name: str, spec: dict[str, Any], tokenizer: dict[str, Any]) -> dict[str, Any]:
-    """The record of a model: ``{name, source, commit, path, model_type, weights}``.
+    """The record of a model: ``{name, source, commit, content, path, model_type, weights}``.
 
     A local folder is used where it is; a hub repository is downloaded (safetensors only: no pickle, no remote code). Of
     a model with random weights only the configuration is needed. The weights are sent for when all else is right.
 
     Args:
-        spec: ``source``, ``revision``, ``layers``, ``weights`` of the config.
+        spec: ``source``, ``revision``, ``layers``, ``weights`` of the config, and ``digest`` of a local model's files.
         tokenizer: record from :func:`fetch_tokenizer`.
 
     Raises:
@@ -43,19 +42,22 @@ def fetch_model(name: str, spec: dict[str, Any], tokenizer: dict[str, Any]) -> d
         commit, files = hub.resolve_commit(source, spec["revision"], "model")
     trained = spec["weights"] == "trained"
     if trained:
-        check_safetensors(name, source, files)
+        check_safetensors(name, source, set(files))
     if commit is not None:
         path = hub.download(source, commit, ["config.json"])
     model_config = read_model_config(path)
     check_layers(name, spec["layers"], model_config)
     architecture_of(model_config.get("model_type"), name)
+    check_plain(name, model_config)
     check_vocabulary(name, tokenizer["name"], load_tokenizer(tokenizer).largest, model_config)
     if trained and commit is not None:
         path = hub.download(source, commit, MODEL_FILES)
+        weight_files(name, path)
     return {
         "name": name,
         "source": source,
         "commit": commit,
+        "content": spec["digest"],
         "path": str(path),
         "model_type": model_config["model_type"],
         "weights": spec["weights"],
@@ -63,7 +65,7 @@ def fetch_model(name: str, spec: dict[str, Any], tokenizer: dict[str, Any]) -> d
 
 
 def fetch_tokenizer(name: str, spec: dict[str, Any]) -> dict[str, Any]:
-    """The record of a tokenizer: ``{name, source, commit, path}``.
+    """The record of a tokenizer: ``{name, source, commit, content, path}``.
 
     Raises:
         UserError: no tokenizer there, or trouble with the hub.
@@ -75,4 +77,4 @@ def fetch_tokenizer(name: str, spec: dict[str, Any]) -> dict[str, Any]:
         commit, _ = hub.resolve_commit(source, spec["revision"], "model")
         path = hub.download(source, commit, TOKENIZER_FILES)
     check_tokenizer(name, source, path)
-    return {"name": name, "source": source, "commit": commit, "path": str(path)}
+    return {"name": name, "source": source, "commit": commit, "content": spec["digest"], "path": str(path)}

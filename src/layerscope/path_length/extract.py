@@ -47,7 +47,8 @@ def extract_paths(
             progress.advance((stop - start) * length)
             done = stop
     described = {key: attributes[key] for key in attributes if key not in ("format", "digest")}
-    return lengths.values, tokens, described | describe(model, model_record, spec) | {"batch_size": batch_size}
+    described |= {"token_shard_digest": attributes["digest"], "batch_size": batch_size}
+    return lengths.values, tokens, described | describe(model, model_record, spec)
 
 
 def paths_of_stored(shard: str, layers: int) -> tuple[dict[str, np.ndarray], Tokens, dict[str, Any]]:

@@ -6,10 +6,11 @@ from typing import Any
 import h5py
 import numpy as np
 
-from layerscope.attributes import check_commits, checked_attributes, set_root_attributes
+from layerscope.attributes import checked_attributes, set_root_attributes
 from layerscope.errors import damaged, reading
 from layerscope.files import digest_of, whole_file
 from layerscope.path_length.lengths import QUANTITIES
+from layerscope.provenance import check_same_run
 from layerscope.tokenize.token_shards import Tokens
 
 FORMAT = "layerscope path lengths 3"
@@ -30,10 +31,10 @@ def read_path_shards(paths: list[str]) -> tuple[dict[str, np.ndarray], Tokens]:
     """Quantities [layers, tokens] and tokens of a sample, joined over its shards.
 
     Raises:
-        UserError: a shard is damaged, or not that of its place, or of another commit than the others.
+        UserError: a shard is damaged, or not that of its place, or of another run than the others.
     """
     shards = {path: _read(path) for path in paths}
-    check_commits({path: attributes for path, (_, _, attributes) in shards.items()})
+    check_same_run({path: attributes for path, (_, _, attributes) in shards.items()})
     values = {name: np.concatenate([of[name] for of, _, _ in shards.values()], axis=1) for name in QUANTITIES}
     return values, Tokens.join(tokens for _, tokens, _ in shards.values())
 

@@ -38,9 +38,9 @@ def assess_layer(
         seed: of the random numbers.
 
     Raises:
-        UserError: a shard is damaged.
+        UserError: a shard is damaged, or they and the tables of their tokens are not of one run.
     """
-    with LayerReader(shards, SITE, layer) as reader:
+    with LayerReader(shards, SITE, layer, [vocabulary, frequency]) as reader:
         tokens = reader.tokens()
         sample = token_lengths(vocabulary, tokens.input_ids)
         controls = confounds_of(vocabulary, frequency, tokens)[sample.keep]

@@ -45,13 +45,13 @@ def match_layer(
         a neuron that never varies.
 
     Raises:
-        UserError: a shard is damaged, or the two models did not read the same tokens.
+        UserError: a shard is damaged or of another run, or the two models did not read the same tokens.
     """
     others = read_table(other_neurons)
     mean, std = others["mean"].to_numpy(np.float32), others["std"].to_numpy()
     rotation = Rotation(len(others), np.random.default_rng(seed))
     tables = []
-    with LayerReader(other_shards, SITE, other_layer) as other:
+    with LayerReader(other_shards, SITE, other_layer, [vocabulary]) as other:
         tokens = other.tokens()
         sample = token_lengths(vocabulary, tokens.input_ids)
 
@@ -62,7 +62,7 @@ def match_layer(
         rotated_std /= np.sqrt(len(sample.lengths) - 1)
         for layer, path in enumerate(neurons):
             table = read_table(path)
-            with LayerReader(shards, SITE, layer) as reader:
+            with LayerReader(shards, SITE, layer, [vocabulary]) as reader:
                 if not reader.tokens() == tokens:
                     raise UserError(
                         f"{shards[0]} and {other_shards[0]} hold different tokens; only models with one tokenizer and "

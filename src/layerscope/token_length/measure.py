@@ -31,9 +31,9 @@ def measure_layer(
         bins: ``left``, ``right``, and the counts of activations ``short``, ``median``, ``long``, pooled over neurons.
 
     Raises:
-        UserError: a shard is damaged.
+        UserError: a shard is damaged, or they and the tables of their tokens are not of one run.
     """
-    with LayerReader(shards, SITE, layer) as reader:
+    with LayerReader(shards, SITE, layer, [vocabulary]) as reader:
         reach = activation_range(manifests)
         edges = np.linspace(*reach, bins + 1)
         sample = token_lengths(vocabulary, reader.tokens().input_ids)

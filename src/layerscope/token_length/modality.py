@@ -41,9 +41,9 @@ def modality_of_layer(
         only the few of largest ``dip_types``.
 
     Raises:
-        UserError: a shard is damaged.
+        UserError: a shard is damaged, or they and the tables of their tokens are not of one run.
     """
-    with LayerReader(shards, SITE, layer) as reader:
+    with LayerReader(shards, SITE, layer, [vocabulary]) as reader:
         input_ids = reader.tokens().input_ids
         sample = token_lengths(vocabulary, input_ids)
         of = Populations.of(sample, input_ids[sample.keep])

@@ -10,6 +10,7 @@ import torch
 from layerscope.extract.activation_shards import dataset_name
 from layerscope.extract.forward import batch_size_of, describe, finite_values, forward_batches, open_model
 from layerscope.extract.progress import Progress
+from layerscope.provenance import origin
 from layerscope.token_similarity.sentences import TOKENS, read_sentences
 from layerscope.token_similarity.vectors import write_vectors
 from layerscope.tokenize.tokenizer import load_tokenizer
@@ -54,7 +55,7 @@ def extract_vectors(
             done = stop
     attributes = {**describe(model, model_record, spec), "batch_size": batch_size}
     attributes |= {key: spec[key] for key in ("sentences", "target", "seed")}
-    attributes |= {"tokenizer": tokenizer_record["name"], "sequence_length": rows.shape[1]}
+    attributes |= {**origin("tokenizer", tokenizer_record), "sequence_length": rows.shape[1]}
     datasets = {"rows": rows, **{f"places/{column}": places[column].to_numpy() for column in places}}
     datasets |= {name: np.concatenate(parts).swapaxes(0, 1) for name, parts in kept.items()}
     write_vectors(output, datasets, attributes)

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from layerscope.provenance import text_origin
 from layerscope.tokenize.documents import documents_of_corpus
 from layerscope.tokenize.packing import pack_shard
 from layerscope.tokenize.token_shards import Tokens
@@ -32,12 +33,7 @@ def tokenize_shard(
         spec["sequence_length"],
     )
     attributes = {
-        "corpus": corpus["name"],
-        "corpus_source": corpus["source"],
-        "corpus_commit": corpus["commit"] or "local file",
-        "tokenizer": tokenizer["name"],
-        "tokenizer_source": tokenizer["source"],
-        "tokenizer_commit": tokenizer["commit"] or "local folder",
+        **text_origin(corpus, tokenizer),
         "shard": shard,
         "sequences": spec["sequences_per_shard"],
         "sequence_length": spec["sequence_length"],

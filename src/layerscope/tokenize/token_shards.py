@@ -1,16 +1,18 @@
 """Token shards: HDF5 files with the tokens of a fixed number of sequences."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Self
 
 import h5py
 import numpy as np
+import pandas as pd
 
-from layerscope.attributes import check_commits, checked_attributes, set_root_attributes
+from layerscope.attributes import checked_attributes, set_root_attributes
 from layerscope.errors import damaged, reading
 from layerscope.files import digest_of, whole_file
+from layerscope.provenance import check_same_run, sample_attributes
 
 FORMAT = "layerscope tokens 3"
 PLACE = "tokens/{tokenizer}/{corpus}/shard_{shard:04d}.h5"
@@ -77,12 +79,16 @@ def read_token_shard(path: str | Path) -> tuple[Tokens, dict[str, Any]]:
     return tokens, attributes
 
 
-def read_token_shards(paths: Iterable[str]) -> Tokens:
-    """The tokens of a sample, joined over its shards.
+def read_token_shards(paths: Iterable[str], tables: Sequence[pd.DataFrame] = ()) -> tuple[Tokens, dict[str, Any]]:
+    """The tokens of a sample, joined over its shards, and the attributes of a table that is made of them.
+
+    Args:
+        tables: tables of the sample's tokens that they are to meet.
 
     Raises:
-        UserError: as :func:`read_token_shard`, or the shards are not of the same commits.
+        UserError: as :func:`read_token_shard`, or shards and tables are not of one run.
     """
     shards = {path: read_token_shard(path) for path in paths}
-    check_commits({path: attributes for path, (_, attributes) in shards.items()})
-    return Tokens.join(tokens for tokens, _ in shards.values())
+    attributes = {path: attributes for path, (_, attributes) in shards.items()}
+    check_same_run(attributes, [table.attrs for table in tables])
+    return Tokens.join(tokens for tokens, _ in shards.values()), sample_attributes(attributes)
