@@ -10,7 +10,7 @@ from layerscope.errors import UserError
 
 WEIGHTS = ["model.safetensors", "model.safetensors.index.json"]  # in one file, or the list of its pieces
 # No hub id ends like a file of documents: such a path that does not exist is a mistake, not a hub id.
-DOCUMENTS = (".json", ".jsonl", ".parquet", ".txt")
+DOCUMENTS = (".json", ".jsonl", ".parquet", ".txt", ".csv", ".tsv")
 HUB_ID = re.compile(r"^[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?$")
 
 
