@@ -133,7 +133,7 @@ def test_what_is_hidden_in_a_folder_is_no_document(tmp_path, caplog, mini_tokeni
     spec = {"text_field": "text", "sequences_per_shard": 1, "sequence_length": 8}
     with caplog.at_level("INFO"):
         tokenize_shard(corpus, mini_tokenizer, spec, 0, None)
-    assert f"corpus mine: 2 files in {folder}" in caplog.text
+    assert f"corpus mine: files in {folder}: 2" in caplog.text
 
 
 def test_a_pipe_in_a_folder_is_named_and_not_waited_for(tmp_path):

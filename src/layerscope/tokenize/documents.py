@@ -81,7 +81,9 @@ def documents_of_corpus(corpus: dict[str, Any], text_field: str, fetched: str | 
     if fetched:
         check_seal(fetched)
     else:
-        logging.info("corpus %s: %d files in %s", corpus["name"], len(corpus_files(corpus["source"])), corpus["source"])
+        logging.info(
+            "corpus %s: files in %s: %d", corpus["name"], corpus["source"], len(corpus_files(corpus["source"]))
+        )
     documents = {"source": fetched, "text_field": "text"} if fetched else {**corpus, "text_field": text_field}
     return read_documents(corpus["name"], documents)
 
