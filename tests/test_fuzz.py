@@ -81,7 +81,7 @@ ROWS = st.lists(st.dictionaries(st.sampled_from(["text", "id"]), JSON | st.text(
 
 @given(content=st.binary() | ROWS.map(lambda rows: "\n".join(map(json.dumps, rows)).encode()))
 @settings(FUZZ, max_examples=300)
-@pytest.mark.parametrize("ending", ["jsonl", "json", "txt", "parquet"])
+@pytest.mark.parametrize("ending", ["jsonl", "json", "txt", "parquet", "csv", "tsv"])
 def test_any_file_of_documents_is_packed_or_refused_in_one_line(
     tokenizer: LoadedTokenizer, tmp_path_factory: pytest.TempPathFactory, ending: str, content: bytes
 ) -> None:

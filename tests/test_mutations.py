@@ -257,12 +257,33 @@ MUTATIONS = {
     # Tokens.
     "tokens decoded all at once": Mutation(
         "tokenize/vocabulary.py",
-        "backend.decode_batch([[*anchor, i] for i in ids], skip_special_tokens=False)]",
-        "(skip * [' '] + [backend.decode([*ids], skip_special_tokens=False)] * len(ids))][: len(ids)]",
+        "tokenizer.decode([[*anchor, i] for i in ids])]",
+        "(skip * [' '] + tokenizer.decode([[*ids]]) * len(ids))][: len(ids)]",
         VOCABULARY,
     ),
     "tokens decoded without an anchor": Mutation(
-        "tokenize/vocabulary.py", "    skip = len(backend.decode(anchor))", "    anchor, skip = [], 0", VOCABULARY
+        "tokenize/vocabulary.py",
+        "    skip = len(tokenizer.decode([anchor])[0])",
+        "    anchor, skip = [], 0",
+        VOCABULARY,
+    ),
+    "a text with several encodings": Mutation(
+        "tokenize/tokenizer.py",
+        "        backend.model.dropout = None\n",
+        "",
+        "test_tokenize.py::test_a_text_has_one_encoding_whatever_the_file_asks_for",
+    ),
+    "an end-of-text token from text": Mutation(
+        "tokenize/tokenizer.py",
+        "    backend.encode_special_tokens = True\n",
+        "",
+        "test_tokenize.py::test_what_a_special_token_is_called_is_text_within_a_document",
+    ),
+    "copies that editors keep are documents": Mutation(
+        "tokenize/documents.py",
+        'if not name.startswith(".") and Path(name)',
+        "if Path(name)",
+        "test_tokenize.py::test_what_is_hidden_in_a_folder_is_no_document",
     ),
     "token length without the leading space": Mutation(
         "tokenize/vocabulary.py", "[len(text) for text in texts]", "[len(text.strip()) for text in texts]", VOCABULARY

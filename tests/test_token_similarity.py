@@ -155,6 +155,23 @@ def test_vectors_equal_plain_projections_of_each_sentence_alone(
                 np.testing.assert_allclose(found[token][site], np.stack(vectors), rtol=1e-4, atol=2e-5)
 
 
+def test_sentence_longer_than_the_positions_is_refused_by_the_job_too(tmp_path: Path, mini_tokenizer: dict) -> None:
+    """Of a model on the hub nothing is known before."""
+    record = save_tiny_model("gpt2", tmp_path / "model", vocab_size=8192, n_positions=32)
+    path = save_lines(tmp_path / "lines", [*LINES, "This is her " + "own " * 100])
+    spec = {"sentences": str(path), "target": "her", "seed": 3, "dtype": "float32", "batch_size": 4}
+    with pytest.raises(
+        UserError, match=rf"has a sentence of 104 tokens, more than the 32 .* \(line {len(LINES) + 1}\)$"
+    ):
+        extract_vectors(record, mini_tokenizer, spec, "cpu", 1, tmp_path / "vectors.h5")
+
+
+def test_mark_at_the_start_of_a_file_is_no_token(tmp_path: Path, tokenizer: LoadedTokenizer) -> None:
+    plain, marked = save_lines(tmp_path / "plain", LINES), tmp_path / "marked"
+    marked.write_text(plain.read_text(encoding="utf-8"), encoding="utf-8-sig")
+    np.testing.assert_array_equal(*(read_sentences(path, "her", 0, tokenizer).rows for path in (plain, marked)))
+
+
 @pytest.fixture
 def vectors(tmp_path: Path, mini_tokenizer: dict) -> Path:
     """Vectors of a tiny model, where the workflow has them."""

@@ -2,6 +2,8 @@
 
 import itertools
 import json
+import os
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -10,16 +12,20 @@ from typing import Any
 import h5py
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
+from pyarrow import parquet
 from tokenizers import Tokenizer, models
 
 from layerscope.errors import UserError
-from layerscope.tokenize import packing
+from layerscope.tokenize import documents as tokenize_documents
+from layerscope.tokenize import packing, readers
 from layerscope.tokenize.documents import read_documents
 from layerscope.tokenize.packing import pack_shard
 from layerscope.tokenize.shard import tokenize_shard
 from layerscope.tokenize.token_shards import FORMAT, Tokens, read_token_shard, read_token_shards, write_token_shard
 from layerscope.tokenize.tokenizer import LoadedTokenizer, load_tokenizer
+from layerscope.tokenize.vocabulary import vocabulary_table
 
 TEXTS = ["One line.", "Two\nlines, and a blank one\n\n", " “Łódź”, 東京 🤖", "NaN", "3"]
 
@@ -37,10 +43,18 @@ def write_parquet(path: Path, texts: list[str]) -> None:
     pd.DataFrame({"id": range(len(texts)), "text": texts}).to_parquet(path)
 
 
+def write_delimited(path: Path, texts: list[str]) -> None:
+    pd.DataFrame({"id": range(len(texts)), "text": texts}).to_csv(
+        path, sep="\t" if path.suffix == ".tsv" else ",", index=False, lineterminator="\n"
+    )
+
+
 WRITERS: dict[str, Callable[[Path, list[str]], None]] = {
     ".jsonl": write_jsonl,
     ".json": write_json_list,
     ".parquet": write_parquet,
+    ".csv": write_delimited,
+    ".tsv": write_delimited,
 }
 
 
@@ -81,11 +95,54 @@ def test_each_text_file_is_one_document(tmp_path):
     assert documents(tmp_path / "1.txt") == TEXTS[1:2]
 
 
-@pytest.mark.parametrize("suffix", [".jsonl", ".json"])
-def test_texts_that_look_like_dates_stay_texts(tmp_path, suffix):
-    dates = ["2024-01-01", "2024-02-03T04:05:06"]
-    WRITERS[suffix](tmp_path / f"corpus{suffix}", dates)
-    assert documents(tmp_path / f"corpus{suffix}") == dates
+@pytest.mark.parametrize("suffix", [".jsonl", ".json", ".csv", ".tsv"])
+def test_texts_that_look_like_dates_or_numbers_stay_texts(tmp_path, suffix):
+    texts = ["2024-01-01", "2024-02-03T04:05:06", "007", "1e3", "NA", "null", "True"]
+    WRITERS[suffix](tmp_path / f"corpus{suffix}", texts)
+    assert documents(tmp_path / f"corpus{suffix}") == texts
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "found"),
+    [
+        ("c.csv", b'id,text\n1,"a, ""b""\nc"\n2,d\n', ['a, "b"\nc', "d"]),
+        ("c.csv", b"\xef\xbb\xbftext\r\n a \r\n\r\nb\r\n", [" a ", "b"]),
+        ("c.csv", b'text\n"a\r\nb\rc"\n""\nd', ["a\r\nb\rc", "d"]),
+        ("c.csv", "text\n\u2028é\x85\n".encode(), ["\u2028é\x85"]),
+        ("c.csv", b'text\nsaid "yes"\n', ['said "yes"']),
+        ("c.tsv", b'text\tid\na, b\t1\n"c\td"\t2\n', ["a, b", "c\td"]),
+        ("c.csv", b"text\n" + b"long " * 100_000, ["long " * 100_000]),
+    ],
+    ids=["quotes", "mark and blank line", "line ends", "line ends of Unicode", "quote within", "tabs", "long"],
+)
+def test_fields_between_delimiters_are_as_written(tmp_path, name, content, found):
+    (tmp_path / name).write_bytes(content)
+    assert documents(tmp_path / name) == found
+
+
+def test_what_is_hidden_in_a_folder_is_no_document(tmp_path, caplog, mini_tokenizer):
+    """Notebooks and editors leave copies."""
+    folder = tmp_path / ".corpora/mine"  # hidden itself, which does not count
+    for name in ("a.jsonl", "sub/b.jsonl", ".ipynb_checkpoints/a-checkpoint.jsonl", ".#a.jsonl", "sub/.old/c.jsonl"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        write_jsonl(folder / name, TEXTS[:2] if Path(name).stem == "b" else TEXTS[2:])
+    (folder / "c.jsonl").mkdir()
+    assert documents(folder) == [*TEXTS[2:], *TEXTS[:2]]
+    assert documents(folder / ".#a.jsonl") == TEXTS[2:]
+    corpus = {"name": "mine", "source": str(folder), "subset": None, "split": "train", "commit": None}
+    spec = {"text_field": "text", "sequences_per_shard": 1, "sequence_length": 8}
+    with caplog.at_level("INFO"):
+        tokenize_shard(corpus, mini_tokenizer, spec, 0, None)
+    assert f"corpus mine: files in {folder}: 2" in caplog.text
+
+
+def test_a_pipe_in_a_folder_is_named_and_not_waited_for(tmp_path):
+    write_jsonl(tmp_path / "a.jsonl", TEXTS)
+    os.mkfifo(tmp_path / "b.jsonl")
+    for source in (tmp_path, tmp_path / "b.jsonl"):
+        with pytest.raises(UserError, match=r"b\.jsonl is a pipe, socket or device; only files are read") as error:
+            documents(source)
+        one_line(error)
 
 
 def test_the_field_is_the_one_named_and_documents_without_text_are_passed_over(tmp_path):
@@ -108,6 +165,13 @@ def test_the_field_is_the_one_named_and_documents_without_text_are_passed_over(t
         ("c.jsonl", b'{"text": "a"}\n{"text": "\xff\xfe"}\n', ["c.jsonl", "utf-8"]),
         ("c.txt", b"caf\xe9", ["c.txt", "utf-8"]),
         ("c.parquet", b"PAR1 and no more", ["c.parquet"]),
+        ("c.csv", b"body\na\n", ["no field 'text'", "body", "corpora.mine.text_field"]),
+        ("c.csv", b"id,text\n1,a\n2\n", ["c.csv", "the row in line 3 has 1 fields, and the header has 2"]),
+        ("c.csv", b'id,text\n1,"a\nb"\n1,a, b\n', ["c.csv", "the row in line 4 has 3 fields"]),
+        ("c.csv", b'text\n"a\nb\nc\n', ["c.csv", "the row in line 2 is not valid CSV: unexpected end of data"]),
+        ("c.tsv", b'text\n"a" b\n', ["c.tsv", "the row in line 2 is not valid TSV"]),
+        ("c.csv", b"text,text\na,b\n", ["c.csv", "'text' 2 times"]),
+        ("c.csv", b"text\ncaf\xe9\n", ["c.csv", "utf-8"]),
     ],
     ids=lambda value: value.decode("latin-1")[:30] if isinstance(value, bytes) else None,
 )
@@ -126,6 +190,68 @@ def test_the_one_damaged_file_of_a_folder_is_named(tmp_path):
     with pytest.raises(UserError) as error:
         documents(tmp_path)
     assert "b.jsonl" in one_line(error)
+
+
+def write_shared(path: Path, text: str, rows: int) -> None:
+    """A Parquet file in which many rows share a text, which it holds once and compressed."""
+    texts = pa.DictionaryArray.from_arrays(pa.array([0] * rows, pa.int32()), pa.array([text]))
+    parquet.write_table(pa.table({"text": texts}), path, compression="brotli", store_schema=False)
+
+
+@pytest.mark.parametrize("rows", [1, 100])
+def test_a_parquet_file_that_unfolds_beyond_measure_is_not_read(tmp_path, rows):
+    write_shared(tmp_path / "bomb.parquet", "a" * 40_000_000, rows)
+    assert (tmp_path / "bomb.parquet").stat().st_size < 10_000
+    before = pa.total_allocated_bytes()
+    with pytest.raises(UserError) as error:
+        documents(tmp_path)
+    assert re.fullmatch(
+        rf"corpus mine: document 0 in \S+bomb\.parquet is in a row group of {rows} that unfolds from \d+ bytes to "
+        r"40,000,\d{3}, which no text does; write the file anew from its source",
+        one_line(error),
+    )
+    assert pa.total_allocated_bytes() - before < 1_000_000
+
+
+def test_rows_of_a_parquet_file_are_held_by_their_bytes(tmp_path, monkeypatch):
+    """However many rows share one value, of which the file holds one."""
+    write_shared(tmp_path / "c.parquet", "a" * 1_000_000, 200)
+    monkeypatch.setattr(readers, "BATCH_BYTES", 2_500_000)
+    before = pa.total_allocated_bytes()
+    most = count = 0
+    for text in read_documents("mine", {"source": str(tmp_path), "text_field": "text"}):
+        most = max(most, pa.total_allocated_bytes() - before)
+        count += text == "a" * 1_000_000
+    assert count == 200
+    assert most < 20_000_000
+
+
+@pytest.mark.parametrize("suffix", [".jsonl", ".json", ".parquet", ".csv", ".txt"])
+def test_a_document_that_is_too_large_is_named(tmp_path, monkeypatch, suffix):
+    texts = ["short"] * 2 + ["long " * 40]
+    if suffix == ".txt":
+        for number, text in enumerate(texts):
+            (tmp_path / f"{number}.txt").write_text(text)
+    else:
+        WRITERS[suffix](tmp_path / f"c{suffix}", texts)
+    for module in (readers, tokenize_documents):
+        monkeypatch.setattr(module, "LARGEST", 199)
+    with pytest.raises(UserError, match=r"corpus mine: document 2 .*199") as error:
+        documents(tmp_path)
+    one_line(error)
+    for module in (readers, tokenize_documents):
+        monkeypatch.setattr(module, "LARGEST", 300)
+    assert documents(tmp_path) == texts
+
+
+def test_memory_that_runs_out_is_not_blamed_on_the_file(tmp_path, monkeypatch):
+    def fail(file: Path, field: str) -> Any:
+        raise MemoryError("realloc failed")
+
+    monkeypatch.setitem(readers.READERS, ".jsonl", fail)
+    write_jsonl(tmp_path / "c.jsonl", TEXTS)
+    with pytest.raises(MemoryError, match="realloc failed"):
+        documents(tmp_path)
 
 
 @pytest.mark.parametrize("names", [[], ["notes.md"], ["a.jsonl", "b.txt"]])
@@ -274,6 +400,142 @@ def test_padding_and_truncation_of_a_tokenizer_file_are_not_for_documents(tokeni
     )
     asking = load_tokenizer({"name": "mini", "path": str(tokenizer_folder)})
     assert asking.encode(STORIES) == tokenizer.encode(STORIES)
+
+
+def edit_model(folder: Path, **changes: Any) -> None:
+    model = json.loads((folder / "tokenizer.json").read_text(encoding="utf-8"))["model"]
+    edit_json(folder / "tokenizer.json", model={**model, **changes})
+
+
+def test_a_text_has_one_encoding_whatever_the_file_asks_for(tokenizer_folder, tokenizer, caplog):
+    edit_model(tokenizer_folder, dropout=0.9)
+    random = Tokenizer.from_file(str(tokenizer_folder / "tokenizer.json"))
+    assert random.encode(STORIES[5]).ids != random.encode(STORIES[5]).ids
+    loaded = load_tokenizer({"name": "mini", "path": str(tokenizer_folder)})
+    assert loaded.encode(STORIES) == loaded.encode(STORIES) == tokenizer.encode(STORIES)
+    assert f"tokenizers.mini: {tokenizer_folder}/tokenizer.json: dropout 0.9 is set to 0" in caplog.text
+
+
+def unmark(folder: Path) -> None:
+    """Make the end-of-text token one like others."""
+    [token] = json.loads((folder / "tokenizer.json").read_text(encoding="utf-8"))["added_tokens"]
+    edit_json(folder / "tokenizer.json", added_tokens=[{**token, "special": False}])
+
+
+def forget(folder: Path) -> None:
+    """Leave the end-of-text token to the model's vocabulary."""
+    edit_json(folder / "tokenizer.json", added_tokens=[])
+
+
+def check_boundaries(tokenizer: LoadedTokenizer) -> None:
+    texts = ["Ends with <|endoftext|>", "<|endoftext|>", "<|endoftext|> within<|endoftext|><|endoftext|>it"] * 5
+    tokens = pack_shard("mine", tokenizer, texts, 0, 10, 20)
+    ends = np.flatnonzero(np.diff(tokens.document))
+    assert len(ends) > 8
+    assert np.flatnonzero(tokens.input_ids[:-1] == tokenizer.end_of_text).tolist() == ends.tolist()
+    assert tokenizer.decode(tokenizer.encode(texts)) == texts
+
+
+@pytest.mark.parametrize("change", [None, unmark, forget])
+def test_what_a_special_token_is_called_is_text_within_a_document(tokenizer_folder, tokenizer, change):
+    if change:
+        change(tokenizer_folder)
+    loaded = load_tokenizer({"name": "mini", "path": str(tokenizer_folder)})
+    check_boundaries(loaded)
+    assert loaded.encode(STORIES) == tokenizer.encode(STORIES)
+    assert vocabulary_table(loaded, np.arange(5))["special"].sum() == 1
+
+
+def test_what_gpt2_calls_its_end_of_text_token_is_text_within_a_document(shared_data):
+    check_boundaries(load_tokenizer({"name": "gpt2", "path": str(shared_data / "gpt2-bpe")}))
+
+
+def test_an_end_of_text_token_that_words_give_is_refused(tokenizer_folder):
+    edit_json(tokenizer_folder / "tokenizer_config.json", eos_token="Ġthe")
+    loaded = load_tokenizer({"name": "mini", "path": str(tokenizer_folder)})
+    with pytest.raises(UserError) as error:
+        pack_shard("mine", loaded, ["Into the rain."], 0, 1, 2)
+    assert one_line(error) == (
+        f"tokenizers.mini: {tokenizer_folder}/tokenizer.json gives its end-of-text token 'Ġthe' within the document "
+        "that begins 'Into the rain.', and it may only be between documents; name another eos_token, or leave that out"
+    )
+
+
+def test_the_largest_id_is_one_that_text_gives(tokenizer_folder, tokenizer):
+    added = json.loads((tokenizer_folder / "tokenizer.json").read_text(encoding="utf-8"))["added_tokens"]
+    more = {"single_word": False, "lstrip": False, "rstrip": False, "normalized": False}
+    for special, content in ((True, "<pad>"), (False, "<br>")):
+        added = [*added, {"id": 8192 + len(added) - 1, "content": content, "special": special, **more}]
+        edit_json(tokenizer_folder / "tokenizer.json", added_tokens=added)
+        loaded = load_tokenizer({"name": "mini", "path": str(tokenizer_folder)})
+        assert loaded.largest == max(loaded.encode(["a<br>b<pad>c"])[0] + [8191])
+        assert loaded.largest == (8191 if special else 8193)
+
+
+PANIC = {"type": "Split", "pattern": {"Regex": "(x+x+)+y"}, "behavior": "Isolated", "invert": False}
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"pre_tokenizer": PANIC}, "cannot encode a text: Onig: Regex search error: retry-limit-in-match over"),
+        (
+            {"normalizer": {"type": "Replace", "pattern": PANIC["pattern"], "content": ""}},
+            "cannot encode a text: Onig: ",
+        ),
+        (
+            {"model": {"type": "WordLevel", "vocab": {"a": 0, "<|endoftext|>": 1}, "unk_token": "[UNK]"}},
+            r"cannot encode a text: WordLevel error: Missing \[UNK\] token",
+        ),
+        (
+            {
+                "model": {
+                    "type": "WordPiece",
+                    "vocab": {"<|endoftext|>": 0},
+                    "unk_token": "[UNK]",
+                    "continuing_subword_prefix": "##",
+                    "max_input_chars_per_word": 100,
+                }
+            },
+            r"cannot encode a text: WordPiece error: Missing \[UNK\] token",
+        ),
+        (
+            {"pre_tokenizer": PANIC | {"pattern": {"Regex": "("}}},
+            "cannot be read: Oniguruma error: end pattern with un",
+        ),
+        ({"normalizer": {"type": "Precompiled", "precompiled_charsmap": "AAAA"}}, "cannot be read: Precompiled: "),
+    ],
+    ids=["pre-tokenizer", "normalizer", "word", "piece", "pattern", "map of characters"],
+)
+def test_a_tokenizer_that_fails_gets_one_line(tokenizer_folder, changes, said):
+    """Whether the library raises or panics, which is no Exception."""
+    edit_json(tokenizer_folder / "tokenizer.json", added_tokens=[], **changes)
+    with pytest.raises(UserError, match=said) as error:
+        load_tokenizer({"name": "mini", "path": str(tokenizer_folder)}).encode(["x" * 3000, "y"])
+    assert one_line(error).startswith(f"tokenizers.mini: {tokenizer_folder}/tokenizer.json cannot ")
+
+
+def test_a_tokenizer_that_gives_no_tokens_gets_one_line(tokenizer_folder):
+    everything = {"type": "Replace", "pattern": {"Regex": "[\\s\\S]"}, "content": ""}
+    edit_json(tokenizer_folder / "tokenizer.json", normalizer=everything)
+    loaded = load_tokenizer({"name": "mini", "path": str(tokenizer_folder)})
+    with pytest.raises(
+        UserError, match=r"gives no token for any of the 70 documents of corpus mine read so far$"
+    ) as error:
+        pack_shard("mine", loaded, ["a text"] * 100, 0, 7, 10)
+    one_line(error)
+
+
+def test_documents_are_encoded_by_their_characters(tokenizer, monkeypatch):
+    sizes: list[int] = []
+    encode = LoadedTokenizer.encode
+    monkeypatch.setattr(
+        LoadedTokenizer, "encode", lambda self, texts: (sizes.append(len(texts)), encode(self, texts))[1]
+    )
+    monkeypatch.setattr(packing, "CHARACTERS", 100)
+    short, long = "a" * 30, "b" * 500
+    assert len(list(packing.token_runs(tokenizer, [short] * 5 + [long] * 2 + [short] * 2))) == 9
+    assert sizes == [4, 2, 1, 2]
 
 
 @pytest.mark.parametrize("token", ["Ġthe", {"content": "Ġthe", "special": True}])

@@ -97,7 +97,7 @@ def sentencepiece(request) -> LoadedTokenizer:
         backend.normalizer = normalizers.Sequence([normalizers.Prepend("▁"), normalizers.Replace(" ", "▁")])
         backend.decoder = LLAMA
     backend.add_special_tokens(["<unk>", "<s>", "</s>"])
-    return LoadedTokenizer(backend, vocabulary["</s>"])
+    return LoadedTokenizer(backend, vocabulary["</s>"], "tokenizers.any")
 
 
 @pytest.mark.parametrize(
@@ -127,7 +127,7 @@ def test_a_vocabulary_may_leave_ids_out_and_add_tokens_that_are_not_special():
     backend = Tokenizer(models.BPE({"a": 0, "b": 1, "Ġ": 7}, []))
     backend.pre_tokenizer, backend.decoder = pre_tokenizers.ByteLevel(add_prefix_space=False), decoders.ByteLevel()
     backend.add_tokens([AddedToken("   é", normalized=False)])
-    tokenizer = LoadedTokenizer(backend, 0)
+    tokenizer = LoadedTokenizer(backend, 0, "tokenizers.any")
     added = backend.token_to_id("   é")
     table = vocabulary_table(tokenizer, np.array([0, 7, 7, added]))
     assert table["token_id"].tolist() == list(range(max(added, 7) + 1))

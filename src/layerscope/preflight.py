@@ -23,6 +23,7 @@ from layerscope.sources import (
 )
 from layerscope.token_similarity.sentences import read_sentences, sentence_lines
 from layerscope.tokenize.documents import corpus_files, read_documents
+from layerscope.tokenize.packing import check_document
 from layerscope.tokenize.tokenizer import LoadedTokenizer, load_tokenizer
 from layerscope.weights import check_plain, check_weights, model_files
 
@@ -50,7 +51,10 @@ def check_local_sources(config: "Config") -> None:
                 _check_model(config, name, length, tokenizers)
     for name in {study.corpus for study in studies if hasattr(study, "corpus")}:
         if is_local(config.corpora[name].source):
-            _check_corpus(name, config.corpora[name].source, config.corpora[name].text_field)
+            text = _check_corpus(name, config.corpora[name].source, config.corpora[name].text_field)
+            models = {model for study in studies if getattr(study, "corpus", None) == name for model in study.models}
+            for tokenizer in sorted({config.models[model].tokenizer for model in models} & set(tokenizers)):
+                check_document(name, tokenizers[tokenizer], text)
     if config.studies.token_similarity:
         _check_sentences(config, tokenizers)
 
@@ -109,16 +113,19 @@ def _check_model(
         check_weights(name, Path(model.source))
 
 
-def _check_corpus(name: str, source: str, text_field: str) -> None:
+def _check_corpus(name: str, source: str, text_field: str) -> str:
+    """The first document with text; an empty one of JSON that is not in lines: it cannot be had without the last."""
     key = f"config: corpora.{name}.source"
     with _listing(key, source):
         files = corpus_files(source)
     _check_readable(key, files)
-    # Of JSON that is not in lines, the first document cannot be had without the last.
-    if files[0].suffix != ".json":
-        documents: Any = read_documents(name, {"source": source, "text_field": text_field})
-        if next(documents, None) is None:
-            raise UserError(f"corpus {name}: {source} holds no documents with text")
+    if files[0].suffix == ".json":
+        return ""
+    documents: Any = read_documents(name, {"source": source, "text_field": text_field})
+    text = next(documents, None)
+    if text is None:
+        raise UserError(f"corpus {name}: {source} holds no documents with text")
+    return text
 
 
 def _check_sentences(config: "Config", tokenizers: dict[str, LoadedTokenizer]) -> None:
@@ -133,10 +140,5 @@ def _check_sentences(config: "Config", tokenizers: dict[str, LoadedTokenizer]) -
     for name in study.models:
         model = config.models[name]
         if model.tokenizer in tokenizers:
-            rows = read_sentences(study.sentences, study.target, study.seed, tokenizers[model.tokenizer]).rows
             most = positions_of(name, read_model_config(model.source)) if is_local(model.source) else None
-            if most is not None and rows.shape[1] > most:
-                raise UserError(
-                    f"token_similarity.sentences: {study.sentences} has a sentence of {rows.shape[1]} tokens, more "
-                    f"than the {most} positions of {name}; shorten it"
-                )
+            read_sentences(study.sentences, study.target, study.seed, tokenizers[model.tokenizer], name, most)

@@ -11,7 +11,7 @@ from layerscope.errors import UserError
 # All that a tokenizer is read from.
 TOKENIZER_FILES = ["tokenizer.json", "tokenizer_config.json", "special_tokens_map.json"]
 # No hub id ends like a file of documents: such a path that does not exist is a mistake, not a hub id.
-DOCUMENTS = (".json", ".jsonl", ".parquet", ".txt")
+DOCUMENTS = (".json", ".jsonl", ".parquet", ".txt", ".csv", ".tsv")
 HUB_ID = re.compile(r"^[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?$")
 
 

@@ -1,11 +1,14 @@
 """What can be done to the tiny study, and what its user must then be told."""
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pyarrow
 import pytest
+from pyarrow import parquet
 from safetensors.numpy import load_file, save_file
 
 from layerscope.config import load_config
@@ -55,6 +58,11 @@ def edit(path: str, **changes: Any) -> Change:
     return change
 
 
+def edit_model(**changes: Any) -> Change:
+    """Put another model into tokenizer.json, with no added tokens."""
+    return edit("tokenizer/tokenizer.json", added_tokens=[], model=changes)
+
+
 def also(*changes: Change) -> Change:
     return lambda config: [change(config) for change in changes]
 
@@ -73,6 +81,13 @@ def folder(**files: str) -> Change:
         config["corpora"]["mine"]["source"] = "folder"
 
     return change
+
+
+def save_bomb(config: dict[str, Any]) -> None:
+    """A small Parquet file of a large document."""
+    table = pyarrow.table({"text": ["a" * 40_000_000]})
+    parquet.write_table(table, "bomb.parquet", compression="brotli")
+    config["corpora"]["mine"]["source"] = "bomb.parquet"
 
 
 def without_weights(*files: str) -> Change:
@@ -99,6 +114,11 @@ def lose_a_piece(config: dict[str, Any]) -> None:
     save_file(first, "model/model-00001-of-00002.safetensors")
     Path("model/model.safetensors.index.json").write_text(json.dumps({"weight_map": pieces}))
     whole.unlink()
+
+
+def pipe(path: str) -> Change:
+    """A pipe that nobody writes to: who opens it waits for ever."""
+    return lambda config: os.mkfifo(path)
 
 
 def dangling(path: str) -> Change:

@@ -12,6 +12,7 @@ from changes import (
     cut,
     dangling,
     edit,
+    edit_model,
     lose_a_piece,
     put,
     without_weights,
@@ -22,6 +23,9 @@ from layerscope.config import load_config
 
 SAFETENSORS = "models.tiny: model holds no model.safetensors or model.safetensors.index.json; pickled weights are not "
 WHOLE = "models.tiny: model/model.safetensors is not a whole safetensors file ("
+FLAGS = ("single_word", "lstrip", "rstrip", "normalized")
+FAILS = "tokenizers.mini: tokenizer/tokenizer.json cannot encode a text: "
+SLOW = {"Regex": "(o|o)*(o+o+)+y|([a-zO ]+[a-z ]+)+[0-9]"}  # tries every way to divide a text
 CATALOGUE: Catalogue = {
     "sequences longer than the positions": (
         put("sampling/sequence_length", 65),
@@ -94,6 +98,55 @@ CATALOGUE: Catalogue = {
     "tokenizer.json of something else": (
         write("tokenizer/tokenizer.json", '{"a": 1}'),
         "tokenizers.mini: tokenizer/tokenizer.json cannot be read: ",
+    ),
+    "tokenizer with a pattern that never ends": (
+        edit(
+            "tokenizer/tokenizer.json",
+            pre_tokenizer={"type": "Split", "pattern": SLOW, "behavior": "Isolated", "invert": False},
+        ),
+        FAILS + "Onig: Regex search error: retry-limit-in-match over",
+    ),
+    "normalizer with a pattern that never ends": (
+        edit("tokenizer/tokenizer.json", normalizer={"type": "Replace", "pattern": SLOW, "content": ""}),
+        FAILS + "Onig: Regex search error: retry-limit-in-match over",
+    ),
+    "tokenizer with a pattern that is none": (
+        edit("tokenizer/tokenizer.json", normalizer={"type": "Replace", "pattern": {"Regex": "("}, "content": ""}),
+        "tokenizers.mini: tokenizer/tokenizer.json cannot be read: Oniguruma error: ",
+    ),
+    "tokenizer with a damaged map of characters": (
+        edit("tokenizer/tokenizer.json", normalizer={"type": "Precompiled", "precompiled_charsmap": "AAAA"}),
+        "tokenizers.mini: tokenizer/tokenizer.json cannot be read: Precompiled: ",
+    ),
+    "tokenizer that empties every text": (
+        edit("tokenizer/tokenizer.json", normalizer={"type": "Replace", "pattern": {"Regex": "[^\n]"}, "content": ""}),
+        "tokenizers.mini: tokenizer/tokenizer.json gives no token for the first document of corpus mine, which begins ",
+    ),
+    "words without a token for unknown ones": (
+        edit_model(type="WordLevel", vocab={"a": 0, "<|endoftext|>": 1}, unk_token="[UNK]"),
+        FAILS + "WordLevel error: Missing [UNK] token from the vocabulary; ",
+    ),
+    "unknown words that end a text": (
+        edit_model(type="WordLevel", vocab={"a": 0, "<|endoftext|>": 1}, unk_token="<|endoftext|>"),
+        "tokenizers.mini: tokenizer/tokenizer.json gives its end-of-text token '<|endoftext|>' within the document ",
+    ),
+    "end-of-text token that words give": (
+        edit("tokenizer/tokenizer_config.json", eos_token="Ġher"),
+        "tokenizers.mini: tokenizer/tokenizer.json gives its end-of-text token 'Ġher' within the document that begins ",
+    ),
+    "added token beyond the model's vocabulary": (
+        edit(
+            "tokenizer/tokenizer.json",
+            added_tokens=[
+                {"id": number, "content": content, "special": not number, **dict.fromkeys(FLAGS, False)}
+                for number, content in ((0, "<|endoftext|>"), (8192, "<br>"))
+            ],
+        ),
+        "config: models.tiny.tokenizer: 'mini' has token ids up to 8192, beyond the model's vocabulary of 8192; name ",
+    ),
+    "tokenizer_config.json nested without end": (
+        write("tokenizer/tokenizer_config.json", "[" * 100_000),
+        "tokenizers.mini: tokenizer/tokenizer_config.json is not valid JSON: ",
     ),
     "end-of-text token a number": (
         edit("tokenizer/tokenizer_config.json", eos_token=3),

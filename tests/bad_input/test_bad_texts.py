@@ -1,11 +1,12 @@
 """Local corpora and sentences: each mistake gives one line before any job starts."""
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
 import pytest
-from changes import Catalogue, also, check_line, corpus, dangling, folder, put, write
+from changes import Catalogue, also, check_line, corpus, dangling, folder, pipe, put, save_bomb, write
 
 CATALOGUE: Catalogue = {
     "corpus empty": (corpus("c.jsonl", ""), "corpus mine: c.jsonl holds no documents with text"),
@@ -58,6 +59,55 @@ CATALOGUE: Catalogue = {
         also(folder(a_txt="Once upon a time"), dangling("folder/b.txt")),
         "config: corpora.mine.source: folder/b.txt cannot be read; its permissions or its link must allow it",
     ),
+    "corpus of hidden files alone": (
+        folder(_a_jsonl='{"text": "a"}', _b_jsonl='{"text": "a"}'),
+        "corpus folder: no documents there; readable are files ending in ",
+    ),
+    "corpus of which a file is a pipe": (
+        also(folder(a_txt="Once upon a time"), pipe("folder/b.txt")),
+        "corpus folder: folder/b.txt is a pipe, socket or device; only files are read",
+    ),
+    "corpus a pipe": (
+        also(pipe("c.jsonl"), put("corpora/mine/source", "c.jsonl")),
+        "corpus c.jsonl: c.jsonl is a pipe, socket or device; only files are read",
+    ),
+    "CSV and TSV in one folder": (
+        folder(a_csv="text\n", b_tsv="text\n"),
+        "corpus folder: files of several kinds (.csv, .tsv); keep one kind",
+    ),
+    "CSV without such a field": (
+        corpus("c.csv", "id;text\n1;Once upon a time\n"),
+        "corpus mine: document 0 has no field 'text'; it has id;text (set corpora.mine.text_field)",
+    ),
+    "CSV with a row too long": (
+        corpus("c.csv", "id,text\n1,Once upon a time, she said\n"),
+        "corpus mine: c.csv cannot be read: ValueError: the row in line 2 has 3 fields, and the header has 2",
+    ),
+    "TSV with a row too short": (
+        corpus("c.tsv", "id\ttext\n\n1\n"),
+        "corpus mine: c.tsv cannot be read: ValueError: the row in line 3 has 1 fields, and the header has 2",
+    ),
+    "CSV with a quote not closed": (
+        corpus("c.csv", 'text\n"Once upon\na time\n'),
+        "corpus mine: c.csv cannot be read: ValueError: the row in line 2 is not valid CSV: unexpected end of data",
+    ),
+    "CSV whose header repeats the field": (
+        corpus("c.csv", "text,text\na,b\n"),
+        "corpus mine: c.csv cannot be read: ValueError: its header has the field 'text' 2 times",
+    ),
+    "CSV of a header alone": (corpus("c.csv", "text\n"), "corpus mine: c.csv holds no documents with text"),
+    "Parquet without such a field": (
+        also(save_bomb, put("corpora/mine/text_field", "body")),
+        "corpus mine: document 0 has no field 'body'; it has text (set corpora.mine.text_field)",
+    ),
+    "Parquet that unfolds beyond measure": (
+        save_bomb,
+        "corpus mine: document 0 in bomb.parquet is in a row group of 1 that unfolds from ",
+    ),
+    "text beyond what is read at once": (
+        also(corpus("c.txt", ""), lambda config: os.truncate("c.txt", 200_000_000)),
+        "corpus mine: document 0 in c.txt has 200,000,000 bytes, and at most 100,000,000 are read at once; split it",
+    ),
     "sentences missing": (
         lambda config: Path("sentences.txt").unlink(),
         "config: studies.token_similarity.sentences: 'sentences.txt' is not a file here; name a text file with one "
@@ -88,6 +138,14 @@ CATALOGUE: Catalogue = {
         write("sentences.txt", "Then her.\nAnd her.\nThen her " + "own " * 100),
         "token_similarity.sentences: sentences.txt has a sentence of 103 tokens, more than the 64 positions of tiny; "
         "shorten it",
+    ),
+    "sentence without an end": (
+        write("sentences.txt", "Then her.\nAnd her.\nThen her " + "own " * 1_000_000),
+        "sentences.txt, line 3: 4,000,009 characters; a sentence has at most 100,000",
+    ),
+    "sentences of another size": (
+        lambda config: os.truncate("sentences.txt", 50_000_000),
+        "token_similarity.sentences: sentences.txt has 50,000,000 bytes, and at most 10,000,000 are read; name a file ",
     ),
 }
 

@@ -9,8 +9,9 @@ from layerscope.errors import UserError
 from layerscope.fetch import hub
 from layerscope.files import sealed_file
 from layerscope.sources import is_local
-from layerscope.tokenize.documents import corpus_files, parquet_rows, texts_of
+from layerscope.tokenize.documents import corpus_files, texts_of
 from layerscope.tokenize.packing import token_runs
+from layerscope.tokenize.readers import parquet_rows
 from layerscope.tokenize.tokenizer import load_tokenizer
 
 

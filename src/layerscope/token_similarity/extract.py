@@ -11,6 +11,7 @@ from layerscope.extract.activation_shards import dataset_name
 from layerscope.extract.forward import batch_size_of, describe, finite_values, forward_batches, open_model
 from layerscope.extract.progress import Progress
 from layerscope.provenance import origin
+from layerscope.sources import positions_of, read_model_config
 from layerscope.token_similarity.sentences import TOKENS, read_sentences
 from layerscope.token_similarity.vectors import write_vectors
 from layerscope.tokenize.tokenizer import load_tokenizer
@@ -34,9 +35,11 @@ def extract_vectors(
         threads: how many cores may be used.
 
     Raises:
-        UserError: a sentence without the target, or a vector that is not finite.
+        UserError: a sentence that cannot be used, or a vector that is not finite.
     """
-    sentences = read_sentences(spec["sentences"], spec["target"], spec["seed"], load_tokenizer(tokenizer_record))
+    name, positions = model_record["name"], positions_of(model_record["name"], read_model_config(model_record["path"]))
+    tokenizer = load_tokenizer(tokenizer_record)
+    sentences = read_sentences(spec["sentences"], spec["target"], spec["seed"], tokenizer, name, positions)
     rows, places = sentences.rows, sentences.places
     model = open_model(model_record, spec["dtype"], device, threads, rows)
     batch_size = batch_size_of(spec["batch_size"], rows.shape[1], len(rows), model.device)

@@ -11,6 +11,9 @@ from layerscope.errors import UserError
 from layerscope.tokenize.tokenizer import LoadedTokenizer
 
 TOKENS = ("target", "non_target")
+# A mistake in place of sentences must not take all memory, whatever the model.
+LONGEST = 100_000  # characters of a sentence
+LARGEST = 10_000_000  # bytes of the file
 
 
 @dataclass(frozen=True)
@@ -21,7 +24,14 @@ class Sentences:
     places: pd.DataFrame  # a row a sentence: line, target, target_pieces, non_target, and the ids of both
 
 
-def read_sentences(path: str | Path, target: str, seed: int, tokenizer: LoadedTokenizer) -> Sentences:
+def read_sentences(
+    path: str | Path,
+    target: str,
+    seed: int,
+    tokenizer: LoadedTokenizer,
+    model: str | None = None,
+    positions: int | None = None,
+) -> Sentences:
     """Find the target word in every sentence, by the tokens that cover it.
 
     A target that is split into several tokens is represented by its last piece (``target_pieces`` counts them). The
@@ -31,14 +41,21 @@ def read_sentences(path: str | Path, target: str, seed: int, tokenizer: LoadedTo
     Args:
         path: text file, one sentence a line; blank lines are passed over.
         target: the word, without spaces around it.
+        model: name of the model that is to read the sentences, for error lines.
+        positions: how many tokens it takes at most; None where it says of no limit.
 
     Raises:
-        UserError: the file cannot be read or has too few sentences, or a line is without the target, or with none
-            before it; it names the line.
+        UserError: the file cannot be read, is too large or has too few sentences, or a line is without the target, or
+            with none before it, or too long; it names the line.
     """
     found, ids = [], []
     for number, line, word in sentence_lines(path, target):
-        encoding = tokenizer.backend.encode(line, add_special_tokens=False)
+        encoding = tokenizer.encode_with_offsets(line)
+        if positions is not None and len(encoding.ids) > positions:
+            raise UserError(
+                f"token_similarity.sentences: {path} has a sentence of {len(encoding.ids)} tokens, more than the "
+                f"{positions} positions of {model}; shorten it (line {number})"
+            )
         place = _place(f"{path}, line {number}", line, word, encoding.offsets)
         rng = np.random.default_rng([seed, number])
         place |= {"line": number, "non_target": int(rng.integers(place["target"] - place["target_pieces"] + 1))}
@@ -58,11 +75,18 @@ def sentence_lines(path: str | Path, target: str) -> list[tuple[int, str, re.Mat
         UserError: as :func:`read_sentences`, but for what only a tokenizer tells.
     """
     try:
-        lines = Path(path).read_text(encoding="utf-8").splitlines()
+        if (size := Path(path).stat().st_size) > LARGEST:
+            raise UserError(
+                f"token_similarity.sentences: {path} has {size:,} bytes, and at most {LARGEST:,} are read; "
+                "name a file with one sentence a line"
+            )
+        lines = Path(path).read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"token_similarity.sentences: {path} cannot be read ({error})") from error
     found = []
     for number, line in enumerate(lines, start=1):
+        if len(line) > LONGEST:
+            raise UserError(f"{path}, line {number}: {len(line):,} characters; a sentence has at most {LONGEST:,}")
         if line.strip():
             word = re.search(rf"(?<!\w){re.escape(target)}(?!\w)", line)
             if word is None:
@@ -80,6 +104,8 @@ def _place(where: str, line: str, word: re.Match[str], offsets: list[tuple[int, 
     target = word.group()
     # Offsets of byte-level tokenizers may include the space before the word.
     covering = [i for i, (start, end) in enumerate(offsets) if start < word.end() and end > word.start()]
+    if not covering:
+        raise UserError(f"{where}: the tokenizer gives no token for '{target}'; name another tokenizer or target")
     first, last = covering[0], covering[-1]
     if line[offsets[first][0] : offsets[last][1]].strip() != target:
         raise UserError(f"{where}: the tokenizer joins '{target}' with its neighbours; reword the sentence")

@@ -1,31 +1,55 @@
 """Documents of a corpus, one after the other."""
 
-import json
-from collections.abc import Callable, Iterable, Iterator
+import logging
+import os
+import stat
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 from layerscope.errors import UserError
 from layerscope.files import check_seal
-
-KINDS = {".jsonl": "JSON", ".json": "JSON", ".parquet": "Parquet", ".txt": "text"}
-BATCH = 64  # rows of a Parquet file held at once
+from layerscope.tokenize.readers import KINDS, LARGEST, READERS, TooLargeError, too_large
 
 
 def corpus_files(source: str) -> list[Path]:
     """The files of a local corpus: the file itself, or every file of a folder with a known ending, by name.
 
+    Of a folder, what is hidden is left out: editors and notebooks keep copies of documents there.
+
     Raises:
-        UserError: none, or endings that do not agree.
+        UserError: none, endings that do not agree, or something that is not a file, such as a pipe.
+        OSError: a folder cannot be listed.
     """
     path = Path(source)
-    files = [path] if path.is_file() else sorted(file for file in path.rglob("*") if file.suffix in KINDS)
+    files = sorted(_visible_files(path)) if path.is_dir() else [path] if path.exists() else []
     endings = {file.suffix for file in files}
     if not files or not endings <= set(KINDS):
         raise UserError(f"corpus {source}: no documents there; readable are files ending in {', '.join(KINDS)}")
     if len({KINDS[ending] for ending in endings}) > 1:
         raise UserError(f"corpus {source}: files of several kinds ({', '.join(sorted(endings))}); keep one kind")
+    for file in files:
+        if _is_special(file):
+            raise UserError(f"corpus {source}: {file} is a pipe, socket or device; only files are read")
     return files
+
+
+def _visible_files(folder: Path) -> Iterator[Path]:
+    """Files with a known ending at any depth below a folder, links to nowhere too, so that they are told of."""
+
+    def fail(error: OSError) -> None:
+        raise error
+
+    for place, folders, names in os.walk(folder, onerror=fail):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        yield from (Path(place, name) for name in names if not name.startswith(".") and Path(name).suffix in KINDS)
+
+
+def _is_special(file: Path) -> bool:
+    try:
+        return not stat.S_ISREG(file.stat().st_mode)
+    except OSError:  # said when it is opened
+        return False
 
 
 def read_documents(corpus: str, spec: dict[str, Any]) -> Iterator[str]:
@@ -38,10 +62,9 @@ def read_documents(corpus: str, spec: dict[str, Any]) -> Iterator[str]:
     Raises:
         UserError: as :func:`texts_of`.
     """
-    plain = corpus_files(spec["source"])[0].suffix == ".txt"
-    return texts_of(
-        corpus, spec["source"], "text" if plain else spec["text_field"], _local_rows(corpus, spec["source"])
-    )
+    files = corpus_files(spec["source"])
+    field = "text" if files[0].suffix == ".txt" else spec["text_field"]
+    return texts_of(corpus, spec["source"], field, _local_rows(corpus, files, field))
 
 
 def documents_of_corpus(corpus: dict[str, Any], text_field: str, fetched: str | None) -> Iterator[str]:
@@ -57,6 +80,10 @@ def documents_of_corpus(corpus: dict[str, Any], text_field: str, fetched: str | 
     """
     if fetched:
         check_seal(fetched)
+    else:
+        logging.info(
+            "corpus %s: files in %s: %d", corpus["name"], corpus["source"], len(corpus_files(corpus["source"]))
+        )
     documents = {"source": fetched, "text_field": "text"} if fetched else {**corpus, "text_field": text_field}
     return read_documents(corpus["name"], documents)
 
@@ -71,7 +98,7 @@ def texts_of(corpus: str, source: str, field: str, rows: Iterator[dict[str, Any]
         rows: the documents.
 
     Raises:
-        UserError: the rows cannot be read, have no such field, or a text is not a string.
+        UserError: the rows cannot be read, have no such field, or a text is too large or not a string.
     """
     number = 0
     while True:
@@ -79,8 +106,10 @@ def texts_of(corpus: str, source: str, field: str, rows: Iterator[dict[str, Any]
             row = next(rows)
         except StopIteration:
             return
-        except UserError:
+        except (UserError, MemoryError):
             raise
+        except TooLargeError as error:
+            raise UserError(f"corpus {corpus}: document {number} {error}") from None
         except Exception as error:  # the readers of datasets raise a dozen kinds
             raise UserError(
                 f"corpus {corpus}: {source} cannot be read after {number} documents: {_root(error)}"
@@ -95,6 +124,8 @@ def texts_of(corpus: str, source: str, field: str, rows: Iterator[dict[str, Any]
             raise UserError(
                 f"corpus {corpus}: field '{field}' of document {number} holds {type(text).__name__}, not text"
             )
+        if len(text) > LARGEST:
+            raise UserError(f"corpus {corpus}: document {number} {too_large(len(text))}")
         if not text.isascii():
             _check_characters(corpus, field, number, text)
         number += 1
@@ -119,62 +150,21 @@ def _check_characters(corpus: str, field: str, number: int, text: str) -> None:
         ) from None
 
 
-def _local_rows(corpus: str, source: str) -> Iterator[dict[str, Any]]:
+def _local_rows(corpus: str, files: Iterable[Path], field: str) -> Iterator[dict[str, Any]]:
     """Documents of local files.
 
     Not by the datasets library: its JSON reader turns a text that looks like a date into one.
     """
-    for file in corpus_files(source):
+    for file in files:
         try:
-            for row in READERS[file.suffix](file):
+            for row in READERS[file.suffix](file, field):
                 if not isinstance(row, dict):
                     raise ValueError(f"a document is {type(row).__name__}, not a JSON object")
                 yield row
+        except TooLargeError as error:
+            raise TooLargeError(f"in {file} {error}") from None
         except (OSError, ValueError) as error:  # also of JSON, UTF-8 and Parquet
             raise UserError(f"corpus {corpus}: {file} cannot be read: {_root(error)}") from error
-
-
-def _jsonl_rows(file: Path) -> Iterator[Any]:
-    with file.open(encoding="utf-8-sig", newline="\n") as lines:
-        for number, line in enumerate(lines, start=1):
-            if line.strip():
-                try:
-                    yield json.loads(line)
-                except json.JSONDecodeError as error:
-                    reason = error.msg.removesuffix(" at")
-                    raise ValueError(f"line {number}, column {error.colno}, is not valid JSON: {reason}") from None
-
-
-def _json_rows(file: Path) -> Iterator[Any]:
-    rows = json.loads(file.read_text(encoding="utf-8-sig") or "[]")
-    yield from rows if isinstance(rows, list) else [rows]
-
-
-def _text_rows(file: Path) -> Iterator[Any]:
-    yield {"text": file.read_text(encoding="utf-8-sig")}
-
-
-def parquet_rows(files: Iterable[BinaryIO], field: str | None = None) -> Iterator[dict[str, Any]]:
-    """Rows of Parquet files, of whose columns only ``field`` is read where they have it.
-
-    Not by the datasets library: the threads of its reader outlive it, and now and then one of them aborts Python when
-    the job ends (https://github.com/apache/arrow/issues/45214).
-    """
-    from pyarrow.parquet import ParquetFile
-
-    for file in files:
-        with file, ParquetFile(file) as parquet:
-            columns = [field] if field in parquet.schema_arrow.names else None
-            for batch in parquet.iter_batches(BATCH, columns=columns, use_threads=False):
-                yield from batch.to_pylist()
-
-
-READERS: dict[str, Callable[[Path], Iterator[Any]]] = {
-    ".jsonl": _jsonl_rows,
-    ".json": _json_rows,
-    ".parquet": lambda file: parquet_rows([file.open("rb")]),
-    ".txt": _text_rows,
-}
 
 
 def _root(error: BaseException) -> str:

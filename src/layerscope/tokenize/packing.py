@@ -8,23 +8,54 @@ from layerscope.errors import UserError
 from layerscope.tokenize.token_shards import Tokens
 from layerscope.tokenize.tokenizer import LoadedTokenizer
 
-BATCH = 64  # documents encoded at once
+BATCH = 64  # documents encoded at once,
+CHARACTERS = 10_000_000  # or fewer, when they are as long as this: encoding takes a hundred bytes for each
+QUICK = 100_000  # characters that are encoded in a tenth of a second
 
 
 def token_runs(tokenizer: LoadedTokenizer, texts: Iterable[str]) -> Iterator[np.ndarray]:
-    """Token ids of each document, int32, with the end-of-text token after its last."""
-    batch: list[str] = []
+    """Token ids of each document, int32, with the end-of-text token after its last.
 
-    def encoded() -> Iterator[np.ndarray]:
-        for ids in tokenizer.encode(batch):
+    Raises:
+        UserError: the tokenizer fails on a document, or gives the end-of-text token within one.
+    """
+    for batch in _batches(texts):
+        for text, ids in zip(batch, tokenizer.encode(batch), strict=True):
+            if tokenizer.end_of_text in ids:
+                name = tokenizer.backend.id_to_token(tokenizer.end_of_text)
+                raise UserError(
+                    f"{tokenizer.place} gives its end-of-text token '{name}' within the document that begins "
+                    f"{text[:40]!r}, and it may only be between documents; name another eos_token, or leave that out"
+                )
             yield np.asarray([*ids, tokenizer.end_of_text], dtype=np.int32)
-        batch.clear()
 
+
+def check_document(corpus: str, tokenizer: LoadedTokenizer, text: str) -> None:
+    """Encode a document of a corpus, if that takes no time: what fails on it fails on many.
+
+    Raises:
+        UserError: as :func:`token_runs`, or the tokenizer gives no token for it.
+    """
+    if len(text) <= QUICK and text.strip():
+        [ids] = token_runs(tokenizer, [text])
+        if len(ids) == 1:
+            raise UserError(
+                f"{tokenizer.place} gives no token for the first document of corpus {corpus}, which begins "
+                f"{text[:40]!r}; name the tokenizer that the model was trained with"
+            )
+
+
+def _batches(texts: Iterable[str]) -> Iterator[list[str]]:
+    batch: list[str] = []
+    characters = 0
     for text in texts:
         batch.append(text)
-        if len(batch) == BATCH:
-            yield from encoded()
-    yield from encoded()
+        characters += len(text)
+        if len(batch) == BATCH or characters >= CHARACTERS:
+            yield batch
+            batch, characters = [], 0
+    if batch:
+        yield batch
 
 
 def pack_shard(
@@ -41,7 +72,7 @@ def pack_shard(
     the next row, and in the next shard.
 
     Raises:
-        UserError: the corpus is empty or ends before the shard is full.
+        UserError: the corpus is empty or ends before the shard is full, or as :func:`token_runs`.
     """
     size = sequences * sequence_length
     start, stop = shard * size, (shard + 1) * size
@@ -56,6 +87,10 @@ def pack_shard(
             break
     if number < 0:
         raise UserError(f"corpus {corpus}: it holds no documents with text; {stop} tokens are needed")
+    if seen == number + 1:
+        raise UserError(
+            f"{tokenizer.place} gives no token for any of the {seen} documents of corpus {corpus} read so far"
+        )
     if seen < stop:
         most = seen // size * sequences
         change = f"sequences to at most {most}" if most else "sequences_per_shard or sampling.sequence_length"

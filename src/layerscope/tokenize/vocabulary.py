@@ -26,8 +26,8 @@ def vocabulary_table(tokenizer: LoadedTokenizer, input_ids: np.ndarray) -> pd.Da
     special = {i for i, token in added.items() if token.special}
     # Some decoders drop the space of a token that stands first, so each is decoded behind an anchor.
     anchor = tokenizer.encode(["a"])[0]
-    skip = len(backend.decode(anchor))
-    texts = [text[skip:] for text in backend.decode_batch([[*anchor, i] for i in ids], skip_special_tokens=False)]
+    skip = len(tokenizer.decode([anchor])[0])
+    texts = [text[skip:] for text in tokenizer.decode([[*anchor, i] for i in ids])]
     byte_level = "ByteLevel" in repr(backend.decoder)
     table = pd.DataFrame({"token_id": np.array(ids, dtype=np.int32), "text": texts})
     table["characters"] = np.array([len(text) for text in texts], dtype=np.int32)
