@@ -122,9 +122,9 @@ BAD = [
         "studies.token_length.pairs: 'neo-2m' is paired with itself; name two models",
     ),
     (
-        "models/neo-2m/tokenizer",
-        "gpt2",
-        "studies.token_length.pairs: neo-2m and neo-8m read different tokens (tokenizers gpt2 and mini); "
+        "studies/token_length",
+        {"models": ["neo-2m", "gpt2-xl"], "corpus": "fineweb", "pairs": [["neo-2m", "gpt2-xl"]]},
+        "studies.token_length.pairs: neo-2m and gpt2-xl read different tokens (tokenizers mini and gpt2); "
         "pair models with one tokenizer",
     ),
     (

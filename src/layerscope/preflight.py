@@ -64,13 +64,14 @@ def check_local_sources(config: "Config", mistakes: Mistakes) -> dict[str, int]:
     tokenizers = _open_tokenizers(config, models, mistakes)
     opened = _open_models(models, mistakes)
     _check_models(models, opened, tokenizers, mistakes)
-    for study in studies:
-        if hasattr(study, "corpus"):
-            with mistakes:
-                _check_length(config.sampling.sequence_length, config.models_of(study), opened)
-            with mistakes:
-                if study.corpus in config.corpora:
-                    _check_corpus(study.corpus, config.corpora[study.corpus])
+    with mistakes:
+        reading = [study for study in studies if "corpus" in type(study).model_fields]
+        names = [name for study in reading for name in config.models_of(study)]
+        _check_length(config.sampling.sequence_length, names, opened)
+    for name in dict.fromkeys(getattr(study, "corpus", "") for study in studies):
+        with mistakes:
+            if name in config.corpora:
+                _check_corpus(name, config.corpora[name])
     with mistakes:
         if config.studies.token_similarity:
             _check_sentences(config, config.studies.token_similarity, opened, tokenizers, mistakes)

@@ -73,7 +73,8 @@ def _check_study(key: str, study: "Study", config: "Config", mistakes: Mistakes)
     with mistakes:
         if len(set(study.models)) != len(study.models):
             raise UserError(f"config: {key}.models: {study.models} names a model twice; name each once")
-    for name in getattr(study, "models", ()):
+    names = getattr(study, "models", [])
+    for name in names:
         with mistakes:
             _check_known(name, config.models, f"{key}.models", "models")
     if hasattr(study, "corpus"):
@@ -81,9 +82,10 @@ def _check_study(key: str, study: "Study", config: "Config", mistakes: Mistakes)
             _check_known(study.corpus, config.corpora, f"{key}.corpus", "corpora")
     with mistakes:
         _check_figures(key, study, config.models)
-    for pair in getattr(study, "pairs", None) or ():
-        with mistakes:
-            _check_pair(f"{key}.pairs", pair, study.models, config)
+    if len(set(names)) == len(config.models_of(study)) == len(names):  # else a pair may be right, and the list wrong
+        for pair in getattr(study, "pairs", None) or ():
+            with mistakes:
+                _check_pair(f"{key}.pairs", pair, names, config)
 
 
 def _check_known(name: str, table: Collection[str], key: str, table_key: str) -> None:
@@ -110,7 +112,7 @@ def _check_pair(key: str, pair: list[str], names: list[str], config: "Config") -
             raise UserError(f"config: {key}: '{name}' is not in the study's models; allowed are {', '.join(names)}")
     if pair[0] == pair[1]:
         raise UserError(f"config: {key}: '{pair[0]}' is paired with itself; name two models")
-    one, other = (config.models[name].tokenizer if name in config.models else None for name in pair)
+    one, other = (config.models[name].tokenizer for name in pair)
     if one != other and one in config.tokenizers and other in config.tokenizers:
         raise UserError(
             f"config: {key}: {pair[0]} and {pair[1]} read different tokens (tokenizers {one} and {other}); pair models "
