@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError, WrapValidator
 from pydantic_core import PydanticCustomError
 
-from layerscope.config_files import duplicated_keys
+from layerscope.duplicated_keys import duplicated_keys
 from layerscope.mistakes import Mistakes, Unknown
 from layerscope.preflight import check_local_sources
 from layerscope.problems import line_of, what_is_left

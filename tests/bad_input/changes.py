@@ -1,6 +1,8 @@
 """What can be done to the tiny study, and what its user must then be told."""
 
 import json
+import os
+import socket
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -104,3 +106,30 @@ def lose_a_piece(config: dict[str, Any]) -> None:
 def dangling(path: str) -> Change:
     """A link to nowhere: it cannot be read by root either."""
     return lambda config: Path(path).symlink_to("nowhere")
+
+
+def pipe(path: str) -> Change:
+    """A named pipe in place of a file: to open it would wait for ever."""
+
+    def change(config: dict[str, Any]) -> None:
+        Path(path).unlink(missing_ok=True)
+        os.mkfifo(path)
+
+    return change
+
+
+def unix_socket(path: str) -> Change:
+    def change(config: dict[str, Any]) -> None:
+        Path(path).unlink(missing_ok=True)
+        with socket.socket(socket.AF_UNIX) as server:
+            server.bind(path)
+
+    return change
+
+
+def folder_in_place_of(path: str) -> Change:
+    def change(config: dict[str, Any]) -> None:
+        Path(path).unlink(missing_ok=True)
+        Path(path).mkdir()
+
+    return change

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from changes import Catalogue, also, check_line, corpus, dangling, folder, put, write
+from changes import Catalogue, also, check_line, corpus, dangling, folder, pipe, put, write
 
 CATALOGUE: Catalogue = {
     "corpus empty": (corpus("c.jsonl", ""), "corpus mine: c.jsonl holds no documents with text"),
@@ -67,6 +67,11 @@ CATALOGUE: Catalogue = {
         put("studies/token_similarity/sentences", "model"),
         "config: studies.token_similarity.sentences: 'model' is not a file here; name a text file with one sentence a "
         "line",
+    ),
+    "sentences a pipe": (
+        pipe("sentences.txt"),
+        "config: studies.token_similarity.sentences: 'sentences.txt' is not a file here; name a text file with one "
+        "sentence a line",
     ),
     "sentences empty": (
         write("sentences.txt", "\n\n"),
