@@ -29,11 +29,10 @@ CONFIG: dict[str, Any] = {
             "models": ["a", "b"],
             "pairs": [["a", "b"]],
             "corpus": "embedded",
-            "histogram_layer": 1,
             "histogram_bins": 64,
             "draws": 100,
         },
-        "token_similarity": {"models": ["a"], "matrix_layer": 1},
+        "token_similarity": {"models": ["a"]},
         "path_length": {"models": ["a"], "corpus": "embedded"},
     },
 }

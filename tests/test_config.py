@@ -2,8 +2,9 @@
 
 import copy
 import json
+import re
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 import yaml
@@ -122,9 +123,9 @@ BAD = [
         "studies.token_length.pairs: 'neo-2m' is paired with itself; name two models",
     ),
     (
-        "models/neo-2m/tokenizer",
-        "gpt2",
-        "studies.token_length.pairs: neo-2m and neo-8m read different tokens (tokenizers gpt2 and mini); "
+        "studies/token_length",
+        {"models": ["neo-2m", "gpt2-xl"], "corpus": "fineweb", "pairs": [["neo-2m", "gpt2-xl"]]},
+        "studies.token_length.pairs: neo-2m and gpt2-xl read different tokens (tokenizers mini and gpt2); "
         "pair models with one tokenizer",
     ),
     (
@@ -157,6 +158,9 @@ def change(config: dict[str, Any], path: str, value: Any) -> dict[str, Any]:
 def test_default_config_is_valid(default):
     config = load_config(default)
     assert config.studies.token_length.models == ["neo-2m", "neo-8m", "neo-2m-random"]
+    assert config.studies.token_length.pairs == [["neo-2m", "neo-8m"]]
+    assert config.studies.token_length.histogram_layer == 2
+    assert config.studies.token_similarity.matrix_layer == 4
     assert config.sampling.shards == 2
 
 
@@ -165,9 +169,60 @@ def test_full_study_is_valid_laid_over_the_default(default):
     update_config(default, overlay)
     config = load_config(default)
     assert config.studies.token_length.models == ["gpt-neo-125m", "gpt-neo-1.3b"]
+    assert config.studies.token_length.pairs == [["gpt-neo-125m", "gpt-neo-1.3b"]]
     assert config.studies.token_length.corpus == "fineweb"
     assert config.studies.token_length.histogram_layer == 5
+    assert config.studies.token_similarity.matrix_layer == 24
     assert config.sampling.sequences * config.sampling.sequence_length == 8192
+
+
+@pytest.mark.parametrize(
+    ("models", "pairs"),
+    [
+        (["neo-2m"], []),
+        (["neo-2m-random"], []),
+        (["neo-2m-random", "neo-2m"], []),
+        (["neo-8m", "neo-2m-random", "neo-2m"], [["neo-2m", "neo-8m"]]),
+        (
+            ["gpt2-xl", "neo-8m", "gpt-neo-1.3b", "neo-2m", "gpt2-large"],
+            [["gpt-neo-1.3b", "gpt2-large"], ["gpt2-large", "gpt2-xl"], ["neo-2m", "neo-8m"]],
+        ),
+    ],
+)
+def test_naming_models_is_enough(default, models, pairs):
+    """Pairs follow, of neighbours in size with one tokenizer; so do the layers that are drawn."""
+    for study in ("token_length", "token_similarity"):
+        default["studies"][study]["models"] = models
+    config = load_config(default)
+    assert config.studies.token_length.pairs == pairs
+    fewest = min(default["models"][name]["layers"] for name in models)
+    assert config.studies.token_length.histogram_layer == config.studies.token_similarity.matrix_layer == fewest // 2
+
+
+def test_models_of_one_size_are_paired_in_their_order(default):
+    default["models"]["neo-2m-random"]["weights"] = "trained"
+    assert load_config(default).studies.token_length.pairs == [["neo-2m", "neo-2m-random"], ["neo-2m-random", "neo-8m"]]
+
+
+def test_what_is_written_does_not_follow(default):
+    default["studies"]["token_length"] |= {"pairs": [], "histogram_layer": 0}
+    default["studies"]["token_similarity"]["matrix_layer"] = 0
+    studies = load_config(default).studies
+    assert studies.token_length.pairs == []
+    assert studies.token_length.histogram_layer == studies.token_similarity.matrix_layer == 0
+
+
+def test_null_is_as_left_out(default):
+    studies = change(change(default, "studies/token_length/pairs", None), "studies/token_similarity/matrix_layer", None)
+    assert load_config(studies) == load_config(default)
+
+
+def test_each_study_names_the_figures_of_its_rules(project):
+    """Those that there are for each model: names of models are checked against them."""
+    for name, field in Studies.model_fields.items():
+        rules = (project / f"workflow/rules/{name}.smk").read_text(encoding="utf-8")
+        drawn = re.findall(r'drawing\(\s*"\w+",\s*"(\w+)_\{model\}"', rules)
+        assert sorted(drawn) == sorted(get_args(field.annotation)[0].figures)
 
 
 def test_sections_that_have_defaults_may_be_left_out(default):

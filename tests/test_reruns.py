@@ -158,8 +158,11 @@ EDITS: dict[str, Callable[[], None]] = {
     ),
     "comments, docstrings and layout of all code, scripts and rules": new_comments,
     "keys of the config in another order": write_reordered,
-    "a default written out": every(
-        setting(f"{PATHS}.drop_first_token", True), setting("extraction.batch_size", "auto")
+    "a default, or what follows from the models, written out": every(
+        setting(f"{PATHS}.drop_first_token", True),
+        setting("extraction.batch_size", "auto"),
+        setting(f"{LENGTH}.histogram_layer", 1),  # the middle layer of both models
+        setting(f"{SIMILARITY}.matrix_layer", 1),
     ),
     "threads (--set-threads) or memory (--set-resources)": lambda: None,  # ARGUMENTS
     "the date of every file of the project, in random order (a fresh checkout)": new_dates(
@@ -212,7 +215,7 @@ def test_the_planned_jobs_are_the_declared_ones(plans, edit):
 
 def test_what_follows_is_what_reads(plans):
     """What follows is taken from the plan, so the order of the stages is declared here once more."""
-    rows = plans["a default written out"]["jobs"]
+    rows = plans["a default, or what follows from the models, written out"]["jobs"]
     reads = {job["rule"]: {rows[number]["rule"] for number in job["reads"]} for job in rows}
     assert reads["extract"] == {"fetch_model", "tokenize"} == reads["extract_paths"]
     assert reads["measure_token_length"] == {"extract", "vocabulary"}

@@ -1,25 +1,30 @@
-"""What is known before any job starts: the sources on this machine, held against the config and each other.
+"""What is known before any job starts: the sources on this machine, checked against the config and each other.
 
-What is on the hub is held against it when it is fetched.
+What is on the hub is checked when it is fetched.
 """
 
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from layerscope.errors import UserError
 from layerscope.extract.architectures import architecture_of
+from layerscope.mistakes import Mistakes
 from layerscope.sources import (
+    check_counts,
     check_layers,
     check_positions,
     check_tokenizer,
     check_vocabulary,
     is_local,
+    layers_of,
     positions_of,
     read_model_config,
     tokenizer_files,
+    vocabulary_of,
 )
 from layerscope.token_similarity.sentences import read_sentences, sentence_lines
 from layerscope.tokenize.documents import corpus_files, read_documents
@@ -28,35 +33,57 @@ from layerscope.tokenize.tokenizer import LoadedTokenizer, load_tokenizer
 from layerscope.weights import check_plain, check_weights, model_files
 
 if TYPE_CHECKING:
-    from layerscope.config import Config
+    from layerscope.config import Config, Corpus, Model, TokenSimilarity
 
 
-def check_local_sources(config: "Config") -> None:
+@dataclass(frozen=True)
+class LocalModel:
+    """What a model on this machine says of itself."""
+
+    config: dict[str, Any]
+    layers: int
+    positions: int | None
+
+
+def check_local_sources(config: "Config", mistakes: Mistakes) -> dict[str, int]:
     """Open the local sources that the studies use, as far as takes no time.
 
-    Raises:
-        UserError: a source that is neither there nor a hub id, or cannot be read; a model that is not one, is not what
-            the config says, or reads other tokens than its tokenizer gives; a corpus whose first document cannot be
-            used; sentences likewise.
+    Note sources that are neither there nor a hub id, or cannot be read; models that are none, are not what the config
+    says, or read other tokens than their tokenizers give; corpora whose first document cannot be used; sentences
+    likewise.
+
+    Returns:
+        Number of layers of each model that was opened.
     """
     for kind in ("models", "tokenizers", "corpora"):
         for name, entry in getattr(config, kind).items():
-            _check_place(f"config: {kind}.{name}.source", entry.source)
+            with mistakes:
+                _check_place(f"config: {kind}.{name}.source", entry.source)
     studies = config.studies.run().values()
-    tokenizers = _local_tokenizers(config, {name for study in studies for name in study.models})
-    for study in studies:
-        for name in study.models:
-            if is_local(config.models[name].source):
-                length = config.sampling.sequence_length if hasattr(study, "corpus") else None
-                _check_model(config, name, length, tokenizers)
-    for name in {study.corpus for study in studies if hasattr(study, "corpus")}:
-        if is_local(config.corpora[name].source):
-            text = _check_corpus(name, config.corpora[name].source, config.corpora[name].text_field)
-            models = {model for study in studies if getattr(study, "corpus", None) == name for model in study.models}
-            for tokenizer in sorted({config.models[model].tokenizer for model in models} & set(tokenizers)):
-                check_document(name, tokenizers[tokenizer], text)
-    if config.studies.token_similarity:
-        _check_sentences(config, tokenizers)
+    models = {name: model for study in studies for name, model in config.models_of(study).items()}
+    tokenizers = _open_tokenizers(config, models, mistakes)
+    opened = _open_models(models, mistakes)
+    _check_models(models, opened, tokenizers, mistakes)
+    with mistakes:
+        reading = [study for study in studies if "corpus" in type(study).model_fields]
+        names = [name for study in reading for name in config.models_of(study)]
+        _check_length(config.sampling.sequence_length, names, opened)
+    for name, readers in _tokenizers_of_corpora(config).items():
+        with mistakes:
+            if _is_here(config.corpora[name].source):
+                text = _check_corpus(name, config.corpora[name])
+                for tokenizer in sorted(readers & set(tokenizers)):
+                    usable = tokenizers.pop(tokenizer)  # one that fails here fails on the sentences for the same reason
+                    check_document(name, usable, text)
+                    tokenizers[tokenizer] = usable
+    with mistakes:
+        if config.studies.token_similarity:
+            _check_sentences(config, config.studies.token_similarity, opened, tokenizers, mistakes)
+    return {name: model.layers for name, model in opened.items()}
+
+
+def _is_here(source: str) -> bool:
+    return os.path.exists(source)  # noqa: PTH110  Path.exists() raises where permissions are missing
 
 
 def _check_place(key: str, source: str) -> None:
@@ -69,9 +96,12 @@ def _check_place(key: str, source: str) -> None:
 
 
 def _check_readable(key: str, files: Iterable[Path]) -> None:
+    """Look whether files can be opened, without opening them: a pipe would wait for ever."""
     for file in files:
         if os.path.lexists(file) and not os.access(file, os.R_OK):
             raise UserError(f"{key}: {file} cannot be read; its permissions or its link must allow it")
+        if os.path.lexists(file) and not file.is_file():
+            raise UserError(f"{key}: {file} is not a regular file; put one there")
 
 
 @contextmanager
@@ -82,63 +112,137 @@ def _listing(key: str, source: str) -> Iterator[None]:
         raise UserError(f"{key}: '{source}' cannot be read ({error.strerror})") from None
 
 
-def _local_tokenizers(config: "Config", models: Iterable[str]) -> dict[str, LoadedTokenizer]:
-    """Tokenizers of ``models`` that are on this machine."""
-    loaded = {}
-    for name in {config.models[model].tokenizer for model in models}:
-        source = config.tokenizers[name].source
-        if is_local(source):
-            check_tokenizer(name, source, Path(source))
-            _check_readable(f"config: tokenizers.{name}.source", tokenizer_files(Path(source)))
-            loaded[name] = load_tokenizer({"name": name, "path": source})
+def _open_tokenizers(config: "Config", models: dict[str, "Model"], mistakes: Mistakes) -> dict[str, LoadedTokenizer]:
+    """Tokenizers of ``models`` that are on this machine, by name."""
+    loaded: dict[str, LoadedTokenizer] = {}
+    for name in _tokenizers_of(models):
+        with mistakes:
+            if name in config.tokenizers and _is_here(config.tokenizers[name].source):
+                loaded[name] = _open_tokenizer(name, config.tokenizers[name].source)
     return loaded
 
 
-def _check_model(
-    config: "Config", name: str, sequence_length: int | None, tokenizers: dict[str, LoadedTokenizer]
-) -> None:
-    model = config.models[name]
-    model_config = read_model_config(model.source)
+def _tokenizers_of(models: dict[str, "Model"]) -> dict[str, list[str]]:
+    """Names of tokenizers, with those of their models."""
+    found: dict[str, list[str]] = {}
+    for name, model in models.items():
+        if hasattr(model, "tokenizer"):
+            found.setdefault(model.tokenizer, []).append(name)
+    return found
+
+
+def _open_tokenizer(name: str, source: str) -> LoadedTokenizer:
+    _check_readable(f"config: tokenizers.{name}.source", tokenizer_files(Path(source)))
+    check_tokenizer(name, source, Path(source))
+    return load_tokenizer({"name": name, "path": source})
+
+
+def _open_models(models: dict[str, "Model"], mistakes: Mistakes) -> dict[str, LocalModel]:
+    """Those of ``models`` that are on this machine and can be used, by name; each source is opened once."""
+    opened: dict[str, LocalModel] = {}  # by source
+    tried, weighed = set(), set()
+    for name, model in models.items():
+        with mistakes:
+            source = model.source
+            if _is_here(source) and source not in tried:
+                tried.add(source)
+                opened[source] = _open_model(name, source)
+            if source in opened and source not in weighed and model.weights == "trained":
+                weighed.add(source)
+                _open_weights(name, Path(source))
+    return {name: opened[model.source] for name, model in models.items() if getattr(model, "source", None) in opened}
+
+
+def _open_model(name: str, source: str) -> LocalModel:
     key = f"config: models.{name}.source"
-    with _listing(key, model.source):
-        _check_readable(key, model_files(name, Path(model.source), model.weights))
-    check_layers(name, model.layers, model_config)
+    _check_readable(key, [Path(source, "config.json")])
+    model_config = read_model_config(source)
+    layers = layers_of(name, model_config)
     architecture_of(model_config.get("model_type"), name)
+    vocabulary_of(name, model_config)
+    check_counts(name, model_config)
     check_plain(name, model_config)
-    if sequence_length is not None:
-        check_positions(name, sequence_length, model_config)
-    if model.tokenizer in tokenizers:
-        check_vocabulary(name, model.tokenizer, tokenizers[model.tokenizer].largest, model_config)
-    if model.weights == "trained":
-        check_weights(name, Path(model.source))
+    return LocalModel(model_config, layers, positions_of(name, model_config))
 
 
-def _check_corpus(name: str, source: str, text_field: str) -> str:
+def _open_weights(name: str, folder: Path) -> None:
+    key = f"config: models.{name}.source"
+    with _listing(key, str(folder)):
+        _check_readable(key, model_files(name, folder, "trained"))
+    check_weights(name, folder)
+
+
+def _check_models(
+    models: dict[str, "Model"],
+    opened: dict[str, LocalModel],
+    tokenizers: dict[str, LoadedTokenizer],
+    mistakes: Mistakes,
+) -> None:
+    """Note what the config says of models on this machine that they are not."""
+    for name, found in opened.items():
+        with mistakes:
+            check_layers(name, models[name].layers, found.config)
+        with mistakes:
+            tokenizer = models[name].tokenizer
+            if tokenizer in tokenizers:
+                check_vocabulary(name, tokenizer, tokenizers[tokenizer].largest, found.config)
+
+
+def _check_length(sequence_length: int, names: Iterable[str], opened: dict[str, LocalModel]) -> None:
+    """Check the length of the sequences against the model that takes the fewest tokens."""
+    shortest = _fewest_positions(names, opened)
+    if shortest:
+        check_positions(shortest, sequence_length, opened[shortest].config)
+
+
+def _fewest_positions(names: Iterable[str], opened: dict[str, LocalModel]) -> str | None:
+    """Which of the models takes the fewest tokens; None where none that was opened has a limit."""
+    limits = {name: most for name in names if name in opened and (most := opened[name].positions)}
+    return min(limits, key=limits.__getitem__, default=None)
+
+
+def _tokenizers_of_corpora(config: "Config") -> dict[str, set[str]]:
+    """Names of the corpora that the studies read, with those of the tokenizers that read them."""
+    found: dict[str, set[str]] = {}
+    for study in config.studies.run().values():
+        if (name := getattr(study, "corpus", None)) in config.corpora:
+            found.setdefault(name, set()).update(_tokenizers_of(config.models_of(study)))
+    return found
+
+
+def _check_corpus(name: str, corpus: "Corpus") -> str:
     """The first document with text; an empty one of JSON that is not in lines: it cannot be had without the last."""
+    source = corpus.source
     key = f"config: corpora.{name}.source"
     with _listing(key, source):
         files = corpus_files(source)
     _check_readable(key, files)
     if files[0].suffix == ".json":
         return ""
-    documents: Any = read_documents(name, {"source": source, "text_field": text_field})
+    documents: Any = read_documents(name, {"source": source, "text_field": corpus.text_field})
     text = next(documents, None)
     if text is None:
         raise UserError(f"corpus {name}: {source} holds no documents with text")
     return text
 
 
-def _check_sentences(config: "Config", tokenizers: dict[str, LoadedTokenizer]) -> None:
-    study = config.studies.token_similarity
-    assert study is not None
+def _check_sentences(
+    config: "Config",
+    study: "TokenSimilarity",
+    opened: dict[str, LocalModel],
+    tokenizers: dict[str, LoadedTokenizer],
+    mistakes: Mistakes,
+) -> None:
     if not Path(study.sentences).is_file():
         raise UserError(
             f"config: studies.token_similarity.sentences: '{study.sentences}' is not a file here; "
             "name a text file with one sentence a line"
         )
     sentence_lines(study.sentences, study.target)
-    for name in study.models:
-        model = config.models[name]
-        if model.tokenizer in tokenizers:
-            most = positions_of(name, read_model_config(model.source)) if is_local(model.source) else None
-            read_sentences(study.sentences, study.target, study.seed, tokenizers[model.tokenizer], name, most)
+    for tokenizer, names in _tokenizers_of(config.models_of(study)).items():
+        with mistakes:
+            if tokenizer not in tokenizers:
+                continue
+            shortest = _fewest_positions(names, opened)
+            most = opened[shortest].positions if shortest else None
+            read_sentences(study.sentences, study.target, study.seed, tokenizers[tokenizer], shortest, most)

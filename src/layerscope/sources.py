@@ -14,6 +14,14 @@ TOKENIZER_FILES = ["tokenizer.json", "tokenizer_config.json", "special_tokens_ma
 DOCUMENTS = (".json", ".jsonl", ".parquet", ".txt", ".csv", ".tsv")
 HUB_ID = re.compile(r"^[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?$")
 
+# Sizes of a model, by the names that the architectures have for them.
+SIZES = (
+    *("hidden_size", "n_embd"),
+    *("num_heads", "n_head", "num_attention_heads", "num_key_value_heads", "head_dim"),
+    *("intermediate_size", "n_inner"),
+    *("window_size", "sliding_window"),
+)
+
 
 def is_local(source: str) -> bool:
     """Whether a source is a path on this machine; anything else must be a hub id."""
@@ -40,21 +48,31 @@ def read_model_config(folder: str | Path) -> dict[str, Any]:
     return model_config
 
 
-def check_layers(name: str, layers: int, model_config: dict[str, Any]) -> None:
-    """Hold the declared number of layers against a model's own configuration.
+def layers_of(name: str, model_config: dict[str, Any]) -> int:
+    """How many layers a model has.
 
     Raises:
-        UserError: they disagree, or the model says of no number.
+        UserError: it does not say.
     """
     found = _count(name, model_config, "num_layers", "n_layer", "num_hidden_layers")
     if found is None:
         raise UserError(f"config: models.{name}.source: its config.json names no number of layers (num_hidden_layers)")
+    return found
+
+
+def check_layers(name: str, layers: int, model_config: dict[str, Any]) -> None:
+    """Check the declared number of layers against a model's own configuration.
+
+    Raises:
+        UserError: they disagree, or the model says of no number.
+    """
+    found = layers_of(name, model_config)
     if found != layers:
         raise UserError(f"config: models.{name}.layers: {layers} is not what the model has; write layers: {found}")
 
 
 def check_positions(name: str, sequence_length: int, model_config: dict[str, Any]) -> None:
-    """Hold the sequence length against the number of positions of a model.
+    """Check the sequence length against the number of positions of a model.
 
     Raises:
         UserError: the sequences are too long.
@@ -72,15 +90,35 @@ def positions_of(name: str, model_config: dict[str, Any]) -> int | None:
     return _count(name, model_config, "max_position_embeddings", "n_positions")
 
 
-def check_vocabulary(name: str, tokenizer: str, largest: int, model_config: dict[str, Any]) -> None:
-    """Hold the largest token id of a tokenizer against the vocabulary of a model.
+def vocabulary_of(name: str, model_config: dict[str, Any]) -> int:
+    """How many tokens a model knows.
 
     Raises:
-        UserError: the tokenizer is of another model, or the model names no vocabulary.
+        UserError: it does not say.
     """
     size = _count(name, model_config, "vocab_size")
     if size is None:
         raise UserError(f"config: models.{name}.source: its config.json names no vocab_size")
+    return size
+
+
+def check_counts(name: str, model_config: dict[str, Any]) -> None:
+    """Check the sizes that transformers and the estimate of space take from a model's configuration.
+
+    Raises:
+        UserError: one of them is no count.
+    """
+    for key in SIZES:
+        _count(name, model_config, key)
+
+
+def check_vocabulary(name: str, tokenizer: str, largest: int, model_config: dict[str, Any]) -> None:
+    """Check the largest token id of a tokenizer against the vocabulary of a model.
+
+    Raises:
+        UserError: the tokenizer is of another model, or the model names no vocabulary.
+    """
+    size = vocabulary_of(name, model_config)
     if largest >= size:
         raise UserError(
             f"config: models.{name}.tokenizer: '{tokenizer}' has token ids up to {largest}, beyond the model's "

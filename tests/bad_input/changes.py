@@ -2,6 +2,7 @@
 
 import json
 import os
+import socket
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -116,11 +117,33 @@ def lose_a_piece(config: dict[str, Any]) -> None:
     whole.unlink()
 
 
-def pipe(path: str) -> Change:
-    """A pipe that nobody writes to: who opens it waits for ever."""
-    return lambda config: os.mkfifo(path)
-
-
 def dangling(path: str) -> Change:
     """A link to nowhere: it cannot be read by root either."""
     return lambda config: Path(path).symlink_to("nowhere")
+
+
+def pipe(path: str) -> Change:
+    """A named pipe in place of a file: to open it would wait for ever."""
+
+    def change(config: dict[str, Any]) -> None:
+        Path(path).unlink(missing_ok=True)
+        os.mkfifo(path)
+
+    return change
+
+
+def unix_socket(path: str) -> Change:
+    def change(config: dict[str, Any]) -> None:
+        Path(path).unlink(missing_ok=True)
+        with socket.socket(socket.AF_UNIX) as server:
+            server.bind(path)
+
+    return change
+
+
+def folder_in_place_of(path: str) -> Change:
+    def change(config: dict[str, Any]) -> None:
+        Path(path).unlink(missing_ok=True)
+        Path(path).mkdir()
+
+    return change

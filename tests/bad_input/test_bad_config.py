@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from changes import Catalogue, Change, check_line, put
+from changes import Catalogue, Change, also, check_line, edit, put, write
 
 from layerscope.config import load_config
 from layerscope.errors import UserError
@@ -19,6 +19,16 @@ MODEL = {"source": "model", "tokenizer": "mini", "layers": 2}
 
 def named(name: Any) -> Change:
     return lambda config: config["models"].update({name: MODEL})
+
+
+SELF: list[Any] = []
+SELF.append(SELF)
+LARGEST_SEED = 9223372036854775807
+
+
+def studies(*names: str) -> Change:
+    """The study of token similarity on models of these names."""
+    return also(*map(named, names), put("studies/token_similarity/models", list(names)))
 
 
 CATALOGUE: Catalogue = {
@@ -134,6 +144,42 @@ CATALOGUE: Catalogue = {
         named(1),
         "config: models: the name 1 is not allowed: input should be a valid string",
     ),
+    "value that contains itself": (
+        put("models", SELF),
+        "config: models: [[...]] is not allowed: it holds keys of its own",
+    ),
+    "seed of more than 64 bits": (
+        put("studies/token_length/seed", 2**70),
+        "config: studies.token_length.seed: 1180591620717411303424 is not allowed: input should be less than or equal "
+        f"to {LARGEST_SEED}",
+    ),
+    "seed of 64 bits without a sign": (
+        put("studies/token_similarity/seed", 2**63),
+        "config: studies.token_similarity.seed: 9223372036854775808 is not allowed: input should be less than or equal "
+        f"to {LARGEST_SEED}",
+    ),
+    "home of nobody": (
+        put("models/tiny/source", "~no_such_user/model"),
+        "config: models.tiny.source: '~no_such_user/model' is neither a file or folder here nor a hub id (owner/name)",
+    ),
+    "pair of one model": (
+        put("studies/token_length/pairs", [["tiny", "tiny"]]),
+        "config: studies.token_length.pairs: 'tiny' is paired with itself; name two models",
+    ),
+    "names that give one figure": (
+        studies("a", "centred_a"),
+        "config: studies.token_similarity.models: 'centred_a' and 'a' would share the figure cosines_centred_a; rename "
+        "one of them in models",
+    ),
+    "name that gives the figure of a model in use": (
+        also(studies("a"), named("centred_a")),
+        "config: studies.token_similarity.models: 'centred_a' and 'a' would share the figure cosines_centred_a; rename "
+        "one of them in models",
+    ),
+    "name of a table of lengths": (
+        named("lengths_mini.parquet"),
+        "config: models: the name 'lengths_mini.parquet' may be that of a table; choose one that ends otherwise",
+    ),
     "name of a table": (
         named("layers.csv"),
         "config: models: the name 'layers.csv' may be that of a table; choose one that ends otherwise",
@@ -154,6 +200,163 @@ def test_names_that_are_methods_of_lists_are_allowed(study: dict[str, Any]) -> N
     for name in ("items", "dimensions", "figures", "a..b", "0"):
         study["models"][name] = MODEL
     load_config(study)
+
+
+def test_names_that_look_alike_and_give_no_figure_twice_are_allowed(study: dict[str, Any]) -> None:
+    for name in ("a", "centred_a"):
+        study["models"][name] = MODEL
+    load_config(study)
+
+
+def test_the_home_folder_is_put_in_for_a_tilde(
+    study: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    study["models"]["tiny"]["source"] = "~/model"
+    study["tokenizers"]["mini"]["source"] = "~/tokenizer"
+    study["corpora"]["mine"]["source"] = "~/corpus.jsonl"
+    study["studies"]["token_similarity"]["sentences"] = "~/sentences.txt"
+    config = load_config(study)
+    assert config.models["tiny"].source == str(tmp_path / "model")
+    assert config.studies.token_similarity.sentences == str(tmp_path / "sentences.txt")
+
+
+# Each group is what a config says all at once, and the lines in their order.
+TOGETHER: dict[str, tuple[Change, list[str]]] = {
+    "of every kind": (
+        also(
+            put("extraction", {"device": "gpu"}),
+            put("models/tiny/tokenizer", "other"),
+            put("studies/token_length/corpus", "c4"),
+            put("corpora/mine/source", "missing.jsonl"),
+            write("sentences.txt", "Then her.\n" * 2),
+        ),
+        [
+            "config: extraction.device: \"gpu\" is not allowed: input should be 'auto', 'cpu' or 'cuda'",
+            "config: models.tiny.tokenizer: 'other' is not in tokenizers; allowed are mini",
+            "config: studies.token_length.corpus: 'c4' is not in corpora; allowed are mine",
+            "config: corpora.mine.source: 'missing.jsonl' is neither a file or folder here nor a hub id (owner/name)",
+            "token_similarity.sentences: sentences.txt holds 2 sentences; at least 3 are needed",
+        ],
+    ),
+    "of names": (
+        also(
+            put("studies/token_length/models", ["tiny", "small", "large"]),
+            put("studies/token_length/corpus", "c4"),
+            put("studies/token_similarity/models", ["tiny", "tiny"]),
+        ),
+        [
+            "config: studies.token_length.models: 'small' is not in models; allowed are tiny",
+            "config: studies.token_length.models: 'large' is not in models; allowed are tiny",
+            "config: studies.token_length.corpus: 'c4' is not in corpora; allowed are mine",
+            "config: studies.token_similarity.models: ['tiny', 'tiny'] names a model twice; name each once",
+        ],
+    ),
+    "of sources": (
+        also(
+            edit("model/config.json", num_layers="two"),
+            write("tokenizer/tokenizer.json", "{"),
+            put("corpora/mine/text_field", "body"),
+            write("sentences.txt", ""),
+        ),
+        [
+            "tokenizers.mini: tokenizer/tokenizer.json cannot be read: ",
+            'config: models.tiny.source: its config.json has num_layers: "two"; an integer of at least 1 is needed',
+            "corpus mine: document 0 has no field 'body'; it has text (set corpora.mine.text_field)",
+            "token_similarity.sentences: sentences.txt holds 0 sentences; at least 3 are needed",
+        ],
+    ),
+    "of one model": (
+        also(
+            put("models/tiny/layers", 3),
+            edit("model/config.json", vocab_size=100),
+            put("sampling/sequence_length", 65),
+            lambda config: Path("model/model.safetensors").unlink(),
+        ),
+        [
+            "models.tiny: model holds no model.safetensors or model.safetensors.index.json; pickled weights are not ",
+            "config: models.tiny.layers: 3 is not what the model has; write layers: 2",
+            "config: models.tiny.tokenizer: 'mini' has token ids up to 8191, beyond the model's vocabulary of 100; ",
+            "config: sampling.sequence_length: 65 is longer than the 64 positions of tiny; allowed are 2 to 64",
+        ],
+    ),
+    "of one source that two models share": (
+        also(
+            named("twin"),
+            put("studies/token_length/models", ["tiny", "twin"]),
+            edit("model/config.json", vocab_size=0),
+        ),
+        ["config: models.tiny.source: its config.json has vocab_size: 0; an integer of at least 1 is needed"],
+    ),
+    "of a pair": (
+        put("studies/token_length/pairs", [["tiny", "small"], ["tiny", "tiny"]]),
+        [
+            "config: studies.token_length.pairs: 'small' is not in the study's models; allowed are tiny",
+            "config: studies.token_length.pairs: 'tiny' is paired with itself; name two models",
+        ],
+    ),
+    # What is wrong itself has no consequences.
+    "in a model, which is still a name": (
+        put("models/tiny", {"source": "model"}),
+        ["config: models.tiny.tokenizer: is missing", "config: models.tiny.layers: is missing"],
+    ),
+    "in all models": (put("models", "tiny"), ['config: models: "tiny" is not allowed: it holds keys of its own']),
+    "in a misspelt key, which is not taken as left out": (
+        also(put("sampling", {"sequences_per_shard": 5, "sequnces": 10}), put("studies/token_lenth", {"models": []})),
+        [
+            "config: sampling.sequnces: no such key; allowed are sequences, sequence_length, sequences_per_shard",
+            "config: studies.token_lenth: no such key; allowed are token_length, token_similarity, path_length",
+        ],
+    ),
+    "in the number of layers, which the model tells": (
+        also(put("models/tiny/layers", 1), put("studies/token_length/histogram_layer", 1)),
+        ["config: models.tiny.layers: 1 is not what the model has; write layers: 2"],
+    ),
+    "in a source that is not there": (
+        put("models/tiny/source", "missing.json"),
+        ["config: models.tiny.source: 'missing.json' is neither a file or folder here nor a hub id (owner/name)"],
+    ),
+}
+
+
+@pytest.mark.parametrize("mistakes", TOGETHER)
+def test_several_mistakes_are_said_at_once(study: dict[str, Any], mistakes: str) -> None:
+    change, lines = TOGETHER[mistakes]
+    change(study)
+    with pytest.raises(UserError) as error:
+        load_config(study)
+    said = str(error.value).splitlines()
+    assert len(said) == len(lines), said
+    assert all(found.startswith(line) for found, line in zip(said, lines, strict=True)), said
+
+
+def test_keys_that_are_duplicated_in_all_files_are_said_with_the_rest(study: dict[str, Any]) -> None:
+    Path("a.yaml").write_text("models: {}\nmodels: {}\nstudies: {token_length: {seed: 0, seed: 1}}\n")
+    Path("b.yaml").write_text("sampling:\nsampling:\nsampling:\n")
+    study["sampling"]["sequences"] = 3
+    with pytest.raises(UserError) as error:
+        load_config(study, ["a.yaml", "b.yaml"])
+    assert [line.split(";")[0] for line in str(error.value).splitlines()] == [
+        "config: models: stands twice, again in line 2 of a.yaml",
+        "config: studies.token_length.seed: stands twice, again in line 3 of a.yaml",
+        "config: sampling: stands twice, again in line 2 of b.yaml",
+        "config: sampling: stands twice, again in line 3 of b.yaml",
+        "config: sampling.sequences: 3 is not a multiple of sequences_per_shard (2)",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "key"),
+    [
+        ("models: &x {b: *x}\n", "models.b"),
+        ("studies: {token_length: {models: &x [a, [*x]]}}", "studies.token_length.models"),
+    ],
+)
+def test_value_of_a_file_that_contains_itself(study: dict[str, Any], text: str, key: str) -> None:
+    Path("overlay.yaml").write_text(text)
+    with pytest.raises(UserError) as error:
+        load_config(study, ["overlay.yaml"])
+    assert str(error.value) == f"config: {key}: contains itself, by an alias in overlay.yaml; write its value out"
 
 
 @pytest.mark.parametrize(

@@ -13,8 +13,11 @@ from changes import (
     dangling,
     edit,
     edit_model,
+    folder_in_place_of,
     lose_a_piece,
+    pipe,
     put,
+    unix_socket,
     without_weights,
     write,
 )
@@ -63,6 +66,50 @@ CATALOGUE: Catalogue = {
     "no vocabulary in config.json": (
         edit("model/config.json", vocab_size=LEFT_OUT),
         "config: models.tiny.source: its config.json names no vocab_size",
+    ),
+    "negative window": (
+        edit("model/config.json", window_size=-256),
+        "config: models.tiny.source: its config.json has window_size: -256; an integer of at least 1 is needed",
+    ),
+    "window of nothing": (
+        edit("model/config.json", window_size=0),
+        "config: models.tiny.source: its config.json has window_size: 0; an integer of at least 1 is needed",
+    ),
+    "negative width": (
+        edit("model/config.json", hidden_size=-64),
+        "config: models.tiny.source: its config.json has hidden_size: -64; an integer of at least 1 is needed",
+    ),
+    "no heads": (
+        edit("model/config.json", num_heads=0),
+        "config: models.tiny.source: its config.json has num_heads: 0; an integer of at least 1 is needed",
+    ),
+    "width of the MLP as text": (
+        edit("model/config.json", intermediate_size="wide"),
+        'config: models.tiny.source: its config.json has intermediate_size: "wide"; an integer of at least 1 is needed',
+    ),
+    "config.json a pipe": (
+        pipe("model/config.json"),
+        "config: models.tiny.source: model/config.json is not a regular file; put one there",
+    ),
+    "config.json a folder": (
+        folder_in_place_of("model/config.json"),
+        "config: models.tiny.source: model/config.json is not a regular file; put one there",
+    ),
+    "tokenizer.json a pipe": (
+        pipe("tokenizer/tokenizer.json"),
+        "config: tokenizers.mini.source: tokenizer/tokenizer.json is not a regular file; put one there",
+    ),
+    "tokenizer.json a folder": (
+        folder_in_place_of("tokenizer/tokenizer.json"),
+        "config: tokenizers.mini.source: tokenizer/tokenizer.json is not a regular file; put one there",
+    ),
+    "tokenizer_config.json a socket": (
+        unix_socket("tokenizer/tokenizer_config.json"),
+        "config: tokenizers.mini.source: tokenizer/tokenizer_config.json is not a regular file; put one there",
+    ),
+    "special_tokens_map.json a pipe": (
+        pipe("tokenizer/special_tokens_map.json"),
+        "config: tokenizers.mini.source: tokenizer/special_tokens_map.json is not a regular file; put one there",
     ),
     "config.json not UTF-8": (write("model/config.json", b"\xff\xfe{}"), "model/config.json: not valid JSON ("),
     "pickled weights only": (without_weights("pytorch_model.bin"), SAFETENSORS),

@@ -118,6 +118,11 @@ CATALOGUE: Catalogue = {
         "config: studies.token_similarity.sentences: 'model' is not a file here; name a text file with one sentence a "
         "line",
     ),
+    "sentences a pipe": (
+        pipe("sentences.txt"),
+        "config: studies.token_similarity.sentences: 'sentences.txt' is not a file here; name a text file with one "
+        "sentence a line",
+    ),
     "sentences empty": (
         write("sentences.txt", "\n\n"),
         "token_similarity.sentences: sentences.txt holds 0 sentences; at least 3 are needed",
