@@ -60,7 +60,7 @@ class HubStandIn(ThreadingHTTPServer):
             called ``main`` is the default.
         gated: those of which a stranger sees the listing and not the files.
         refusing: a status and an error code that answer every request.
-        instead: regular expressions of paths, each with what answers the requests that match in place of the hub.
+        instead: regular expressions of method and path, each with what answers the requests that match.
     """
 
     def __init__(
@@ -162,11 +162,12 @@ class Handler(BaseHTTPRequestHandler):
         if self.command != "HEAD":
             self.wfile.write(content)
 
-    def drip(self, whole: bytes) -> None:
-        """Send an answer, headers and all, a byte at a time, until it is whole or the client has had enough."""
-        with suppress(ConnectionError):
-            for byte in whole:
-                self.wfile.write(bytes([byte]))
+    def drip(self, content: bytes, at_once: int = 1) -> None:
+        """Send an answer, headers included, as fast as 50 times ``at_once`` bytes a second."""
+        answer = b"HTTP/1.0 200 OK\r\nContent-Length: %d\r\n\r\n" % len(content) + content
+        with suppress(ConnectionError):  # the client may have had enough
+            for start in range(0, len(answer), at_once):
+                self.wfile.write(answer[start : start + at_once])
                 time.sleep(0.02)
 
     def log_message(self, *_: object) -> None:

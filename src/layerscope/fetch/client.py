@@ -76,7 +76,7 @@ class PatientStream(httpcore2.NetworkStream):
         content = self.stream.read(max_bytes, timeout or PATIENCE)
         if self.answering:
             self.waited += time.monotonic() - begun
-        self.received += len(content)
+            self.received += len(content)
         self.answering = True
         return content
 
