@@ -7,7 +7,9 @@ import hashlib
 import json
 import re
 import threading
-from collections.abc import Collection, Mapping
+import time
+from collections.abc import Callable, Collection, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path, PurePosixPath
@@ -58,6 +60,7 @@ class HubStandIn(ThreadingHTTPServer):
             called ``main`` is the default.
         gated: those of which a stranger sees the listing and not the files.
         refusing: a status and an error code that answer every request.
+        instead: regular expressions of method and path, each with what answers the requests that match.
     """
 
     def __init__(
@@ -65,11 +68,13 @@ class HubStandIn(ThreadingHTTPServer):
         repositories: Mapping[str, Mapping[str, Path]],
         gated: Collection[str] = (),
         refusing: tuple[int, str] | None = None,
+        instead: Mapping[str, Callable[["Handler"], None]] | None = None,
     ) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
         self.requests: list[str] = []  # method and path, in order of arrival
         self.authorizations: set[str] = set()  # what clients said to prove who they are
         self.refusing = refusing
+        self.instead = instead or {}
         self.gated = gated
         self.repositories: dict[str, dict[str, Commit]] = {}
         for name, revisions in repositories.items():
@@ -100,6 +105,9 @@ class Handler(BaseHTTPRequestHandler):
         self.server.authorizations.add(self.headers.get("Authorization", ""))
         if self.server.refusing:
             return self.refuse(*self.server.refusing)
+        for pattern, answer in self.server.instead.items():
+            if re.search(pattern, f"{self.command} {self.path}"):
+                return answer(self)
         url = urlsplit(self.path)
         match = API.fullmatch(url.path) or RESOLVE.fullmatch(url.path)
         if not match:
@@ -153,6 +161,14 @@ class Handler(BaseHTTPRequestHandler):
         self.end_headers()
         if self.command != "HEAD":
             self.wfile.write(content)
+
+    def drip(self, content: bytes, at_once: int = 1) -> None:
+        """Send an answer, headers included, as fast as 50 times ``at_once`` bytes a second."""
+        answer = b"HTTP/1.0 200 OK\r\nContent-Length: %d\r\n\r\n" % len(content) + content
+        with suppress(ConnectionError):  # the client may have had enough
+            for start in range(0, len(answer), at_once):
+                self.wfile.write(answer[start : start + at_once])
+                time.sleep(0.02)
 
     def log_message(self, *_: object) -> None:
         """Silent: the requests are recorded."""

@@ -8,7 +8,7 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from shutil import copytree
 from typing import Any
@@ -17,7 +17,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hub_standin import HubStandIn
+from hub_standin import Handler, HubStandIn
 from tiny_models import save_tiny_model
 
 from layerscope.errors import UserError
@@ -28,9 +28,13 @@ from layerscope.tokenize.packing import token_runs
 from layerscope.tokenize.tokenizer import load_tokenizer
 
 CLIENT = """
-import json, sys
+import json, os, sys, time
 from layerscope.errors import UserError
 from layerscope.fetch import corpora, models
+time.sleep = lambda seconds: None  # between tries
+if "PATIENCE" in os.environ:
+    from layerscope.fetch import client
+    client.PATIENCE = float(os.environ["PATIENCE"])
 answers = []
 for function, *arguments in json.load(sys.stdin):
     try:
@@ -301,6 +305,270 @@ def test_trouble_is_one_line(
         assert answer.endswith("; the default study (snakemake without --configfile) needs no network")
         assert "\n" not in answer
     assert not files_asked(hub)
+
+
+def refusal(status: int) -> Callable[[Handler], None]:
+    return lambda hub: hub.refuse(status, "")
+
+
+def page(hub: Handler) -> None:
+    hub.send(200, "<html>Welcome to our hotel</html>", {"Content-Type": "text/html; charset=utf-8"})
+
+
+def redirect(hub: Handler) -> None:
+    """To the page of another host, where a network wants a login."""
+    hub.send(302, "", {"Location": f"http://localhost:{hub.server.server_port}/login"})
+
+
+def fetches(hub: HubStandIn, tokenizer: dict[str, Any], output: Path) -> dict[str, tuple]:
+    """A call of every function that asks the hub, by name."""
+    wanted = {"needed": 100, "wanted": 100}
+    calls: dict[str, tuple] = {
+        "resolve_corpus": ("web", CORPUS),
+        "fetch_tokenizer": ("mini", TOKENIZER),
+        "fetch_model": ("neo", MODEL, tokenizer),
+    }
+    for name, spec in {"web": CORPUS, "lines": {**CORPUS, "subset": None, "text_field": "body"}}.items():
+        record = {"commit": hub.commit(f"datasets/acme/{name}")}
+        spec = {**spec, **wanted, "source": f"acme/{name}"}
+        calls[f"fetch_documents {name}"] = (name, spec, record, tokenizer, str(output))
+    return {name: (name.split()[0], *arguments) for name, arguments in calls.items()}
+
+
+DOCUMENTS = ["fetch_documents web", "fetch_documents lines"]
+DOWNLOADS = ["fetch_tokenizer", "fetch_model"]
+RESOLVERS = [*DOWNLOADS, "resolve_corpus"]
+FILE, DATA, ABOUT, ALL = r"/resolve/", r"GET .*(\.parquet|data\.jsonl)$", r"/api/\w+/acme/[\w-]+$", r" /(?!login)"
+BUSY = " (HTTP 429 Too Many Requests); try again later, or log in with `hf auth login`, which allows more; "
+NOT_THE_HUB = (
+    ", so it is not the hub: log in to this network in a browser if it wants that, and check HF_ENDPOINT and "
+    "HTTPS_PROXY; "
+)
+
+
+@pytest.mark.parametrize(
+    ("place", "answer", "calls", "line"),
+    [
+        (FILE, refusal(429), [*DOWNLOADS, *DOCUMENTS], BUSY),
+        (FILE, refusal(503), [*DOWNLOADS, *DOCUMENTS], " (HTTP 503 Service Unavailable); try again later; "),
+        (DATA, refusal(429), DOCUMENTS, BUSY),
+        (DATA, refusal(502), DOCUMENTS, " (HTTP 502 Bad Gateway); try again later; "),
+        (ALL, refusal(429), [*RESOLVERS, *DOCUMENTS], BUSY),
+        (ALL, refusal(407), RESOLVERS, " (HTTP 407 Proxy Authentication Required); write the proxy's user name and "),
+        (ALL, page, [*RESOLVERS, *DOCUMENTS], f": 127.0.0.1 answers with a web page{NOT_THE_HUB}"),
+        (FILE, page, [*DOWNLOADS, *DOCUMENTS], f": 127.0.0.1 answers with a web page{NOT_THE_HUB}"),
+        (ALL, redirect, RESOLVERS, f": localhost answers with a web page{NOT_THE_HUB}"),
+        (FILE, redirect, [*DOWNLOADS, *DOCUMENTS], f" names no commit of a file{NOT_THE_HUB}"),
+        (ABOUT, lambda hub: hub.send(200, '{"id": "acme/it"}'), RESOLVERS, f" names no commit (sha){NOT_THE_HUB}"),
+        (ABOUT, lambda hub: hub.send(200, "[3]"), RESOLVERS, " (TypeError: "),
+        (ABOUT, lambda hub: hub.send(200, "{"), RESOLVERS, " (JSONDecodeError: "),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_the_line_says_what_was_answered(
+    repositories: dict[str, Any],
+    tmp_path: Path,
+    mini_tokenizer: dict,
+    place: str,
+    answer: Callable[[Handler], None],
+    calls: list[str],
+    line: str,
+) -> None:
+    """Whatever the clients make of it."""
+    with HubStandIn(repositories, instead={place: answer, "/login": page}) as hub:
+        every = fetches(hub, mini_tokenizer, tmp_path / "documents.jsonl")
+        answers = ask(hub.endpoint, tmp_path, *(every[name] for name in calls), NO_PROXY="*")
+    for name, said in zip(calls, answers, strict=True):
+        assert said.startswith(f"error: hub: {every[name][2]['source']} could not be fetched"), (name, said)
+        assert line in said and said.endswith("needs no network") and "\n" not in said, (name, said)
+    assert not (tmp_path / "documents.jsonl").exists()
+
+
+@pytest.mark.parametrize(
+    ("place", "calls"),
+    [(ABOUT, RESOLVERS), ("/tree/", DOWNLOADS), (FILE, DOWNLOADS), ("GET .*/resolve/", DOWNLOADS), (DATA, DOCUMENTS)],
+)
+def test_answer_that_drips_is_given_up(
+    repositories: dict[str, Any], tmp_path: Path, mini_tokenizer: dict, place: str, calls: list[str]
+) -> None:
+    """Metadata, files and ranges of files; the headers, since it takes a second to send them."""
+    with HubStandIn(repositories, instead={place: lambda hub: hub.drip(bytes(10**6))}) as hub:
+        every = fetches(hub, mini_tokenizer, tmp_path / "documents.jsonl")
+        answers = ask(hub.endpoint, tmp_path, *(every[name] for name in calls), PATIENCE="0.4")
+    for name, said in zip(calls, answers, strict=True):
+        begin, end = f"error: hub: {every[name][2]['source']} could not be fetched: it answers at ", " bytes a second; "
+        assert said.startswith(begin) and end in said, (name, said)
+        assert 10 < int(said.removeprefix(begin).partition(end)[0]) < 60
+
+
+def test_content_that_drips_is_given_up_and_a_usable_speed_is_not(repositories: dict[str, Any], tmp_path: Path) -> None:
+    def padded(hub: Handler, at_once: int) -> None:
+        about = json.dumps({"id": "acme/web", "sha": "0" * 40, "gated": False, "siblings": []})
+        hub.drip(about.encode().ljust(100 * at_once), at_once)
+
+    for at_once, answered in ((100, True), (2, False)):
+        with HubStandIn(repositories, instead={ABOUT: lambda hub, at_once=at_once: padded(hub, at_once)}) as hub:
+            [answer] = ask(hub.endpoint, tmp_path, ("resolve_corpus", "web", CORPUS), PATIENCE="0.4")
+        assert answered == (not isinstance(answer, str)), answer
+
+
+# An answer as the client reads it: bytes that come, after how many seconds.
+BYTES_AND_SECONDS = {
+    "it starts late": ([(10, 100), (5000, 1), (5000, 1)], True),
+    "small and slow to start": ([(10, 100)], True),
+    "long, at a usable speed": ([(1200, 1)] * 500, True),
+    "it drips": ([(1, 1)] * 500, False),
+    "it drips after a fast start": ([(10**6, 1)] * 100 + [(1, 1)] * 500, False),
+    "the headers of a second answer drip": ([(10**6, 1)] * 3 + [None] + [(1, 1)] * 500, False),
+    "many answers": ([(1, 20), (1, 20), None] * 100, True),
+}
+
+
+@pytest.mark.parametrize(("reads", "whole"), BYTES_AND_SECONDS.values(), ids=BYTES_AND_SECONDS)
+def test_which_answers_are_too_slow(reads: list, whole: bool) -> None:
+    """None stands for a new request; the reader takes a minute after every read."""
+    script = f"""
+import time, httpcore2
+from layerscope.fetch.client import NoAnswer, PatientStream
+now, left = 0.0, {reads!r}
+class Stream(httpcore2.NetworkStream):
+    def read(self, max_bytes, timeout=None):
+        global now
+        count, seconds = left.pop(0)
+        now += seconds
+        return bytes(count)
+    def write(self, buffer, timeout=None): pass
+time.monotonic = lambda: now
+stream = PatientStream(Stream())
+stream.write(b"GET")
+try:
+    while left:
+        if left[0] is None:
+            left.pop(0)
+            stream.write(b"GET")
+        else:
+            stream.read(65536)
+            now += 60
+except NoAnswer as error:
+    print(len(left), error)
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert (done.stdout == "") == whole, done.stdout
+    if not whole:
+        left, _, line = done.stdout.partition(" ")
+        assert 500 - 2 * 32 <= int(left) <= 500 - 32, "the patience, or twice that where it was fast before"
+        assert line.startswith("it answers at 1 bytes a second")
+
+
+JOB = """
+import json, sys
+from types import SimpleNamespace
+from layerscope.fetch.models import fetch_tokenizer
+from layerscope.job import job
+with job(SimpleNamespace(rule="fetch_tokenizer", wildcards=["mini"], log=["job.log"])):
+    fetch_tokenizer("mini", json.load(sys.stdin))
+"""
+
+
+def fail(home: Path, settings: dict[str, str]) -> tuple[str, str]:
+    """The last line on standard error of a job that fetches a tokenizer in vain, and all that it printed and logged."""
+    done = subprocess.run(
+        [sys.executable, "-c", JOB],
+        input=json.dumps(TOKENIZER),
+        env=settings,
+        cwd=home,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1, done.stderr
+    return done.stderr.splitlines()[-1], done.stdout + done.stderr + (home / "job.log").read_text()
+
+
+SECRET = "pa55word"
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"HF_ENDPOINT": "http://me:{secret}@{hub}"},
+        {"HF_ENDPOINT": "http://me:x#{secret}@{hub}"},
+        {"HF_ENDPOINT": "http://hub.test", "HTTP_PROXY": "http://me:{secret}@{hub}"},
+        {"HF_ENDPOINT": "https://hub.test", "HTTPS_PROXY": "http://me:{secret}@{hub}"},
+        {"HF_ENDPOINT": "https://hub.test", "HTTPS_PROXY": "http://me:{secret}#{secret}@{hub}"},
+        {"HF_ENDPOINT": "https://hub.test", "ALL_PROXY": "socks://me:{secret}@{hub}"},
+        {"HF_TOKEN": "hf_{secret}{secret}{secret}"},
+        {"HF_TOKEN": "hf_{secret}{secret}\n{secret}"},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("status", [302, 407, 500])
+def test_password_is_neither_printed_nor_logged(
+    repositories: dict[str, Any], tmp_path: Path, settings: dict[str, str], status: int
+) -> None:
+    """Not that of the settings, and not the signature in the address to which the hub refers for a large file."""
+
+    def answer(hub: Handler) -> None:
+        if status == 302 and "/blob" not in hub.path:
+            return hub.send(302, "", {"Location": f"/blob?Signature={SECRET}"})
+        return hub.send(500 if status == 302 else status, f"You sent {hub.headers['Authorization']}")
+
+    with HubStandIn(repositories, instead={"": answer}) as hub:
+        address = hub.endpoint.removeprefix("http://")
+        settings = {name: value.format(secret=SECRET, hub=address) for name, value in settings.items()}
+        line, shown = fail(tmp_path, environment(hub.endpoint, tmp_path / "home", **{"NO_PROXY": "", **settings}))
+    assert line.startswith("layerscope: fetch_tokenizer mini: ") and "unexpected" not in line
+    assert SECRET not in shown
+
+
+@pytest.mark.parametrize("variable", ["HF_HOME", "HF_HUB_CACHE"])
+def test_folder_that_cannot_be_used_is_named(hub: HubStandIn, tmp_path: Path, variable: str) -> None:
+    occupied = tmp_path / "a file"
+    occupied.write_text("")
+    settings = environment(hub.endpoint, tmp_path / "home", **{variable: str(occupied)})
+    line, _ = fail(tmp_path, settings)
+    assert line.startswith(
+        f"layerscope: fetch_tokenizer mini: hub: acme/mini cannot be kept in {variable}={occupied} ({occupied}"
+    )
+    assert "); name a folder that can be written; " in line
+
+
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [
+        (
+            "OSError(28, 'No space left on device')",
+            "cannot be kept in HF_HOME={home} (No space left on device); free some",
+        ),
+        (
+            "OSError(30, 'Read-only file system', '{home}/hub')",
+            "cannot be kept in HF_HOME={home} ({home}/hub: Read-only",
+        ),
+        ("KeyError('id')", "could not be fetched (KeyError: 'id'); "),
+        (
+            r"OSError('Consistency check failed:\n3 is not 4')",
+            "could not be fetched (OSError: Consistency check failed: 3",
+        ),
+    ],
+)
+def test_error_that_was_not_foreseen_is_one_line(tmp_path: Path, error: str, line: str) -> None:
+    script = (
+        "import sys; from layerscope.errors import UserError; from layerscope.fetch import hub\n"
+        "try:\n"
+        "    with hub.one_line_errors('acme/mini', None):\n"
+        f"        raise {error}\n"
+        "except UserError as error:\n"
+        "    print(error)"
+    ).replace("{home}", str(tmp_path))
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        env=environment("http://127.0.0.1:9", tmp_path),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stdout.startswith(f"hub: acme/mini {line}".replace("{home}", str(tmp_path))), done.stdout + done.stderr
+    assert done.stdout.count("\n") == 1
 
 
 def test_models_that_are_refused_are_not_downloaded(hub: HubStandIn, tmp_path: Path, mini_tokenizer: dict) -> None:

@@ -245,7 +245,8 @@ def holds_token(folder: Path) -> list[Path]:
 
 
 @pytest.mark.parametrize(
-    "refusing", [(401, "InvalidToken"), (401, "RepoNotFound"), (403, "GatedRepo"), (404, "RepoNotFound"), (500, "")]
+    "refusing",
+    [(401, "InvalidToken"), (401, "RepoNotFound"), (403, "GatedRepo"), (404, "RepoNotFound"), (429, ""), (500, "")],
 )
 def test_token_of_a_refused_fetch_is_nowhere(tmp_path: Path, mini_tokenizer: dict, refusing: tuple[int, str]) -> None:
     with HubStandIn({}, refusing=refusing) as hub:

@@ -6,15 +6,19 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from layerscope.redact import redacted
+
 
 class UserError(Exception):
     """Something the user can put right, in one line a mistake: the thing, what is wrong, what would be right.
 
-    What would break a line, or not show, such as a control character in a name, becomes an escape.
+    What would break a line, or not show, such as a control character in a name, becomes an escape; passwords and tokens
+    are left out.
     """
 
     def __init__(self, *lines: str) -> None:
-        super().__init__("\n".join("".join(c if c.isprintable() else repr(c)[1:-1] for c in line) for line in lines))
+        shown = ("".join(c if c.isprintable() else repr(c)[1:-1] for c in redacted(line)) for line in lines)
+        super().__init__("\n".join(shown))
 
 
 def damaged(path: str | Path, what: str) -> UserError:

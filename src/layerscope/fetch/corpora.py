@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from layerscope.errors import UserError
-from layerscope.fetch import hub
+from layerscope.fetch.settings import import_hub
 from layerscope.files import sealed_file
 from layerscope.sources import is_local
 from layerscope.tokenize.documents import corpus_files, texts_of
@@ -26,7 +26,7 @@ def resolve_corpus(name: str, spec: dict[str, Any]) -> dict[str, Any]:
     record |= {key: spec[key] for key in ("source", "subset", "split", "text_field")}
     if is_local(source):
         return {**record, "commit": None, "files": [str(file) for file in corpus_files(source)]}
-    commit, _ = hub.resolve_commit(source, spec["revision"], "dataset")
+    commit, _ = import_hub().resolve_commit(source, spec["revision"], "dataset")
     return {**record, "commit": commit, "files": None}
 
 
@@ -67,12 +67,14 @@ def fetch_documents(
 
 
 def _hub_rows(name: str, spec: dict[str, Any], commit: str) -> Iterator[dict[str, Any]]:
+    hub = import_hub()
     import datasets  # takes two seconds, and a local corpus does without
     from huggingface_hub import HfFileSystem
 
     datasets.disable_progress_bars()
     source, subset, split = spec["source"], spec["subset"], spec["split"]
-    with hub.one_line_errors(source, commit):
+    # What is wrong with the documents themselves is a matter of who reads them.
+    with hub.one_line_errors(source, commit, unforeseen=False):
         try:
             builder = datasets.load_dataset_builder(source, subset, revision=commit)
         except ValueError:

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from layerscope.extract.architectures import architecture_of
-from layerscope.fetch import hub
+from layerscope.fetch.settings import import_hub
 from layerscope.sources import (
     TOKENIZER_FILES,
     check_layers,
@@ -39,6 +39,7 @@ def fetch_model(name: str, spec: dict[str, Any], tokenizer: dict[str, Any]) -> d
         commit, path = None, Path(source)
         files = [file.name for file in path.iterdir()] if path.is_dir() else []
     else:
+        hub = import_hub()
         commit, files = hub.resolve_commit(source, spec["revision"], "model")
     trained = spec["weights"] == "trained"
     if trained:
@@ -74,6 +75,7 @@ def fetch_tokenizer(name: str, spec: dict[str, Any]) -> dict[str, Any]:
     if is_local(source):
         commit, path = None, Path(source)
     else:
+        hub = import_hub()
         commit, _ = hub.resolve_commit(source, spec["revision"], "model")
         path = hub.download(source, commit, TOKENIZER_FILES)
     check_tokenizer(name, source, path)
