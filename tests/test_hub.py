@@ -88,6 +88,7 @@ def repositories(tmp_path_factory: pytest.TempPathFactory, project: Path, texts:
         (folder / "config.json").write_bytes((model / "config.json").read_bytes())
         for name in names:
             (folder / name).write_text(f"stands for {name}")
+    (pieces / PIECES[0]).write_text(json.dumps({"weight_map": {piece: piece for piece in PIECES[1:]}}))
     foreign, bloom = root / "foreign", root / "bloom"
     for folder, changes in ((foreign, {"vocab_size": 211}), (bloom, {"model_type": "bloom"})):
         folder.mkdir()
@@ -465,7 +466,7 @@ import json, sys
 from types import SimpleNamespace
 from layerscope.fetch.models import fetch_tokenizer
 from layerscope.job import job
-with job(SimpleNamespace(rule="fetch_tokenizer", wildcards=["mini"], log=["job.log"])):
+with job(SimpleNamespace(rule="fetch_tokenizer", wildcards=["mini"], log=["job.log"]), network=True):
     fetch_tokenizer("mini", json.load(sys.stdin))
 """
 
