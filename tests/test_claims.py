@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 import scipy.stats
 
-from layerscope.claims import Claim, Draws, Estimate, judge
+from layerscope.claims import UNKNOWN, Claim, Draws, Estimate, judge
 from layerscope.path_length import claims as paths
 from layerscope.path_length.lengths import QUANTITIES
 from layerscope.path_length.shards import read_path_shards, write_path_shard
@@ -139,6 +139,24 @@ def test_claim_on_modes(shares: tuple[float, ...], expected: str) -> None:
     modality = of.modality.assign(**dict(zip(("share", "share_bh", "share_holm"), shares, strict=True)))
     of = lengths.Evidence(of.draws, modality, of.lengths)
     assert verdict(lengths.CLAIMS, "neurons_multimodal", of) == expected
+
+
+def test_claim_on_modes_is_undetermined_where_p_is_unknown() -> None:
+    of = evidence(LAYERS)
+    unknown = of.modality.assign(share=nan, share_bh=nan, share_holm=nan)
+    of = lengths.Evidence(of.draws, unknown, of.lengths)
+    assert verdict(lengths.CLAIMS, "neurons_multimodal", of) == "undetermined"
+    assert np.isnan(lengths.several_modes(of).null_high)
+    no_neurons = of.modality.assign(neurons=0, share=nan)
+    assert lengths.several_modes(lengths.Evidence(of.draws, no_neurons, of.lengths)) is UNKNOWN
+
+
+def test_a_layer_without_neurons_that_vary_has_no_say_in_the_share_with_several_modes() -> None:
+    of = evidence(LAYERS)
+    rows = pd.concat([of.modality.assign(share=0.4, share_bh=0.3, share_holm=0.2), of.modality.assign(neurons=0)])
+    rows.loc[rows["neurons"] == 0, ["share", "share_bh", "share_holm"]] = nan
+    estimate = lengths.several_modes(lengths.Evidence(of.draws, rows, of.lengths))
+    assert (estimate.effect, estimate.low, estimate.high) == (0.3, 0.2, 1.0)
 
 
 def test_models_differ_where_one_layer_does() -> None:

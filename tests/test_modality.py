@@ -1,17 +1,20 @@
 """Modes of neurons: known answers, a plain computation, and data with one mode."""
 
+import warnings
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 import scipy.stats
-from diptest import diptest
+from diptest import dipstat, diptest
+from diptest.consts import Consts
 
 from layerscope.extract.writer import ActivationShardWriter
 from layerscope.inference import passes
 from layerscope.resampling import Groups
 from layerscope.tables import write_table
+from layerscope.token_length.findings import modality_findings
 from layerscope.token_length.groups import POOLED, TokenLengths
 from layerscope.token_length.modality import (
     TOP,
@@ -24,6 +27,7 @@ from layerscope.token_length.modality import (
     unimodal_rows,
 )
 from layerscope.token_length.multimodality import multimodality_table
+from layerscope.token_length.summaries import TABLE_END
 from layerscope.tokenize.token_shards import Tokens
 
 TYPES, TOKENS = 600, 4000
@@ -108,6 +112,57 @@ def test_p_beyond_the_table_is_bounded_and_not_zero(rng) -> None:
     assert 0 < p[0] == min(1e-5, 2 * np.exp(-2 * 1000 * dip[0] ** 2))
     normal = rng.normal(size=(5, 1000))
     assert dip_tests(normal)[1].tolist() == [diptest(row)[1] for row in normal]
+
+
+def test_p_is_unknown_beyond_the_largest_sample_of_the_table(rng) -> None:
+    """At its end it is the package's; one value more, and the package warns that it is not exact."""
+    assert Consts._SAMPLE_SIZE.max() == TABLE_END
+    rows = np.concatenate([rng.normal(size=(3, TABLE_END - 1)), 3 + rng.normal(size=(3, 2))], axis=1)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # none is for the log of the job
+        beyond_dip, beyond = dip_tests(rows)
+        dip, p = dip_tests(rows[:, :-1])
+    assert p.tolist() == [diptest(row[:-1])[1] for row in rows]
+    assert np.isnan(beyond).all()
+    assert beyond_dip.tolist() == [dipstat(row) for row in rows]
+    np.testing.assert_allclose(beyond_dip, dip, atol=1e-4)
+
+
+@pytest.fixture(scope="module")
+def unknown_over_tokens(tmp_path_factory, rng, types, populations) -> pd.DataFrame:
+    """modality.csv of neurons of which a half has two modes, in a sample too large for a p over tokens."""
+    folder = tmp_path_factory.mktemp("unknown")
+    rows = np.concatenate([two_modes(rng, types, 20), unimodal_rows(np.full(20, 0.2), populations.types, rng)])
+    rows[-1] = 0.1
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("layerscope.token_length.modality.TABLE_END", TYPES)
+        write_table(folder / "n.parquet", modality_table(rows, populations))
+        write_table(folder / "u.parquet", modality_table(rows[20:-1], populations))
+    return multimodality_table({"m": [folder / "n.parquet"]}, {"m": [folder / "u.parquet"]})
+
+
+def test_shares_of_an_unknown_p_are_unknown_and_not_zero(unknown_over_tokens) -> None:
+    table = unknown_over_tokens.set_index("population")
+    assert (table["neurons"] == 39).all()
+    shares = ["share", "share_bh", "share_by", "share_holm", "share_unimodal"]
+    assert table.loc[["tokens", "short_tokens"], shares].isna().all(axis=None)
+    assert table.loc[["types", "short_types"], shares].notna().all(axis=None)
+    assert table.loc["types", "share_bh"] == pytest.approx(20 / 39, abs=0.03)
+    assert (
+        table.loc[["tokens", "short_tokens"], ["share_coefficient", "share_coefficient_unimodal"]]
+        .notna()
+        .all(axis=None)
+    )
+
+
+def test_findings_say_what_is_unknown(unknown_over_tokens) -> None:
+    of_model, why = modality_findings(unknown_over_tokens)
+    assert "over tokens, an unknown share of its neurons pass at p ≤ 5 %" in of_model
+    assert "with a single mode give an unknown share; over types " in of_model
+    assert why == "Of more than 72,000 values the dip test has no p: which neurons pass is unknown."
+    assert "nan" not in of_model
+    known = unknown_over_tokens.fillna(0.5)
+    assert len(modality_findings(known)) == 1 and "unknown" not in modality_findings(known)[0]
 
 
 def test_a_neuron_that_never_varies_has_no_modes(rng, types, populations) -> None:

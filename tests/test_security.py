@@ -14,6 +14,7 @@ from typing import Any
 import h5py
 import pytest
 from hub_standin import HubStandIn
+from PIL import Image
 from safetensors.torch import load_file
 from tiny_models import extract, save_random_tokens, save_tiny_model
 
@@ -205,7 +206,7 @@ def test_text_from_elsewhere_is_text_in_the_report(tmp_path: Path) -> None:
 def test_caption_shows_a_name_and_does_not_run_it(tmp_path: Path) -> None:
     name = "{{ 7 * 7 }}" + EVIL.replace("/", "")
     path = tmp_path / f"matrix_{name}.png"
-    path.write_bytes(bytes(24))
+    Image.new("L", (2, 2)).save(path)
     figure = load_figure(str(path), {"matrix": "Of {{ snakemake.wildcards.model }}."}, [name], tmp_path)
     assert figure.caption == f"Of {name}."
 

@@ -18,6 +18,8 @@ import pandas as pd
 import psutil
 import pytest
 import yaml
+from readme_rows import check_rows
+from test_docs import COMMANDS
 
 pytestmark = pytest.mark.skipif(
     os.environ.get("LAYERSCOPE_SLURM") != "1",
@@ -224,10 +226,19 @@ def undisturbed(project: Path, tmp_path_factory: pytest.TempPathFactory) -> dict
     return study.tables()
 
 
+@pytest.mark.parametrize("program", ["squeue", "sacct", "scontrol"])
+def test_commands_of_the_page_are_understood(study: Study, program: str) -> None:
+    commands = [command for command in COMMANDS if command.startswith(f"{program} ")]
+    assert commands
+    for command in commands:
+        subprocess.run(["bash", "-euo", "pipefail", "-c", command], check=True)
+
+
 def test_embedded_study(study: Study, project: Path, tmp_path: Path) -> None:
     here = Study(project, tmp_path / "here")
     begin = time.monotonic()
     here.run_here(*EMBEDDED)
+    check_rows(here.folder / "results")
     took_here, begin = time.monotonic() - begin, time.monotonic()
     study.start(*EMBEDDED)
     study.finish()

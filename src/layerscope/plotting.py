@@ -12,6 +12,7 @@ matplotlib.use("Agg")
 
 import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 
 from layerscope.files import whole_file
@@ -67,6 +68,11 @@ def by_model(table: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame, dict[str,
 def relative_depth_axis(ax: Axes) -> None:
     ax.set_xlabel("relative depth (0 first layer, 1 last)")
     ax.set_xlim(-0.03, 1.03)
+
+
+def percent_axis(axis: Axis) -> None:
+    """Label shares as percentages, with as many digits as a tick needs: matplotlib's own formatter rounds them."""
+    axis.set_major_formatter(lambda share, _: f"{100 * share:g}%")
 
 
 def hatched_band(ax: Axes, x: pd.Series, low: pd.Series, high: pd.Series, colour: str) -> None:

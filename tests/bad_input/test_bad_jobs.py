@@ -2,7 +2,7 @@
 
 Further ones are beside what they test: corpora that end early (tests/test_tokenize.py), weights that are missing or not
 finite (test_extraction.py), sentences (test_token_similarity.py), results that were changed (test_activation_shards.py
-and others), the hub (test_hub.py).
+and others), figures (test_report.py), the hub (test_hub.py).
 """
 
 import json

@@ -1,11 +1,23 @@
 """Figures of the study."""
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 from matplotlib.ticker import MaxNLocator
 
 from layerscope.path_length.shards import read_path_shards
-from layerscope.plotting import BLUE, GREEN, GREY, VERMILION, by_model, figure, relative_depth_axis
+from layerscope.plotting import (
+    BLUE,
+    GREEN,
+    GREY,
+    ORANGE,
+    SKY,
+    VERMILION,
+    by_model,
+    figure,
+    relative_depth_axis,
+)
 
 NAMES = {"attn": "attention output", "mlp": "MLP output", "resid": "residual stream"}
 COLOURS = {"attn": BLUE, "mlp": VERMILION, "resid": GREEN}
@@ -64,6 +76,13 @@ def draw_mean_length(outputs: list[str], layers: pd.DataFrame, token_filter: str
 
 
 FILTERS = {"all": "all", "without_first": "without the first of each sequence"}
+# Broad below narrow, so that curves that agree are both seen; dashes are in line widths.
+R_STYLES: dict[tuple[str, str], Any] = {
+    ("pearson", "all"): {"color": VERMILION, "linewidth": 4, "alpha": 0.4},
+    ("pearson", "without_first"): {"color": BLUE},
+    ("spearman", "all"): {"color": ORANGE, "linewidth": 4, "alpha": 0.6, "linestyle": (0, (1.5, 1))},
+    ("spearman", "without_first"): {"color": SKY, "linestyle": (0, (4, 2.5))},
+}
 
 
 def draw_r(outputs: list[str], model: str, layers: pd.DataFrame) -> None:
@@ -73,13 +92,10 @@ def draw_r(outputs: list[str], model: str, layers: pd.DataFrame) -> None:
     with figure(outputs, 8.2, 3.6) as drawn:
         panels = drawn.subplots(1, 2, sharey=True)
         for ax, name in zip(panels, ("attn", "mlp"), strict=True):
-            for kind, line in (("pearson", "-"), ("spearman", "--")):
-                for token_filter, colour in (("all", VERMILION), ("without_first", BLUE)):
-                    shown = rows[rows["token_filter"] == token_filter]
-                    label = f"{kind.capitalize()}, {FILTERS[token_filter]}"
-                    # Broad below narrow, so that curves that agree are both seen.
-                    broad = {"linewidth": 4, "alpha": 0.4} if token_filter == "all" else {}
-                    ax.plot(shown["layer"], shown[f"r_{kind}_{name}"], line, color=colour, label=label, **broad)
+            for (kind, token_filter), style in R_STYLES.items():
+                shown = rows[rows["token_filter"] == token_filter]
+                label = f"{kind.capitalize()}, {FILTERS[token_filter]}"
+                ax.plot(shown["layer"], shown[f"r_{kind}_{name}"], label=label, **style)
             ax.axhline(0, color=GREY, linewidth=0.8)
             ax.set_ylim(-1.05, 1.05)
             ax.xaxis.set_major_locator(MaxNLocator(integer=True))
@@ -87,7 +103,8 @@ def draw_r(outputs: list[str], model: str, layers: pd.DataFrame) -> None:
             ax.set_title(f"{NAMES[name]} and residual stream")
         panels[0].set_ylabel("r of path lengths over tokens")
         drawn.suptitle(f"{model}: n = {rows['tokens'].max():,} tokens", fontsize=9)
-        drawn.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
+        handles = panels[0].get_legend_handles_labels()
+        drawn.legend(*handles, loc="outside lower center", ncols=2, handlelength=4)
 
 
 def draw_cumulative(outputs: list[str], layers: pd.DataFrame, token_filter: str) -> None:

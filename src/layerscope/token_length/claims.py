@@ -11,7 +11,7 @@ from layerscope.claims import UNKNOWN, Claim, Draws, Estimate, judge
 from layerscope.depth import relative_depth
 from layerscope.inference import ALPHA
 from layerscope.resampling import KINDS, two_way_error
-from layerscope.token_length.summaries import RESAMPLED, SHIFT, STATISTICS
+from layerscope.token_length.summaries import RESAMPLED, SHIFT, STATISTICS, share_of_neurons
 
 STUDY = "token_length"
 RESAMPLES = 1000  # of sequences, for the median length
@@ -84,11 +84,12 @@ def several_modes(of: Evidence) -> Estimate:
     """Share at a false discovery rate of 5 %, and the bound below it by Holm, which holds under any dependence.
 
     From above nothing bounds the share, since a dip may be too small to see; only where no more neurons pass at 5 %
-    than would with one mode, it is set to that.
+    than would with one mode, it is set to that. Unknown of more types than the table of the dip test is for.
     """
-    rows = of.modality[of.modality["population"] == "types"]
-    share, low, plain = (np.average(rows[c], weights=rows["neurons"]) for c in ("share_bh", "share_holm", "share"))
-    return Estimate(float(share), float(low), 1.0 if plain > ALPHA else ALPHA, 0.0, ALPHA)
+    share, low, plain = (share_of_neurons(of.modality, "types", c) for c in ("share_bh", "share_holm", "share"))
+    if np.isnan(share):
+        return UNKNOWN
+    return Estimate(share, low, 1.0 if plain > ALPHA else ALPHA, 0.0, ALPHA)
 
 
 CLAIMS: list[Claim[Evidence]] = [

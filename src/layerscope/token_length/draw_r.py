@@ -2,7 +2,7 @@
 
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.ticker import MaxNLocator, PercentFormatter
+from matplotlib.ticker import MaxNLocator
 
 from layerscope.plotting import (
     BLUE,
@@ -13,6 +13,7 @@ from layerscope.plotting import (
     by_model,
     figure,
     hatched_band,
+    percent_axis,
     relative_depth_axis,
 )
 from layerscope.token_length.summaries import of_measure
@@ -53,7 +54,7 @@ def draw_r_across_models(outputs: list[str], layers: pd.DataFrame, evidence: pd.
         middle.set_title("median over neurons, band: quartiles; hatched: 95 % of chance")
         positive.axhline(0.5, color=GREY, linewidth=0.8)
         positive.set_ylabel("neurons with r > 0")
-        positive.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+        percent_axis(positive.yaxis)
         positive.set_ylim(0, 1)
         positive.set_title(f"n = {layers['tokens'].iloc[0]:,} tokens")
         for ax in (middle, positive):
@@ -112,7 +113,7 @@ def draw_r_confounds(outputs: list[str], model: str, evidence: pd.DataFrame) -> 
                 rows = of_measure(evidence, measure, f"significant_{method}")
                 passing.plot(rows["layer"], rows["value"], line, color=colour, marker=marker, markersize=4)
         passing.set_ylim(0, 1)
-        passing.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+        percent_axis(passing.yaxis)
         passing.set_ylabel("neurons with r beyond chance")
         passing.set_title(
             "at a false discovery rate of 5 % over all neurons\n(solid: Benjamini-Hochberg, dotted: -Yekutieli)"

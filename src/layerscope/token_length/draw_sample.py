@@ -4,9 +4,9 @@ from math import ceil
 
 import numpy as np
 import pandas as pd
-from matplotlib.ticker import MaxNLocator, PercentFormatter
+from matplotlib.ticker import MaxNLocator
 
-from layerscope.plotting import figure
+from layerscope.plotting import figure, percent_axis
 from layerscope.token_length.draw_groups import GROUP_COLOURS, GROUP_NAMES, densities
 from layerscope.token_length.groups import GROUPS, POOLED, token_lengths
 
@@ -29,7 +29,7 @@ def draw_token_lengths(outputs: list[str], vocabularies: dict[str, pd.DataFrame]
                 ax.bar(lengths[chosen], counts[chosen] / total, color=GROUP_COLOURS[group], label=label, width=0.85)
             ax.set_xlabel("token length (characters, leading space included)")
             ax.set_ylabel("share of tokens")
-            ax.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+            percent_axis(ax.yaxis)
             ax.xaxis.set_major_locator(MaxNLocator(integer=True))
             ax.set_xlim(0.3)
             ax.set_title(f"tokenizer {tokenizer}: n = {total:,} tokens, median {sample.median:g}")

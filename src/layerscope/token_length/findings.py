@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from layerscope.token_length.summaries import FEW_SEQUENCES, of_measure
+from layerscope.token_length.summaries import FEW_SEQUENCES, TABLE_END, of_measure, share_of_neurons
 
 
 def findings(layers: pd.DataFrame, vocabularies: dict[str, pd.DataFrame]) -> list[str]:
@@ -116,15 +116,18 @@ def modality_findings(modality: pd.DataFrame) -> list[str]:
     """Sentences on neurons with several modes; from modality.csv."""
     sentences = []
     for model, rows in modality.groupby("model", sort=False):
-        of = {str(population): table for population, table in rows.groupby("population")}
 
-        def mean(population: str, column: str, of: dict[str, pd.DataFrame] = of) -> float:
-            return float(np.average(of[population][column], weights=of[population]["neurons"]))
+        def share(population: str, column: str = "share", of: pd.DataFrame = rows) -> str:
+            value = share_of_neurons(of, population, column)
+            return "an unknown share" if np.isnan(value) else f"{value:.1%}"
 
         sentences.append(
-            f"{model}: by the dip test over tokens, {mean('tokens', 'share'):.0%} of its neurons have several modes at "
-            f"p ≤ 5 %, where made-up ones with a single mode give {mean('tokens', 'share_unimodal'):.0%}; over types "
-            f"{mean('types', 'share'):.0%}, where at most 5 % are expected, and {mean('types', 'share_bh'):.0%} at a "
-            f"false discovery rate of 5 %; over the types of short tokens {mean('short_types', 'share'):.0%}."
+            f"{model}: by the dip test over tokens, {share('tokens')} of its neurons pass at p ≤ 5 %, where made-up "
+            f"ones with a single mode give {share('tokens', 'share_unimodal')}; over types {share('types')}, where at "
+            "most 5 % are expected of neurons with one mode, and "
+            f"{share('types', 'share_bh')} at a false discovery rate of 5 %; "
+            f"over the types of short tokens {share('short_types')}."
         )
+    if modality.loc[modality["neurons"] > 0, "share"].isna().any():
+        sentences.append(f"Of more than {TABLE_END:,} values the dip test has no p: which neurons pass is unknown.")
     return sentences

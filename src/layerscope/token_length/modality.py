@@ -5,13 +5,14 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from diptest import diptest
+from diptest import dipstat, diptest
 
 from layerscope.extract.activation_shards import LayerReader
 from layerscope.resampling import Groups, unit
 from layerscope.statistics import moments, varies
 from layerscope.token_length import SITE
 from layerscope.token_length.groups import GROUPS, POOLED, TokenLengths, token_lengths
+from layerscope.token_length.summaries import TABLE_END
 
 BLOCK_BYTES = 32 << 20  # of float64 held at once
 POPULATIONS = ("tokens", "short_tokens", "types", "short_types")
@@ -35,10 +36,10 @@ def modality_of_layer(
     Returns:
         Three tables. Of neurons: ``neuron``, ``alike`` (the share of variance between token types), for each of
         ``POPULATIONS`` ``dip_{population}`` and ``p_{population}``, and ``bimodality_tokens`` and
-        ``bimodality_short_tokens``; neurons that never vary have NaN. The same of made-up neurons with one mode, as
-        :func:`unimodal_rows` makes them, whose ``alike`` are drawn from the layer's. Of histograms: ``neuron`` (-1:
-        all, each standardised), ``left``, ``right``, and the counts ``short``, ``median``, ``long``; of single neurons
-        only the few of largest ``dip_types``.
+        ``bimodality_short_tokens``; neurons that never vary have NaN, as has p of more than ``TABLE_END`` values. The
+        same of made-up neurons with one mode, as :func:`unimodal_rows` makes them, whose ``alike`` are drawn from the
+        layer's. Of histograms: ``neuron`` (-1: all, each standardised), ``left``, ``right``, and the counts ``short``,
+        ``median``, ``long``; of single neurons only the few of largest ``dip_types``.
 
     Raises:
         UserError: a shard is damaged, or they and the tables of their tokens are not of one run.
@@ -106,13 +107,17 @@ def modality_table(rows: np.ndarray, of: Populations) -> pd.DataFrame:
 def dip_tests(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Hartigan and Hartigan's (1985) dip of each row [rows, n], and its p: two arrays [rows].
 
-    The p is that of the package's table, which ends at 1e-5. Beyond, it is bounded by Massart's (1990) inequality: the
+    The p is that of the package's table, which ends at 1e-5. Below, it is bounded by Massart's (1990) inequality: the
     dip of data with one mode is at most their largest distance from their distribution, which exceeds d with a
-    probability of at most 2 exp(-2 n d²). NaN for fewer than four values.
+    probability of at most 2 exp(-2 n d²). Of more than ``TABLE_END`` values p is NaN: the table has none, and the dip
+    alone says how far they are from one mode. Both are NaN of fewer than four values.
     """
+    unknown = np.full(len(rows), np.nan)
     if rows.shape[1] < 4:
-        return np.full(len(rows), np.nan), np.full(len(rows), np.nan)
+        return unknown, unknown
     ordered = np.sort(rows, axis=1)
+    if rows.shape[1] > TABLE_END:
+        return np.array([dipstat(row, sort_x=False) for row in ordered]), unknown
     dip, p = np.array([diptest(row, sort_x=False) for row in ordered]).T
     bound = 2 * np.exp(-2 * rows.shape[1] * dip**2)
     return dip, np.where(p > 0, p, np.minimum(bound, 1e-5))

@@ -26,7 +26,7 @@ def multimodality_table(neurons: dict[str, list[str]], unimodal: dict[str, list[
         whose dip has p <= 5 %, ``share_bh``, ``share_by`` and ``share_holm`` that pass when all neurons of the model
         are tested at once (Benjamini and Hochberg, Benjamini and Yekutieli, Holm), ``share_coefficient`` with a
         bimodality coefficient above 5/9 (over tokens only); ``share_unimodal`` and ``share_coefficient_unimodal``, the
-        same of neurons made up with one mode.
+        same of neurons made up with one mode. Shares of a population without p are NaN: nobody knows who passes.
     """
     rows: list[dict[str, Any]] = []
     for model, paths in neurons.items():
@@ -40,14 +40,15 @@ def multimodality_table(neurons: dict[str, list[str]], unimodal: dict[str, list[
         for layer, path in enumerate(unimodal[model]):
             made_up, here = read_table(path), of_layer == layer
             for population in POPULATIONS:
+                varies = here & joined[f"dip_{population}"].notna().to_numpy()
                 tested = here & joined[f"p_{population}"].notna().to_numpy()
                 row = {"model": model, "layer": layer, "relative_depth": relative_depth(layer, len(paths))}
-                row |= {"population": population, "neurons": int(tested.sum())}
+                row |= {"population": population, "neurons": int(varies.sum())}
                 row["share"] = share(joined.loc[tested, f"p_{population}"] <= ALPHA)
-                row["share_unimodal"] = share(made_up[f"p_{population}"] <= ALPHA)
+                row["share_unimodal"] = share(made_up[f"p_{population}"].dropna() <= ALPHA)
                 row |= {key: share(passed[tested]) for key, passed in passing[population].items()}
                 if (column := f"bimodality_{population}") in joined:
-                    row["share_coefficient"] = share(joined.loc[tested, column] > UNIFORM)
+                    row["share_coefficient"] = share(joined.loc[varies, column] > UNIFORM)
                     row["share_coefficient_unimodal"] = share(made_up[column] > UNIFORM)
                 rows.append(row)
     return pd.DataFrame(rows)

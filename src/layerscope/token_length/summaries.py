@@ -1,5 +1,6 @@
-"""The measures of evidence, and how its table is read."""
+"""The measures of evidence, and how its table and that of modes are read."""
 
+import numpy as np
 import pandas as pd
 
 # r over tokens; given log frequency; given all confounds; over types.
@@ -7,6 +8,7 @@ MEASURES = ("r", "r_given_frequency", "r_given_all", "r_types")
 RESAMPLED = ("r", "r_given_frequency", "r_given_all")
 STATISTICS = ("mean", "median", "std", "fraction_positive", "fraction_weakly_negative")
 SHIFT = "shift"  # how far the average neuron's activation lies higher on long tokens than on short ones, in its std
+TABLE_END = 72_000  # values of the largest sample for which the dip test has critical values
 FEW_SEQUENCES = 30  # below that many, the spread over sequences is itself known too badly to trust an interval
 
 
@@ -14,3 +16,9 @@ def of_measure(evidence: pd.DataFrame, measure: str, statistic: str, model: str 
     """Rows of evidence.csv, or of a table of draws, with one statistic of a measure; of one model, or of all."""
     rows = evidence[(evidence["measure"] == measure) & (evidence["statistic"] == statistic)]
     return rows if model is None else rows[rows["model"] == model]
+
+
+def share_of_neurons(modality: pd.DataFrame, population: str, column: str) -> float:
+    """A share of all neurons of a model, from its rows of modality.csv; NaN where that of a layer is unknown."""
+    rows = modality[(modality["population"] == population) & (modality["neurons"] > 0)]
+    return float(np.average(rows[column], weights=rows["neurons"])) if len(rows) else np.nan
