@@ -19,6 +19,7 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from layerscope.errors import UserError
+from layerscope.planning import at
 from layerscope.preflight import check_local_sources
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]*$", max_length=64)]
@@ -229,10 +230,13 @@ def load_config(raw: dict[str, Any], files: Iterable[str | Path] = ()) -> Config
     Raises:
         UserError: one line for each wrong key: the key, its value and what is allowed.
     """
+    files = list(files)
     for file in files:
-        _check_twice(file, yaml.compose(Path(file).read_text(encoding="utf-8"), yaml.CSafeLoader))
+        with at(file):
+            _check_twice(file, yaml.compose(Path(file).read_text(encoding="utf-8"), yaml.CSafeLoader))
     try:
-        config = Config.model_validate(raw)
+        with at(", ".join(map(str, files))):
+            config = Config.model_validate(raw)
     except ValidationError as error:
         raise UserError(*map(_line, error.errors())) from None
     if not config.studies.run():

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from layerscope.errors import UserError
 from layerscope.extract.architectures import architecture_of
+from layerscope.planning import at
 from layerscope.sources import (
     WEIGHTS,
     check_layers,
@@ -41,19 +42,23 @@ def check_local_sources(config: "Config") -> None:
     """
     for kind in ("models", "tokenizers", "corpora"):
         for name, entry in getattr(config, kind).items():
-            _check_place(f"config: {kind}.{name}.source", entry.source)
+            with at(f"{kind}.{name}.source"):
+                _check_place(f"config: {kind}.{name}.source", entry.source)
     studies = config.studies.run().values()
     tokenizers = _local_tokenizers(config, {name for study in studies for name in study.models})
     for study in studies:
         for name in study.models:
             if is_local(config.models[name].source):
                 length = config.sampling.sequence_length if hasattr(study, "corpus") else None
-                _check_model(config, name, length, tokenizers)
+                with at(f"models.{name}.source"):
+                    _check_model(config, name, length, tokenizers)
     for name in {study.corpus for study in studies if hasattr(study, "corpus")}:
         if is_local(config.corpora[name].source):
-            _check_corpus(name, config.corpora[name].source, config.corpora[name].text_field)
+            with at(f"corpora.{name}.source"):
+                _check_corpus(name, config.corpora[name].source, config.corpora[name].text_field)
     if config.studies.token_similarity:
-        _check_sentences(config, tokenizers)
+        with at("studies.token_similarity.sentences"):
+            _check_sentences(config, tokenizers)
 
 
 def _check_place(key: str, source: str) -> None:
@@ -93,9 +98,10 @@ def _local_tokenizers(config: "Config", models: Iterable[str]) -> dict[str, Load
     for name in {config.models[model].tokenizer for model in models}:
         source = config.tokenizers[name].source
         if is_local(source):
-            check_tokenizer(name, source, Path(source))
-            _files_of(f"config: tokenizers.{name}.source", source)
-            loaded[name] = load_tokenizer({"name": name, "path": source})
+            with at(f"tokenizers.{name}.source"):
+                check_tokenizer(name, source, Path(source))
+                _files_of(f"config: tokenizers.{name}.source", source)
+                loaded[name] = load_tokenizer({"name": name, "path": source})
     return loaded
 
 

@@ -5,12 +5,14 @@ holds all that can change the job's result and is not a file the job reads from 
 device, not threads, not memory.
 """
 
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 from layerscope.config import Config, Corpus
 from layerscope.files import DigestCache, digest_of_file
 from layerscope.fingerprint import code_fingerprint
+from layerscope.planning import at
 from layerscope.sources import is_local
 from layerscope.tokenize.documents import corpus_files
 
@@ -30,24 +32,49 @@ class Specs:
 
     def __init__(self, config: Config, scripts: str | Path, cache: str | Path) -> None:
         self.config, self.scripts, self.digests = config, Path(scripts), DigestCache(Path(cache))
+        self._taken: dict[str, str] = {}
+        self._code: dict[str, str] = {}
+
+    def read_sources(self) -> None:
+        """Take the digests of all sources, so that what cannot be read is found before Snakemake plans job by job."""
+        studies = self.config.studies.run().values()
+        models = {name for study in studies for name in study.models}
+        for name in models:
+            self.fetch_model(name)
+        for name in {self.config.models[model].tokenizer for model in models}:
+            self.fetch_tokenizer(name)
+        for name in {study.corpus for study in studies if hasattr(study, "corpus")}:
+            self.resolve_corpus(name)
+        if self.config.studies.token_similarity:
+            self.extract_vectors()
 
     def script(self, script: str, **values: Any) -> Spec:
         """The spec of a script: ``values`` and the fingerprint of its code.
 
-        Keys are sorted, because Snakemake compares the text of the dictionary.
+        Keys are sorted, because Snakemake compares the text of the dictionary. It asks for each job: a fingerprint is
+        taken once.
         """
-        return dict(sorted({**values, "code": code_fingerprint(self.scripts / f"{script}.py")}.items()))
+        if script not in self._code:
+            self._code[script] = code_fingerprint(self.scripts / f"{script}.py")
+        return dict(sorted({**values, "code": self._code[script]}.items()))
 
     def _study(self, name: str) -> Any:
         """The settings of a study that runs."""
         return getattr(self.config.studies, name)
 
-    def _local_digest(self, source: str) -> str | None:
+    def _digest(self, key: str, files: Callable[[], Iterable[Path]]) -> str:
+        """Digest of the files of the source at a key of the config, taken once."""
+        if key not in self._taken:
+            with at(key):
+                self._taken[key] = self.digests.digest(files())
+        return self._taken[key]
+
+    def _local_digest(self, key: str, source: str) -> str | None:
         """Digest of a local model's or tokenizer's files; None for a hub id, which its commit identifies."""
         if not is_local(source):
             return None
-        return self.digests.digest(
-            file for file in Path(source).iterdir() if file.suffix in (".json", ".safetensors", ".txt")
+        return self._digest(
+            key, lambda: (file for file in Path(source).iterdir() if file.suffix in (".json", ".safetensors", ".txt"))
         )
 
     def fetch_model(self, name: str) -> Spec:
@@ -58,7 +85,7 @@ class Specs:
             revision=None if is_local(model.source) else model.revision,
             layers=model.layers,
             weights=model.weights,
-            digest=self._local_digest(model.source),
+            digest=self._local_digest(f"models.{name}.source", model.source),
         )
 
     def fetch_tokenizer(self, name: str) -> Spec:
@@ -67,7 +94,7 @@ class Specs:
             "fetch_tokenizer",
             source=tokenizer.source,
             revision=None if is_local(tokenizer.source) else tokenizer.revision,
-            digest=self._local_digest(tokenizer.source),
+            digest=self._local_digest(f"tokenizers.{name}.source", tokenizer.source),
         )
 
     def resolve_corpus(self, name: str) -> Spec:
@@ -77,7 +104,7 @@ class Specs:
             "resolve_corpus",
             **self._documents(corpus),
             revision=None if local else corpus.revision,
-            digest=self.digests.digest(corpus_files(corpus.source)) if local else None,
+            digest=self._digest(f"corpora.{name}.source", lambda: corpus_files(corpus.source)) if local else None,
         )
 
     def _documents(self, corpus: Corpus) -> Spec:
@@ -156,7 +183,7 @@ class Specs:
             "extract_vectors",
             **self._compute(),
             sentences=study.sentences,
-            digest=self.digests.digest([Path(study.sentences)]),
+            digest=self._digest("studies.token_similarity.sentences", lambda: [Path(study.sentences)]),
             target=study.target,
             seed=study.seed,
         )
