@@ -223,3 +223,19 @@ def test_what_another_sample_left_is_not_read(study: dict[str, Any], snakemake: 
             ):
                 (tmp_path / "results" / name).write_text("is not to be read")
     assert tables[0] == tables[1]
+
+
+@pytest.mark.parametrize(
+    "place", ["results/report.html", "results/claims.csv", TABLE, "results/activations/tiny/mine/shard_0001.h5"]
+)
+def test_folder_where_a_file_should_be(study: dict[str, Any], snakemake: Run, tmp_path: Path, place: str) -> None:
+    (tmp_path / place / "within").mkdir(parents=True)
+    for arguments in ([], ["--dry-run"]):
+        done = snakemake(tmp_path, study, *arguments)
+        assert done.returncode != 0 and TRACEBACK not in done.stdout
+        command = f"rm -r {place}"
+        line = f"{place}: a folder where a file should be; move it away, or delete it and run again ({command})"
+        assert line in done.stdout.splitlines(), done.stdout
+    assert (tmp_path / place / "within").is_dir() and not list(tmp_path.glob("results/**/*.json"))
+    subprocess.run(command, cwd=tmp_path, shell=True, check=True)
+    assert snakemake(tmp_path, study, "--dry-run").returncode == 0
