@@ -4,6 +4,7 @@ from pathlib import Path
 from snakemake.exceptions import WorkflowError
 from snakemake.utils import min_version
 
+from layerscope.announce import announce_plan, telling
 from layerscope.config import load_config
 from layerscope.config_files import check_config_files
 from layerscope.misplaced import check_no_folders
@@ -59,9 +60,10 @@ rule all:
 # Not in the processes of jobs, which Snakemake starts with this file too.
 if workflow.is_main_process:
     LOCK = ResultsLock("results")
-    with Planning(WorkflowError):
+    with Planning(WorkflowError), telling("reading the sources, to know later whether they changed"):
         SPECS.read_sources()
         check_no_folders(workflow.rules)
+    announce_plan(CONFIG)
 
 
 onstart:
