@@ -1,6 +1,8 @@
 """Files of the configuration: there, text, and YAML or JSON. What they say is checked by layerscope.config."""
 
+import argparse
 import json
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -25,6 +27,24 @@ def check_config_files(overlays: Iterable[str | Path] = ()) -> None:
         )
     for file in (DEFAULT, *overlays):
         check_config_file(file)
+
+
+def check_command_line() -> None:
+    """Check the files that the command line of this process lays over the default configuration.
+
+    Ends the process with one line where one is not what :func:`check_config_file` asks for.
+    """
+    options = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
+    options.add_argument("--configfile", "--configfiles", nargs="+", default=[])
+    try:
+        files = options.parse_known_args()[0].configfile
+    except argparse.ArgumentError:  # Snakemake says it
+        return
+    try:
+        for file in files:
+            check_config_file(file)
+    except UserError as error:
+        sys.exit(str(error))
 
 
 def check_config_file(file: str | Path) -> None:
