@@ -69,7 +69,7 @@ def test_before_any_job(
     [
         (
             "models: {tiny: {source: model",
-            "config: overlay.yaml: line 2, column 1: not valid YAML: did not find expected ',' or '}' (while parsing a ",
+            "config: overlay.yaml: line 2, column 1: not valid YAML: did not find expected ',' or '}'",
         ),
         ("- models", "config: overlay.yaml: holds list, not keys such as models and studies at its top level"),
         (None, "config: overlay.yaml: cannot be read (No such file or directory)"),
