@@ -4,8 +4,12 @@ from pathlib import Path
 from snakemake.exceptions import WorkflowError
 from snakemake.utils import min_version
 
+from layerscope.announce import announce_plan, telling
 from layerscope.config import load_config
-from layerscope.errors import UserError
+from layerscope.config_files import check_config_files
+from layerscope.misplaced import check_no_folders
+from layerscope.planning import Planning
+from layerscope.results_lock import ResultsLock
 from layerscope.specs import Specs
 
 min_version("9.27")
@@ -13,24 +17,24 @@ min_version("9.27")
 # Others than user and group write none of the files made here, whatever the umask.
 os.umask(os.umask(0o002) | 0o002)
 
+with Planning(WorkflowError):
+    check_config_files(workflow.overwrite_configfiles)
+
 
 configfile: "config/config.yaml"
 
 
-try:
+with Planning(WorkflowError):
     CONFIG = load_config(config, workflow.configfiles)
-except UserError as error:
-    raise WorkflowError(str(error))
+    SPECS = Specs(
+        CONFIG,
+        scripts=Path(workflow.basedir) / "workflow/scripts",
+        cache=".snakemake/layerscope-digests.json",
+    )
 
 # For scripts, which see `config` as it was given: settings that are in no spec.
 config["extraction"] = CONFIG.extraction.model_dump()
 config["sampling"] = CONFIG.sampling.model_dump()
-
-SPECS = Specs(
-    CONFIG,
-    scripts=Path(workflow.basedir) / "workflow/scripts",
-    cache=".snakemake/layerscope-digests.json",
-)
 
 
 include: "workflow/rules/common.smk"
@@ -51,3 +55,17 @@ rule all:
     default_target: True
     input:
         "results/report.html",
+
+
+# Not in the processes of jobs, which Snakemake starts with this file too.
+if workflow.is_main_process:
+    LOCK = ResultsLock("results")
+    with Planning(WorkflowError), telling("reading the sources, to know later whether they changed"):
+        SPECS.read_sources()
+        check_no_folders(workflow.rules)
+    announce_plan(CONFIG)
+
+
+onstart:
+    with Planning(WorkflowError):
+        LOCK.take()

@@ -170,8 +170,8 @@ def commands(start: str) -> list[str]:
 
 
 def files(folder: Path) -> dict[str, int]:
-    """All results, with their dates."""
-    paths = [path for path in (folder / "results").rglob("*") if path.is_file()]
+    """All results, with their dates; not the lock, which every run writes."""
+    paths = [path for path in (folder / "results").rglob("*") if path.is_file() and path.name != ".lock"]
     return {str(path.relative_to(folder)): path.stat().st_mtime_ns for path in paths}
 
 

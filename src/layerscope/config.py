@@ -11,6 +11,7 @@ from pydantic_core import PydanticCustomError
 
 from layerscope.duplicated_keys import duplicated_keys
 from layerscope.mistakes import Mistakes, Unknown
+from layerscope.planning import at
 from layerscope.preflight import check_local_sources
 from layerscope.problems import line_of, what_is_left
 from layerscope.references import check_layers_exist, check_references
@@ -194,10 +195,13 @@ def load_config(raw: dict[str, Any], files: Iterable[str | Path] = ()) -> Config
             any job are said.
     """
     mistakes = Mistakes()
+    files = list(files)
     for file in files:
-        mistakes.add(*duplicated_keys(file))
+        with at(file):
+            mistakes.add(*duplicated_keys(file))
     try:
-        config = Config.model_validate(raw)
+        with at(", ".join(map(str, files))):
+            config = Config.model_validate(raw)
     except ValidationError as error:
         problems = error.errors()
         mistakes.add(*(line_of(problem, Config) for problem in problems))

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from layerscope.errors import UserError
 from layerscope.extract.architectures import architecture_of
 from layerscope.mistakes import Mistakes
+from layerscope.planning import at
 from layerscope.sources import (
     check_counts,
     check_layers,
@@ -57,7 +58,7 @@ def check_local_sources(config: "Config", mistakes: Mistakes) -> dict[str, int]:
     """
     for kind in ("models", "tokenizers", "corpora"):
         for name, entry in getattr(config, kind).items():
-            with mistakes:
+            with mistakes, at(f"{kind}.{name}.source"):
                 _check_place(f"config: {kind}.{name}.source", entry.source)
     studies = config.studies.run().values()
     models = {name: model for study in studies for name, model in config.models_of(study).items()}
@@ -69,14 +70,14 @@ def check_local_sources(config: "Config", mistakes: Mistakes) -> dict[str, int]:
         names = [name for study in reading for name in config.models_of(study)]
         _check_length(config.sampling.sequence_length, names, opened)
     for name, readers in _tokenizers_of_corpora(config).items():
-        with mistakes:
+        with mistakes, at(f"corpora.{name}.source"):
             if _is_here(config.corpora[name].source):
                 text = _check_corpus(name, config.corpora[name])
                 for tokenizer in sorted(readers & set(tokenizers)):
                     usable = tokenizers.pop(tokenizer)  # one that fails here fails on the sentences for the same reason
                     check_document(name, usable, text)
                     tokenizers[tokenizer] = usable
-    with mistakes:
+    with mistakes, at("studies.token_similarity.sentences"):
         if config.studies.token_similarity:
             _check_sentences(config, config.studies.token_similarity, opened, tokenizers, mistakes)
     return {name: model.layers for name, model in opened.items()}
@@ -116,7 +117,7 @@ def _open_tokenizers(config: "Config", models: dict[str, "Model"], mistakes: Mis
     """Tokenizers of ``models`` that are on this machine, by name."""
     loaded: dict[str, LoadedTokenizer] = {}
     for name in _tokenizers_of(models):
-        with mistakes:
+        with mistakes, at(f"tokenizers.{name}.source"):
             if name in config.tokenizers and _is_here(config.tokenizers[name].source):
                 loaded[name] = _open_tokenizer(name, config.tokenizers[name].source)
     return loaded
@@ -142,7 +143,7 @@ def _open_models(models: dict[str, "Model"], mistakes: Mistakes) -> dict[str, Lo
     opened: dict[str, LocalModel] = {}  # by source
     tried, weighed = set(), set()
     for name, model in models.items():
-        with mistakes:
+        with mistakes, at(f"models.{name}.source"):
             source = model.source
             if _is_here(source) and source not in tried:
                 tried.add(source)

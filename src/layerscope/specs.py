@@ -5,12 +5,14 @@ holds all that can change the job's result and is not a file the job reads from 
 device, not threads, not memory.
 """
 
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 from layerscope.config import Config, Corpus
 from layerscope.files import DigestCache, digest_of_file, digest_of_record
 from layerscope.fingerprint import code_fingerprint
+from layerscope.planning import at
 from layerscope.sources import is_local, tokenizer_files
 from layerscope.tokenize.documents import corpus_files
 from layerscope.weights import model_files
@@ -31,13 +33,32 @@ class Specs:
 
     def __init__(self, config: Config, scripts: str | Path, cache: str | Path) -> None:
         self.config, self.scripts, self.digests = config, Path(scripts), DigestCache(Path(cache))
+        self._taken: dict[str, str] = {}
+        self._code: dict[str, str] = {}
+        self._records: dict[tuple[str, str], str] = {}
+
+    def read_sources(self) -> None:
+        """Take the digests of all sources, so that what cannot be read is found before Snakemake plans job by job."""
+        studies = self.config.studies.run().values()
+        models = {name for study in studies for name in study.models}
+        for name in models:
+            self.fetch_model(name)
+        for name in {self.config.models[model].tokenizer for model in models}:
+            self.fetch_tokenizer(name)
+        for name in {study.corpus for study in studies if hasattr(study, "corpus")}:
+            self.resolve_corpus(name)
+        if self.config.studies.token_similarity:
+            self.extract_vectors()
 
     def script(self, script: str, **values: Any) -> Spec:
         """The spec of a script: ``values`` and the fingerprint of its code.
 
-        Keys are sorted, because Snakemake compares the text of the dictionary.
+        Keys are sorted, because Snakemake compares the text of the dictionary. It asks for each job: a fingerprint is
+        taken once.
         """
-        return dict(sorted({**values, "code": code_fingerprint(self.scripts / f"{script}.py")}.items()))
+        if script not in self._code:
+            self._code[script] = code_fingerprint(self.scripts / f"{script}.py")
+        return dict(sorted({**values, "code": self._code[script]}.items()))
 
     def _study(self, name: str) -> Any:
         """The settings of a study that runs."""
@@ -52,7 +73,10 @@ class Specs:
         Args:
             kind: models, tokenizers or corpora.
         """
-        return f"results/sources/{kind}/{name}/{digest_of_record(self._content(kind, name))[:12]}.json"
+        if (kind, name) not in self._records:
+            content = digest_of_record(self._content(kind, name))[:12]
+            self._records[kind, name] = f"results/sources/{kind}/{name}/{content}.json"
+        return self._records[kind, name]
 
     def _content(self, kind: str, name: str) -> Spec:
         """What a record depends on but for code; that of a model is checked against its tokenizer."""
@@ -61,6 +85,13 @@ class Specs:
         if kind == "models":
             content["tokenizer"] = self._content("tokenizers", self.config.models[name].tokenizer)
         return content
+
+    def _digest(self, key: str, files: Callable[[], Iterable[Path]]) -> str:
+        """Digest of the files of the source at a key of the config, taken once."""
+        if key not in self._taken:
+            with at(key):
+                self._taken[key] = self.digests.digest(files())
+        return self._taken[key]
 
     def fetch_model(self, name: str) -> Spec:
         model = self.config.models[name]
@@ -71,7 +102,9 @@ class Specs:
             revision=None if local else model.revision,
             layers=model.layers,
             weights=model.weights,
-            digest=self.digests.digest(model_files(name, Path(model.source), model.weights)) if local else None,
+            digest=self._digest(f"models.{name}.source", lambda: model_files(name, Path(model.source), model.weights))
+            if local
+            else None,
         )
 
     def fetch_tokenizer(self, name: str) -> Spec:
@@ -81,7 +114,9 @@ class Specs:
             "fetch_tokenizer",
             source=tokenizer.source,
             revision=None if local else tokenizer.revision,
-            digest=self.digests.digest(tokenizer_files(Path(tokenizer.source))) if local else None,
+            digest=self._digest(f"tokenizers.{name}.source", lambda: tokenizer_files(Path(tokenizer.source)))
+            if local
+            else None,
         )
 
     def resolve_corpus(self, name: str) -> Spec:
@@ -91,7 +126,7 @@ class Specs:
             "resolve_corpus",
             **self._documents(corpus),
             revision=None if local else corpus.revision,
-            digest=self.digests.digest(corpus_files(corpus.source)) if local else None,
+            digest=self._digest(f"corpora.{name}.source", lambda: corpus_files(corpus.source)) if local else None,
         )
 
     def _documents(self, corpus: Corpus) -> Spec:
@@ -170,7 +205,7 @@ class Specs:
             "extract_vectors",
             **self._compute(),
             sentences=study.sentences,
-            digest=self.digests.digest([Path(study.sentences)]),
+            digest=self._digest("studies.token_similarity.sentences", lambda: [Path(study.sentences)]),
             target=study.target,
             seed=study.seed,
         )

@@ -67,20 +67,27 @@ def test_before_any_job(
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("models: {tiny: {source: model", "Config file is not valid JSON or YAML."),
-        ("- models", "Config file must be given as JSON or YAML with keys at top level."),
+        (
+            "models: {tiny: {source: model",
+            "config: overlay.yaml: line 2, column 1: not valid YAML: did not find expected ',' or '}'",
+        ),
+        ("- models", "config: overlay.yaml: holds list, not keys such as models and studies at its top level"),
+        (None, "config: overlay.yaml: cannot be read (No such file or directory)"),
         (
             "extraction:\n  device: cpu\n  device: cuda\n",
             "config: extraction.device: stands twice, again in line 3 of ",
         ),
     ],
 )
-def test_overlay_that_is_no_config(study: dict, snakemake: Run, tmp_path: Path, text: str, said: str) -> None:
-    """The first two are found, and said, by Snakemake, before it reads the Snakefile."""
-    (tmp_path / "overlay.yaml").write_text(text)
+def test_overlay_that_is_no_config(
+    study: dict[str, Any], snakemake: Run, tmp_path: Path, text: str | None, said: str
+) -> None:
+    """All but the last are found before Snakemake reads the files, and it reads them before the Snakefile."""
+    if text is not None:
+        (tmp_path / "overlay.yaml").write_text(text)
     done = snakemake(tmp_path, study, "overlay.yaml")
-    assert any(line.startswith(said) for line in done.stdout.splitlines()), done.stdout
-    lines_of(done)
+    lines = lines_of(done)
+    assert len(lines) == 1 and lines[0].startswith(said), done.stdout
     assert not (tmp_path / "results").exists()
 
 
@@ -223,3 +230,38 @@ def test_what_another_sample_left_is_not_read(study: dict[str, Any], snakemake: 
             ):
                 (tmp_path / "results" / name).write_text("is not to be read")
     assert tables[0] == tables[1]
+
+
+@pytest.mark.parametrize(
+    "place", ["results/report.html", "results/claims.csv", TABLE, "results/activations/tiny/mine/shard_0001.h5"]
+)
+def test_folder_where_a_file_should_be(study: dict[str, Any], snakemake: Run, tmp_path: Path, place: str) -> None:
+    (tmp_path / place / "within").mkdir(parents=True)
+    for arguments in ([], ["--dry-run"]):
+        done = snakemake(tmp_path, study, *arguments)
+        assert done.returncode != 0 and TRACEBACK not in done.stdout
+        command = f"rm -r {place}"
+        line = f"{place}: a folder where a file should be; move it away, or delete it and run again ({command})"
+        assert line in done.stdout.splitlines(), done.stdout
+    assert (tmp_path / place / "within").is_dir() and not list(tmp_path.glob("results/**/*.json"))
+    subprocess.run(command, cwd=tmp_path, shell=True, check=True)
+    assert snakemake(tmp_path, study, "--dry-run").returncode == 0
+
+
+def test_unforeseen_error_of_planning(study: dict[str, Any], snakemake: Run, tmp_path: Path) -> None:
+    """Like that of a library in a state that nobody thought of."""
+    (tmp_path / "odd").mkdir()
+    (tmp_path / "odd/sitecustomize.py").write_text(
+        "import layerscope.preflight\n\n"
+        "class PanicException(BaseException): pass\n\n"
+        "def panic(*_): raise PanicException('called `unwrap()` on\\na None value')\n\n"
+        "layerscope.preflight.load_tokenizer = panic\n"
+    )
+    path = os.pathsep.join(filter(None, [str(tmp_path / "odd"), os.environ.get("PYTHONPATH")]))
+    done = snakemake(tmp_path, study, PYTHONPATH=path)
+    assert lines_of(done) == [
+        "config: unexpected PanicException at tokenizers.mini.source: called `unwrap()` on a None value (log: "
+        "logs/planning.log)"
+    ]
+    assert TRACEBACK in (tmp_path / "logs/planning.log").read_text()
+    assert not (tmp_path / "results").exists()

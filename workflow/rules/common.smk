@@ -1,6 +1,7 @@
 # Names and numbers that the rules share.
 
 import re
+from functools import cache
 
 from layerscope.sources import is_local
 
@@ -35,6 +36,7 @@ def layers_of(model):
     return [f"{layer:02d}" for layer in range(CONFIG.models[model].layers)]
 
 
+@cache  # every layer asks for them
 def shards_of(model, corpus, ending):
     """Activation shards of a sample, or their manifests."""
     return expand(
