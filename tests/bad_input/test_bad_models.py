@@ -1,5 +1,6 @@
 """Local models and tokenizers: each mistake gives one line before any job starts."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from changes import (
 
 from layerscope.config import load_config
 
+INDEX = "model/model.safetensors.index.json"
 SAFETENSORS = "models.tiny: model holds no model.safetensors or model.safetensors.index.json; pickled weights are not "
 WHOLE = "models.tiny: model/model.safetensors is not a whole safetensors file ("
 FLAGS = ("single_word", "lstrip", "rstrip", "normalized")
@@ -86,6 +88,54 @@ CATALOGUE: Catalogue = {
     "width of the MLP as text": (
         edit("model/config.json", intermediate_size="wide"),
         'config: models.tiny.source: its config.json has intermediate_size: "wide"; an integer of at least 1 is needed',
+    ),
+    "quantised weights": (
+        edit("model/config.json", quantization_config={"quant_method": "bitsandbytes"}),
+        "config: models.tiny.source: its config.json has quantization_config; quantised weights are not supported",
+    ),
+    **{
+        f"weights in {name}": (
+            also(without_weights(), write(INDEX, json.dumps({"weight_map": {"a": place}}))),
+            f"models.tiny: {INDEX} names {json.dumps(place)} as a file of weights; only *.safetensors files of the ",
+        )
+        for name, place in {
+            "another folder": "../elsewhere/w.safetensors",
+            "a folder below": "pieces/w.safetensors",
+            "a file by its whole path": "/w.safetensors",
+            "a pickle": "pytorch_model.bin",
+            "a number": 3,
+            "a list": ["model-00001.safetensors"],
+            "a map": {"file": "model-00001.safetensors"},
+        }.items()
+    },
+    **{
+        f"list of the weights {name}": (
+            also(without_weights(), write(INDEX, content)),
+            f"models.tiny: {INDEX} is not the list of the model's weights; copy it anew",
+        )
+        for name, content in {
+            "empty": "{}",
+            "of none": '{"weight_map": {}}',
+            "as text": '{"weight_map": "model.safetensors"}',
+            "that is a list": '{"weight_map": ["model.safetensors"]}',
+            "nested without end": "[" * 100_000,
+        }.items()
+    },
+    "list of the weights a pipe": (
+        also(without_weights(), pipe(INDEX)),
+        f"models.tiny: {INDEX} is not a regular file; put the list of the weights there",
+    ),
+    "list of the weights a folder": (
+        also(without_weights(), folder_in_place_of(INDEX)),
+        f"models.tiny: {INDEX} is not a regular file; put the list of the weights there",
+    ),
+    "weights a folder": (
+        folder_in_place_of("model/model.safetensors"),
+        "models.tiny: model/model.safetensors is not a regular file; put the weights there",
+    ),
+    "weights a pipe": (
+        pipe("model/model.safetensors"),
+        "models.tiny: model/model.safetensors is not a regular file; put the weights there",
     ),
     "config.json a pipe": (
         pipe("model/config.json"),
