@@ -1,10 +1,10 @@
-"""How far r with token length moves when activations are computed or stored in fewer bits.
+"""How far r with token length moves when activations are computed or stored in fewer bits, or in other batches.
 
     python benchmarks/precision.py [--sequences 32]
 
 Of every neuron of the embedded models on the embedded corpus: |r - r computed and stored in float32|, as quantiles over
-the neurons of a layer, for each compute and storage precision. Exits with 1 if one moves further than its budget, which
-docs/statistics.md states.
+the neurons of a layer, for each compute and storage precision, and for other batch sizes than ``auto``. Exits with 1 if
+one moves further than its budget, which docs/statistics.md states.
 """
 
 import argparse
@@ -27,14 +27,17 @@ from layerscope.tokenize.vocabulary import vocabulary_table
 
 PROJECT = Path(__file__).parents[1]
 MODELS = {"neo-2m": 4, "neo-8m": 8}
-# (computed, stored) → how far the r of a neuron may move.
-BUDGET = {
-    ("float32", "float32"): 0.0,
-    ("float32", "float16"): 5e-5,
-    ("float16", "float32"): 2e-4,
-    ("float16", "float16"): 2e-4,
-    ("bfloat16", "float32"): 5e-3,
-    ("bfloat16", "float16"): 5e-3,
+KEYS = ["computed", "stored", "batch"]
+# Of KEYS: how far the r of a neuron may move.
+BUDGET: dict[tuple[str, str, int | str], float] = {
+    ("float32", "float32", "auto"): 0.0,
+    ("float32", "float32", 1): 1e-6,
+    ("float32", "float32", 8): 1e-6,
+    ("float32", "float16", "auto"): 5e-5,
+    ("float16", "float32", "auto"): 2e-4,
+    ("float16", "float16", "auto"): 2e-4,
+    ("bfloat16", "float32", "auto"): 5e-3,
+    ("bfloat16", "float16", "auto"): 5e-3,
 }
 
 
@@ -42,9 +45,11 @@ def record(name: str, path: str) -> dict[str, Any]:
     return {"name": name, "source": path, "commit": None, "content": None, "path": str(PROJECT / path)}
 
 
-def r_of_layers(folder: Path, vocabulary: pd.DataFrame, model: str, dtype: str, storage: str) -> list[np.ndarray]:
+def r_of_layers(
+    folder: Path, vocabulary: pd.DataFrame, model: str, dtype: str, storage: str, batch: int | str
+) -> list[np.ndarray]:
     """r of every neuron, by layer."""
-    spec = {"sites": ["mlp_pre"], "dtype": dtype, "batch_size": "auto", "storage_dtype": storage, "compression": "none"}
+    spec = {"sites": ["mlp_pre"], "dtype": dtype, "batch_size": batch, "storage_dtype": storage, "compression": "none"}
     source = record(model, f"resources/models/{model}") | {"model_type": "gpt_neo", "weights": "trained"}
     shard = folder / "shard.h5"
     extract_shard(str(folder / "tokens.h5"), source, spec, "auto", 2, shard)
@@ -75,17 +80,17 @@ def main() -> None:
         tokens = tokens_of(folder, args.sequences)
         vocabulary = vocabulary_table(load_tokenizer(record("mini", "resources/tokenizers/mini")), tokens.input_ids)
         for model in MODELS:
-            exact = r_of_layers(folder, vocabulary, model, "float32", "float32")
-            for dtype, storage in BUDGET:
-                for layer, r in enumerate(r_of_layers(folder, vocabulary, model, dtype, storage)):
-                    row = {"computed": dtype, "stored": storage, "model": model, "layer": layer}
+            exact = r_of_layers(folder, vocabulary, model, "float32", "float32", "auto")
+            for key in BUDGET:
+                for layer, r in enumerate(r_of_layers(folder, vocabulary, model, *key)):
+                    row = dict(zip(KEYS, key, strict=True)) | {"model": model, "layer": layer}
                     quantiles = np.quantile(np.abs(r - exact[layer]), [0.5, 0.99, 1])
                     rows.append(row | dict(zip(["median", "q99", "maximum"], quantiles, strict=True)))
     table = pd.DataFrame(rows)
     shown = {"float_format": "{:.1e}".format, "index": False}
     print(table.to_string(**shown))
-    worst = table.drop(columns=["model", "layer"]).groupby(["computed", "stored"], sort=False).max().reset_index()
-    worst["budget"] = [BUDGET[key] for key in zip(worst["computed"], worst["stored"], strict=True)]
+    worst = table.drop(columns=["model", "layer"]).groupby(KEYS, sort=False).max().reset_index()
+    worst["budget"] = [BUDGET[key] for key in worst[KEYS].itertuples(index=False, name=None)]
     print(f"\nworst layer of all, on {len(tokens):,} tokens\n{worst.to_string(**shown)}")
     sys.exit(bool((worst["maximum"] > worst["budget"]).any()))
 

@@ -141,7 +141,7 @@ from tiny_models import extract
 
 folder, prepare = Path(sys.argv[1]), sys.argv[2]
 record = {"name": "tiny", "source": "tiny", "commit": None, "content": None, "path": str(folder / "model")}
-task = SimpleNamespace(log=[str(folder / "log")], rule="extract", wildcards=["tiny"])
+task = SimpleNamespace(log=[str(folder / "log")], rule="extract", wildcards={"model": "tiny"})
 exec(prepare)
 with job(task):
     record |= {"model_type": "gpt2", "weights": "trained"}

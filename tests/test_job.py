@@ -23,7 +23,7 @@ NO_SPACE = (
 @pytest.fixture
 def task(tmp_path: Path) -> SimpleNamespace:
     handlers = logging.getLogger().handlers[:]
-    yield SimpleNamespace(rule="extract", wildcards=["neo", "0001"], log=[str(tmp_path / "job.log")])
+    yield SimpleNamespace(rule="extract", wildcards={"model": "neo", "shard": "0001"}, log=[str(tmp_path / "job.log")])
     logging.getLogger().handlers[:] = handlers
 
 
@@ -100,7 +100,7 @@ import json, sys
 from types import SimpleNamespace
 from layerscope.job import job
 
-with job(SimpleNamespace(rule="extract", wildcards=[], log=["job.log"]), **json.loads(sys.argv[1])):
+with job(SimpleNamespace(rule="extract", wildcards={}, log=["job.log"]), **json.loads(sys.argv[1])):
     import datasets, huggingface_hub, transformers.utils.hub
     print(huggingface_hub.is_offline_mode(), datasets.config.HF_HUB_OFFLINE, transformers.utils.hub.is_offline_mode())
 """

@@ -40,6 +40,44 @@ GROUPS = "test_token_length.py::test_groups_are_shorter_equal_and_longer_than_th
 NOT_FINITE = "test_extraction.py::test_weight_that_is_not_finite_is_found_at_its_site[nan]"
 
 MUTATIONS = {
+    # What does not belong together.
+    "shards of two runs in one statistic": Mutation(
+        "provenance.py",
+        "        if value != usual:",
+        "        if False:",
+        "test_provenance.py::test_shards_of_two_models_in_one_folder_are_refused",
+    ),
+    "tables of other tokens": Mutation(
+        "extract/activation_shards.py",
+        "check_same_run(attributes, [table.attrs for table in self.tables])",
+        "check_same_run(attributes)",
+        "test_provenance.py::test_layer_is_read_beside_the_tables_of_its_own_tokens_alone",
+    ),
+    "one record for all contents of a source": Mutation(
+        "specs.py",
+        "content = digest_of_record(self._content(kind, name))[:12]",
+        "content = digest_of_record({})[:12]",
+        "bad_input/test_two_runs.py::test_fetch_that_fails_costs_nothing[models-tiny]",
+    ),
+    # What a folder or a configuration asks for.
+    "weights outside the folder": Mutation(
+        "weights.py",
+        "Path(piece).name != piece or ",
+        "",
+        "test_weights.py::test_weights_elsewhere_are_not_loaded[../elsewhere/w.safetensors]",
+    ),
+    "attention as the configuration says": Mutation(
+        "extract/forward.py",
+        '            "attn_implementation": architecture_of(config.model_type, record["name"]).attention,\n',
+        "",
+        "test_weights.py::test_attention_is_not_what_a_configuration_asks_for[gpt2-trained]",
+    ),
+    "clients of the hub in every job": Mutation(
+        "job.py",
+        "    if not network:",
+        "    if False:",
+        "test_job.py::test_clients_of_the_hub_are_off_where_nothing_is_fetched[options0-True]",
+    ),
     # Attention that is not the model's.
     "the window of local layers is dropped in loading": Mutation(
         "extract/forward.py",

@@ -145,7 +145,7 @@ record = {"name": "tiny", "path": sys.argv[1], "weights": "trained"}
 cpu = torch.device("cpu")
 load_base_model({**record, "path": sys.argv[2]}, "float32", cpu)  # imports all that is needed
 size = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
-with job(SimpleNamespace(rule="extract", wildcards=["tiny"], log=["job.log"])):
+with job(SimpleNamespace(rule="extract", wildcards={"model": "tiny"}, log=["job.log"])):
     resource.setrlimit(resource.RLIMIT_AS, (size + (8 << 20), resource.RLIM_INFINITY))
     load_base_model(record, "float32", cpu)
 """

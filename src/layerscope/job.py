@@ -32,7 +32,9 @@ def job(snakemake: Any, network: bool = False) -> Iterator[Any]:
         format="%(asctime)s %(levelname)s %(message)s",
         force=True,
     )
-    name = " ".join([snakemake.rule, *(str(value) for value in snakemake.wildcards)])
+    # Which content a source has says nothing to the user.
+    wildcards = [str(value) for key, value in snakemake.wildcards.items() if key != "content"]
+    name = " ".join([snakemake.rule, *wildcards])
     try:
         yield snakemake
         logging.info("done")

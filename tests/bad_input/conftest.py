@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from tiny_models import save_tiny_model
 
+PROJECT = Path(__file__).parents[2]
 TEXTS = ["One morning she took her coat and went out into the rain. " * 8] * 16
 SENTENCES = ["Then she gave her answer.", "We saw her there.", "He asked her again."]
 STUDY: dict[str, Any] = {
@@ -50,28 +51,28 @@ def study(sources: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dic
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
 
-@pytest.fixture
-def snakemake(project: Path) -> Run:
+def run_snakemake(
+    folder: Path, study: dict[str, Any], *arguments: str, before: tuple[str, ...] = (), **environment: str
+) -> subprocess.CompletedProcess[str]:
     """Run the real command on a study in a folder, as a user does; standard output and error come as one text."""
+    for name in ("config", "profiles", "resources"):
+        if not (folder / name).exists():
+            (folder / name).symlink_to(PROJECT / name)
+    left_out = {name: None for name in ("token_length", "token_similarity", "path_length")}
+    study = {**study, "studies": {**left_out, **study["studies"]}}
+    (folder / "study.json").write_text(json.dumps(study))
+    command = [sys.executable, "-m", "snakemake", "--snakefile", str(PROJECT / "Snakefile"), "--cores", "1"]
+    return subprocess.run(
+        [*before, *command, "--configfile", "study.json", *arguments],
+        cwd=folder,
+        env={**os.environ, "HOME": str(folder), "XDG_CACHE_HOME": str(folder / ".cache"), **environment},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
 
-    def run(
-        folder: Path, study: dict[str, Any], *arguments: str, before: tuple[str, ...] = (), **environment: str
-    ) -> subprocess.CompletedProcess[str]:
-        for name in ("config", "profiles", "resources"):
-            if not (folder / name).exists():
-                (folder / name).symlink_to(project / name)
-        left_out = {name: None for name in ("token_length", "token_similarity", "path_length")}
-        study = {**study, "studies": {**left_out, **study["studies"]}}
-        (folder / "study.json").write_text(json.dumps(study))
-        command = [sys.executable, "-m", "snakemake", "--snakefile", str(project / "Snakefile"), "--cores", "1"]
-        return subprocess.run(
-            [*before, *command, "--configfile", "study.json", *arguments],
-            cwd=folder,
-            env={**os.environ, "HOME": str(folder), "XDG_CACHE_HOME": str(folder / ".cache"), **environment},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            check=False,
-        )
 
-    return run
+@pytest.fixture
+def snakemake() -> Run:
+    return run_snakemake

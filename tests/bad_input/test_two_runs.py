@@ -10,11 +10,10 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from conftest import TEXTS, Run
+from conftest import STUDY, TEXTS, Run, run_snakemake
 from tiny_models import save_tiny_model
 
 TABLE = "results/token_length/tiny/layer_01.parquet"
-VOCABULARY = "results/tokens/mini/mine/vocabulary.parquet"
 SHARDS = "results/activations/tiny/mine"
 
 
@@ -28,12 +27,27 @@ def refusal(done: subprocess.CompletedProcess[str]) -> tuple[str, str]:
     return line, command[1]
 
 
-@pytest.fixture
-def finished(study: dict[str, Any], snakemake: Run, tmp_path: Path) -> dict[str, Any]:
-    """The tiny study, with its table; all other runs begin with its folder."""
-    done = snakemake(tmp_path, study, "--", TABLE)
+@pytest.fixture(scope="module")
+def made(sources: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the tiny study and its table."""
+    folder = tmp_path_factory.mktemp("made")
+    shutil.copytree(sources, folder, dirs_exist_ok=True)
+    done = run_snakemake(folder, copy.deepcopy(STUDY), "--", TABLE)
     assert done.returncode == 0, done.stdout
+    return folder
+
+
+@pytest.fixture
+def finished(made: Path, study: dict[str, Any], tmp_path: Path) -> dict[str, Any]:
+    """The study, whose folder is the working directory, with what was made of it."""
+    shutil.copytree(made, tmp_path, dirs_exist_ok=True, symlinks=True)
     return study
+
+
+def contents(folder: Path) -> dict[Path, bytes]:
+    """All results; the lock is written by every run."""
+    files = (path for path in (folder / "results").rglob("*") if path.is_file() and path.name != ".lock")
+    return {path: path.read_bytes() for path in files}
 
 
 def save_another_model(folder: Path) -> None:
@@ -48,15 +62,10 @@ def repaired(snakemake: Run, folder: Path, study: dict[str, Any], command: str) 
     return pd.read_parquet(folder / TABLE)
 
 
-@pytest.mark.parametrize("vocabulary_too", [True, False])
-def test_half_of_the_sample_in_another_precision(
-    finished: dict[str, Any], snakemake: Run, tmp_path: Path, vocabulary_too: bool
-) -> None:
+def test_half_of_the_sample_in_another_precision(finished: dict[str, Any], snakemake: Run, tmp_path: Path) -> None:
     """Without its memory of what was run, Snakemake takes the old shards for those of the new settings."""
     shutil.rmtree(tmp_path / ".snakemake")
     (tmp_path / TABLE).unlink()
-    if vocabulary_too:
-        (tmp_path / VOCABULARY).unlink()
     study = copy.deepcopy(finished)
     study["extraction"] = {"dtype": "bfloat16"}
     study["sampling"]["sequences"] = 8
@@ -116,13 +125,13 @@ def test_fetch_that_fails_costs_nothing(
     finished: dict[str, Any], snakemake: Run, tmp_path: Path, kind: str, name: str
 ) -> None:
     """A mistyped id, and back: every record is there as it was, and nothing runs again."""
-    before = {path: path.read_bytes() for path in (tmp_path / "results").rglob("*") if path.is_file()}
+    before = contents(tmp_path)
     mistyped = copy.deepcopy(finished)
     mistyped[kind][name]["source"] = "owner/mistyped"
     done = snakemake(tmp_path, mistyped, "--", TABLE, HF_ENDPOINT="http://127.0.0.1:9")
     assert done.returncode != 0
     assert "hub: " in done.stdout and "owner/mistyped" in done.stdout
-    assert {path: path.read_bytes() for path in (tmp_path / "results").rglob("*") if path.is_file()} == before
+    assert contents(tmp_path) == before
     assert "Nothing to be done" in planned(snakemake(tmp_path, finished, "--dry-run", "--", TABLE))
 
 
