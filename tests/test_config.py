@@ -15,7 +15,7 @@ from layerscope.errors import UserError
 
 MODELS = "neo-2m, neo-8m, neo-2m-random, gpt-neo-125m, gpt-neo-1.3b, gpt2-large, gpt2-xl"
 NEW_MODEL = {"source": "owner/name", "tokenizer": "mini", "layers": 4}
-LEFT_OUT = object()
+LEFT_OUT = ...
 
 # (path of a key, the value it gets, the one line)
 BAD = [

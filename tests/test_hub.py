@@ -466,7 +466,7 @@ import json, sys
 from types import SimpleNamespace
 from layerscope.fetch.models import fetch_tokenizer
 from layerscope.job import job
-with job(SimpleNamespace(rule="fetch_tokenizer", wildcards={"tokenizer": "mini", "content": "0123456789ab"}, log=["job.log"]), network=True):
+with job(SimpleNamespace(rule="fetch_tokenizer", wildcards={"tokenizer": "mini"}, log=["job.log"]), network=True):
     fetch_tokenizer("mini", json.load(sys.stdin))
 """
 
