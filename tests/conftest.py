@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 from planning import finish_study
 
 # No test reaches a real hub: those that need one start a stand-in on loopback.
@@ -36,7 +37,13 @@ def mini_tokenizer() -> dict:
 
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory) -> Path:
-    """A copy of the project with a tiny study in which everything was run."""
-    folder = tmp_path_factory.mktemp("reruns") / "finished"
-    finish_study(folder)
+    """A copy of the project with a tiny study in which everything was run; not to be changed."""
+    shared = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:  # one for the processes of all tests
+        shared = shared.parent
+    folder = shared / "reruns/finished"
+    with FileLock(shared / "finished.lock"):
+        if not folder.exists():
+            finish_study(shared / "reruns/unfinished")
+            (shared / "reruns/unfinished").rename(folder)
     return folder

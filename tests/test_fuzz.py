@@ -138,7 +138,7 @@ def test_any_config_is_taken_or_refused_in_one_line_a_mistake(config: dict) -> N
     except UserError as error:
         for line in str(error).split("\n"):
             check_line(line)
-            assert line.startswith(("config: ", "model folder ")), line
+            assert line.startswith(("config: ", "model folder ", "corpus ")), line
     finally:
         os.chdir(before)
 

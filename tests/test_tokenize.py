@@ -129,7 +129,8 @@ def test_what_is_hidden_in_a_folder_is_no_document(tmp_path, caplog, mini_tokeni
     (folder / "c.jsonl").mkdir()
     assert documents(folder) == [*TEXTS[2:], *TEXTS[:2]]
     assert documents(folder / ".#a.jsonl") == TEXTS[2:]
-    corpus = {"name": "mine", "source": str(folder), "subset": None, "split": "train", "commit": None}
+    corpus = {"name": "mine", "source": str(folder)}
+    corpus |= dict.fromkeys(("subset", "split", "text_field", "commit", "content"))
     spec = {"text_field": "text", "sequences_per_shard": 1, "sequence_length": 8}
     with caplog.at_level("INFO"):
         tokenize_shard(corpus, mini_tokenizer, spec, 0, None)

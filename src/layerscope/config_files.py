@@ -74,7 +74,7 @@ def _yaml(file: str | Path, text: str) -> Any:
     """What a YAML file holds."""
     try:
         _check_aliases(file, yaml.compose(text, yaml.CSafeLoader))
-        return yaml.load(text, yaml.CSafeLoader)
+        return yaml.safe_load(text)
     except yaml.MarkedYAMLError as error:
         raise _not_valid(file, _place(error.problem_mark), _reason(error)) from None
     except yaml.reader.ReaderError as error:

@@ -88,7 +88,6 @@ def test_shard_copied_in_from_another_study(
     finished: dict[str, Any], snakemake: Run, tmp_path: Path, other: str, said: str
 ) -> None:
     """With its manifest and under its own name; the other study has other weights or another text."""
-    table = pd.read_parquet(tmp_path / TABLE)
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
     for name in ("model", "tokenizer", "corpus.jsonl", "sentences.txt"):
@@ -109,8 +108,7 @@ def test_shard_copied_in_from_another_study(
     (tmp_path / TABLE).unlink()
     line, command = refusal(snakemake(tmp_path, finished, "--", TABLE))
     assert re.search(said, line), line
-    assert f"{shard}.h5" in line
-    pd.testing.assert_frame_equal(repaired(snakemake, tmp_path, finished, command), table, check_exact=True)
+    assert f"{shard}.h5" in line and SHARDS in command
 
 
 def planned(done: subprocess.CompletedProcess[str]) -> str:
