@@ -70,7 +70,7 @@ MUTATIONS = {
         "extract/forward.py",
         '            "attn_implementation": architecture_of(config.model_type, record["name"]).attention,\n',
         "",
-        "test_weights.py::test_attention_is_not_what_a_configuration_asks_for[gpt2-trained]",
+        "test_weights.py::test_attention_is_not_what_a_configuration_asks_for[gpt2-trained-eager]",
     ),
     "clients of the hub in every job": Mutation(
         "job.py",
@@ -227,15 +227,15 @@ MUTATIONS = {
     # Loading.
     "the precision of the file in place of the wanted one": Mutation(
         "extract/forward.py",
-        "            dtype=getattr(torch, dtype),\n            use_safetensors",
-        "            use_safetensors",
+        '            "dtype": getattr(torch, dtype),\n',
+        "",
         f"{SOUND}[gpt2-bfloat16]",
     ),
     "pickled weights": Mutation(
-        "extract/forward.py",
-        "            use_safetensors=True,\n",
+        "weights.py",
+        ' or not piece.endswith(".safetensors")',
         "",
-        "test_extraction.py::test_pickled_weights_are_not_loaded",
+        "bad_input/test_bad_models.py::test_mistake_is_one_line[weights in a pickle]",
     ),
     "code that comes with a model": Mutation(
         "extract/forward.py",
@@ -245,8 +245,8 @@ MUTATIONS = {
     ),
     "code that comes with a model whose weights are not used": Mutation(
         "extract/forward.py",
-        "trust_remote_code=False, local_files_only",
-        "trust_remote_code=True, local_files_only",
+        "AutoModel.from_config(config, trust_remote_code=False",
+        "AutoModel.from_config(config, trust_remote_code=True",
         "test_extraction.py::test_code_that_comes_with_a_model_is_not_run",
     ),
     "TF32": Mutation(
@@ -391,9 +391,9 @@ MUTATIONS = {
         "test_activation_shards.py::test_value_that_was_changed_by_hdf5_itself_is_found_on_opening",
     ),
     "shards of another commit": Mutation(
-        "attributes.py",
-        "            if commit != usual:",
-        "            if False:",
+        "provenance.py",
+        '    *("model_source", ',
+        '    *("model_commit", "tokenizer_commit", "corpus_commit", "model_source", ',
         "test_activation_shards.py::test_shard_of_another_commit_is_refused",
     ),
 }
@@ -405,7 +405,7 @@ def run_tests(package: Path, tests: list[str]) -> int:
 
     assert Path(layerscope.__file__).is_relative_to(package)
     options = ["-q", "--no-header", "--exitfirst", "-p", "no:cacheprovider", "--basetemp", str(package / "temporary")]
-    return int(pytest.main([*options, *(str(TESTS / test) for test in tests)]))
+    return int(pytest.main(["--numprocesses=0", *options, *(str(TESTS / test) for test in tests)]))
 
 
 def serve() -> None:

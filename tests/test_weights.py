@@ -119,15 +119,18 @@ def test_a_link_to_weights_is_followed(tmp_path: Path) -> None:
     assert DigestCache(tmp_path / "cache.json").digest(weight_files("tiny", tmp_path / "model")) != before
 
 
+@pytest.mark.parametrize("asked", ["owner/kernel", "eager"])
 @pytest.mark.parametrize("weights", ["trained", "random"])
 @pytest.mark.parametrize("model_type", CONFIGS)
-def test_attention_is_not_what_a_configuration_asks_for(tmp_path: Path, model_type: str, weights: str) -> None:
+def test_attention_is_not_what_a_configuration_asks_for(
+    tmp_path: Path, model_type: str, weights: str, asked: str
+) -> None:
     """It could name compiled code on the hub."""
     record = {**save_tiny_model(model_type, tmp_path / "model"), "weights": weights}
     expected = loaded(record)
     config = json.loads((tmp_path / "model/config.json").read_text())
     for key in ("attn_implementation", "_attn_implementation", "_attn_implementation_internal"):
-        config[key] = "owner/kernel"
+        config[key] = asked
     (tmp_path / "model/config.json").write_text(json.dumps(config))
     model = load_base_model(record, "float32", CPU)
     assert model.config._attn_implementation == ("eager" if model_type == "gpt_neo" else "sdpa")
