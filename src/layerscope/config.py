@@ -191,8 +191,8 @@ def load_config(raw: dict[str, Any], files: Iterable[str | Path] = ()) -> Config
         files: those it was read from. Of a key that is duplicated, YAML silently takes the last.
 
     Raises:
-        UserError: one line for each mistake, with the key, its value and what is allowed; all that can be known before
-            any job are said.
+        UserError: one line for each mistake that can be known before any job, with the key, its value and what is
+            allowed.
     """
     mistakes = Mistakes()
     files = list(files)

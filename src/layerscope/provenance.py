@@ -41,6 +41,16 @@ def text_origin(corpus: dict[str, Any], tokenizer: dict[str, Any]) -> dict[str, 
     return {**origin("corpus", corpus), **fields, **origin("tokenizer", tokenizer)}
 
 
+def of_token_shard(attributes: Attributes) -> dict[str, Any]:
+    """Attributes of what is computed from a token shard: those of the shard, and the digest of its tokens.
+
+    Args:
+        attributes: root attributes of the token shard.
+    """
+    kept = {name: value for name, value in attributes.items() if name not in ("format", "digest")}
+    return {**kept, "token_shard_digest": attributes["digest"]}
+
+
 def deciding(attributes: Attributes) -> dict[str, Any]:
     """The attributes in which the files of one sample agree."""
     return {name: value for name, value in attributes.items() if name not in MAY_DIFFER}

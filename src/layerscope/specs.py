@@ -93,40 +93,43 @@ class Specs:
                 self._taken[key] = self.digests.digest(files())
         return self._taken[key]
 
+    def _local_digest(self, key: str, source: str, files: Callable[[], Iterable[Path]]) -> str | None:
+        """As :meth:`_digest`; None for a hub id, which its commit identifies."""
+        return self._digest(key, files) if is_local(source) else None
+
     def fetch_model(self, name: str) -> Spec:
         model = self.config.models[name]
-        local = is_local(model.source)
         return self.script(
             "fetch_model",
             source=model.source,
-            revision=None if local else model.revision,
+            revision=None if is_local(model.source) else model.revision,
             layers=model.layers,
             weights=model.weights,
-            digest=self._digest(f"models.{name}.source", lambda: model_files(name, Path(model.source), model.weights))
-            if local
-            else None,
+            digest=self._local_digest(
+                f"models.{name}.source",
+                model.source,
+                lambda: model_files(name, Path(model.source), model.weights),
+            ),
         )
 
     def fetch_tokenizer(self, name: str) -> Spec:
         tokenizer = self.config.tokenizers[name]
-        local = is_local(tokenizer.source)
         return self.script(
             "fetch_tokenizer",
             source=tokenizer.source,
-            revision=None if local else tokenizer.revision,
-            digest=self._digest(f"tokenizers.{name}.source", lambda: tokenizer_files(Path(tokenizer.source)))
-            if local
-            else None,
+            revision=None if is_local(tokenizer.source) else tokenizer.revision,
+            digest=self._local_digest(
+                f"tokenizers.{name}.source", tokenizer.source, lambda: tokenizer_files(Path(tokenizer.source))
+            ),
         )
 
     def resolve_corpus(self, name: str) -> Spec:
         corpus = self.config.corpora[name]
-        local = is_local(corpus.source)
         return self.script(
             "resolve_corpus",
             **self._documents(corpus),
-            revision=None if local else corpus.revision,
-            digest=self._digest(f"corpora.{name}.source", lambda: corpus_files(corpus.source)) if local else None,
+            revision=None if is_local(corpus.source) else corpus.revision,
+            digest=self._local_digest(f"corpora.{name}.source", corpus.source, lambda: corpus_files(corpus.source)),
         )
 
     def _documents(self, corpus: Corpus) -> Spec:

@@ -8,6 +8,7 @@ from layerscope.extract.forward import batch_size_of, describe, forward_batches,
 from layerscope.extract.progress import Progress
 from layerscope.extract.space import check_space, shard_bytes
 from layerscope.extract.writer import ActivationShardWriter
+from layerscope.provenance import of_token_shard
 from layerscope.tokenize.token_shards import read_token_shard
 
 
@@ -44,9 +45,7 @@ def extract_shard(
     size = shard_bytes(model.base.config, spec["sites"], len(tokens), spec["storage_dtype"])
     check_space(Path(output), shards, size, spec)
     batch_size = batch_size_of(spec["batch_size"], length, len(rows), model.device)
-    described = {key: attributes[key] for key in attributes if key not in ("format", "digest")}
-    described |= {"token_shard_digest": attributes["digest"], "batch_size": batch_size}
-    described |= describe(model, model_record, spec)
+    described = of_token_shard(attributes) | describe(model, model_record, spec) | {"batch_size": batch_size}
     with (
         ActivationShardWriter(output, tokens, described, spec["storage_dtype"], spec["compression"]) as shard,
         BackgroundWriter(shard) as writer,

@@ -10,6 +10,7 @@ from layerscope.extract.forward import batch_size_of, describe, finite_values, f
 from layerscope.extract.hooks import blocks_of
 from layerscope.extract.progress import Progress
 from layerscope.path_length.lengths import SITES, PathLengths
+from layerscope.provenance import of_token_shard
 from layerscope.tokenize.token_shards import Tokens, read_token_shard
 
 
@@ -46,9 +47,8 @@ def extract_paths(
         for start, stop in forward_batches(model, rows, batch_size, list(SITES), receive):
             progress.advance((stop - start) * length)
             done = stop
-    described = {key: attributes[key] for key in attributes if key not in ("format", "digest")}
-    described |= {"token_shard_digest": attributes["digest"], "batch_size": batch_size}
-    return lengths.values, tokens, described | describe(model, model_record, spec)
+    described = of_token_shard(attributes) | describe(model, model_record, spec) | {"batch_size": batch_size}
+    return lengths.values, tokens, described
 
 
 def paths_of_stored(shard: str, layers: int) -> tuple[dict[str, np.ndarray], Tokens, dict[str, Any]]:
