@@ -91,7 +91,7 @@ def finish_study(folder: Path) -> None:
     (folder / "resources/corpus/other.jsonl").write_text("".join(reversed(corpus)), encoding="utf-8")
     # So many that the vectors are larger than what Snakemake compares by itself (1 MB).
     sentences = folder / "resources/sentences_her.txt"
-    lines = [f"Then the {line}" for line in sentences.read_text(encoding="utf-8").splitlines(keepends=True)]
+    lines = [f"Then one of the {line}" for line in sentences.read_text(encoding="utf-8").splitlines(keepends=True)]
     sentences.write_text("".join(lines) * 16, encoding="utf-8")
     shutil.copy(sentences, folder / "resources/others.txt")
     with (folder / "resources/others.txt").open("a") as file:

@@ -13,7 +13,9 @@ from snakemake.utils import update_config
 from layerscope.config import Studies, load_config, schema
 from layerscope.errors import UserError
 
-MODELS = "neo-2m, neo-8m, neo-2m-random, gpt-neo-125m, gpt-neo-1.3b, gpt2-large, gpt2-xl"
+OURS = "neo-2m, neo-8m, neo-2m-random, neo-8m-random"
+THEIRS = ("gpt-neo-125m", "gpt-neo-1.3b", "gpt2-large", "gpt2-xl")
+MODELS = ", ".join([OURS, *THEIRS, *(f"{name}-random" for name in THEIRS)])
 NEW_MODEL = {"source": "owner/name", "tokenizer": "mini", "layers": 4}
 LEFT_OUT = ...
 
@@ -63,7 +65,7 @@ BAD = [
         32,
         "sampling.sequnces: no such key; allowed are sequences, sequence_length, sequences_per_shard",
     ),
-    ("sampling/sequences", 33, "sampling.sequences: 33 is not a multiple of sequences_per_shard (16); 48 would be"),
+    ("sampling/sequences", 33, "sampling.sequences: 33 is not a multiple of sequences_per_shard (32); 64 would be"),
     ("sampling/sequences", "32", 'sampling.sequences: "32" is not allowed: input should be a valid integer'),
     (
         "sampling/sequences_per_shard",
@@ -110,12 +112,17 @@ BAD = [
         4,
         "studies.token_length.histogram_layer: 4 is not a layer of neo-2m; allowed are 0 to 3",
     ),
+    (
+        "studies/token_length/frequency_control",
+        "curve",
+        "studies.token_length.frequency_control: \"curve\" is not allowed: input should be 'spline' or 'line'",
+    ),
     ("studies", {}, f"studies: no study is named; allowed are {', '.join(Studies.model_fields)}"),
     ("seed", 1, "seed: no such key; allowed are models, tokenizers, corpora, sampling, extraction, studies"),
     (
         "studies/token_length/pairs",
         [["neo-2m", "gpt2-xl"]],
-        "studies.token_length.pairs: 'gpt2-xl' is not in the study's models; allowed are neo-2m, neo-8m, neo-2m-random",
+        f"studies.token_length.pairs: 'gpt2-xl' is not in the study's models; allowed are {OURS}",
     ),
     (
         "studies/token_length/pairs",
@@ -157,23 +164,44 @@ def change(config: dict[str, Any], path: str, value: Any) -> dict[str, Any]:
 
 def test_default_config_is_valid(default):
     config = load_config(default)
-    assert config.studies.token_length.models == ["neo-2m", "neo-8m", "neo-2m-random"]
+    assert config.studies.token_length.models == OURS.split(", ")
     assert config.studies.token_length.pairs == [["neo-2m", "neo-8m"]]
     assert config.studies.token_length.histogram_layer == 2
     assert config.studies.token_similarity.matrix_layer == 4
-    assert config.sampling.shards == 2
+    assert config.studies.token_length.frequency_control == "spline"
+    sampling = config.sampling
+    assert (sampling.sequences, sampling.sequence_length, sampling.shards) == (64, 256, 2)
+
+
+def test_untrained_controls_are_the_same_models_with_random_weights(default):
+    """Beside every model of the registry, and in every study beside the models that it names."""
+    overlay = yaml.safe_load(Path("config/gpt_neo.yaml").read_text(encoding="utf-8"))
+    for layer in ({}, overlay):
+        update_config(default, layer)
+        config = load_config(default)
+        for name, model in config.models.items():
+            trained = config.models[name.removesuffix("-random")]
+            assert (model.source, model.tokenizer, model.layers) == (trained.source, trained.tokenizer, trained.layers)
+            assert model.weights == ("random" if name.endswith("-random") else "trained")
+            assert f"{name}-random" in config.models or name.endswith("-random")
+        for study in Studies.model_fields:
+            models = getattr(config.studies, study).models
+            assert {name for name in models if name.endswith("-random")} == {
+                f"{name}-random" for name in models if not name.endswith("-random")
+            }
 
 
 def test_full_study_is_valid_laid_over_the_default(default):
     overlay = yaml.safe_load(Path("config/gpt_neo.yaml").read_text(encoding="utf-8"))
     update_config(default, overlay)
     config = load_config(default)
-    assert config.studies.token_length.models == ["gpt-neo-125m", "gpt-neo-1.3b"]
+    models = ["gpt-neo-125m", "gpt-neo-1.3b", "gpt-neo-125m-random", "gpt-neo-1.3b-random"]
+    assert config.studies.token_length.models == models
     assert config.studies.token_length.pairs == [["gpt-neo-125m", "gpt-neo-1.3b"]]
     assert config.studies.token_length.corpus == "fineweb"
     assert config.studies.token_length.histogram_layer == 5
     assert config.studies.token_similarity.matrix_layer == 24
-    assert config.sampling.sequences * config.sampling.sequence_length == 8192
+    assert config.sampling.sequences * config.sampling.sequence_length == 65536
 
 
 @pytest.mark.parametrize(

@@ -15,9 +15,17 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import pytest
 from planning import PROJECT
+
+from layerscope.claims import Claim
+from layerscope.path_length.claims import CLAIMS as PATH_CLAIMS
+from layerscope.token_length.claims import CLAIMS as LENGTH_CLAIMS
+from layerscope.token_length.claims import CLAIMS_ON_PAIRS
+from layerscope.token_length.sample_claims import SAMPLE_CLAIMS
+from layerscope.token_similarity.claims import CLAIMS as SIMILARITY_CLAIMS
 
 PAGES = [
     "README.md",
@@ -233,6 +241,34 @@ def test_every_piece_of_python_runs(finished: Path, code: Code) -> None:
     text = code.text.replace("neo-8m", "a").replace("layer_03", "layer_01")
     done = subprocess.run([sys.executable, "-c", text], cwd=finished, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+CLAIMS_OF = {
+    "On models: token_length": LENGTH_CLAIMS,
+    "On pairs of models: token_length": CLAIMS_ON_PAIRS,
+    "On models: token_similarity": SIMILARITY_CLAIMS,
+    "On models: path_length": PATH_CLAIMS,
+    "On the tokenizer and the sample": SAMPLE_CLAIMS,
+}
+HEADER = (
+    "| claim | effect | criterion | interval | of training | reference study |\n| --- | --- | --- | --- | --- | --- |\n"
+)
+
+
+def row_of(claim: Claim[Any]) -> str:
+    """A claim's row of docs/claims.md."""
+    cells = [f"`{claim.name}`: {claim.statement}", claim.statistic, claim.criterion]
+    cells += [{"documents": "text"}.get(claim.clusters, claim.clusters), "yes" if claim.of_training else "no"]
+    return " | ".join(["", *(cell.replace("|", r"\|") for cell in [*cells, claim.reference]), ""]).strip() + "\n"
+
+
+@pytest.mark.parametrize("heading", CLAIMS_OF)
+def test_every_claim_is_in_its_table(heading: str) -> None:
+    table = HEADER + "".join(map(row_of, CLAIMS_OF[heading]))
+    page = (PROJECT / "docs/claims.md").read_text(encoding="utf-8")
+    (section,) = [part for part in page.split("\n## ") if part.startswith(f"{heading}\n")]
+    rows = "".join(line + "\n" for line in section.splitlines() if line.startswith("|"))
+    assert rows == table, f"docs/claims.md has to say:\n{table}"
 
 
 def test_code_of_a_page_is_found() -> None:

@@ -18,10 +18,11 @@ from matplotlib.legend import Legend
 from matplotlib.text import Text
 from PIL import Image
 
-from layerscope.path_length.draw import draw_cumulative, draw_lengths, draw_mean_length, draw_r
+from layerscope.path_length.draw import draw_cumulative, draw_lengths, draw_mean_length
+from layerscope.path_length.draw_r import draw_r
 from layerscope.tables import read_csv, read_table
 from layerscope.token_length.draw_distribution import draw_r_by_layer
-from layerscope.token_length.draw_modality import draw_modes, draw_multimodality
+from layerscope.token_length.draw_modality import draw_dip_power, draw_modes, draw_multimodality
 from layerscope.token_length.draw_pairs import draw_matches, draw_profiles
 from layerscope.token_length.draw_r import draw_r_across_models, draw_r_confounds, draw_r_spread
 from layerscope.token_length.draw_sample import draw_activations, draw_token_lengths
@@ -60,10 +61,15 @@ DRAWINGS: dict[str, Draw] = {
     "r_spread": csv(draw_r_spread, "token_length/layers.csv", "token_length/evidence.csv"),
     "r_confounds": lambda results, outputs: draw_r_confounds(outputs, "a", of_a(results)),
     "multimodality": csv(draw_multimodality, "token_length/modality.csv"),
+    "dip_power": lambda results, outputs: draw_dip_power(
+        outputs, {"mini": read_csv(results / LENGTH / "dip_power_mini.csv")}
+    ),
     "modes": lambda results, outputs: draw_modes(outputs, "a", tables(results, "modality"), tables(results, "modes")),
     "matches": csv(draw_matches, "token_length/matches.csv"),
     "profiles": csv(draw_profiles, "token_length/profiles.csv"),
-    "path_r": lambda results, outputs: draw_r(outputs, "a", read_csv(results / "path_length/layers.csv")),
+    "path_r": lambda results, outputs: draw_r(
+        outputs, "a", read_csv(results / "path_length/layers.csv"), read_table(results / "path_length/a/draws.parquet")
+    ),
     "path_means": lambda results, outputs: draw_mean_length(
         outputs, read_csv(results / "path_length/layers.csv"), "all"
     ),
@@ -211,14 +217,24 @@ def test_the_gallery_of_largest_dips_says_whether_they_pass(finished, tmp_path, 
     assert overlapping_texts(drawn[0]) == []
 
 
-def test_shares_that_are_unknown_leave_their_panel_empty_and_say_so(finished, tmp_path):
+def test_where_shares_are_unknown_the_dips_are_drawn(finished, tmp_path):
     modality = read_csv(finished / "results" / LENGTH / "modality.csv")
     over_tokens = modality["population"].isin(["tokens", "short_tokens"])
-    modality.loc[over_tokens, ["share", "share_unimodal"]] = np.nan
+    modality.loc[over_tokens, [name for name in modality if name.startswith("share")]] = np.nan
     with kept() as drawn:
         draw_multimodality([str(tmp_path / "multimodality.png")], modality)
-    said = [[text.get_text() for text in ax.texts] for ax in drawn[0].axes]
-    assert [bool(texts) for texts in said] == [True, True, False, False]
+    axes = drawn[0].axes
+    assert [ax.get_ylabel() for ax in axes] == [
+        "dip (of more than 72,000 values, no p)",
+        "",
+        "neurons with dip p ≤ 5 %",
+        "",
+    ]
+    dips = modality[over_tokens].groupby("population", sort=False)
+    for ax, (_, rows) in zip(axes, dips, strict=False):
+        drawn_values = np.concatenate([line.get_ydata() for line in ax.lines])
+        assert set(rows["dip_median"]) | set(rows["dip_q95"]) <= set(drawn_values)
+        assert ax.get_ylim()[1] >= rows[["dip_q95", "dip_q95_unimodal"]].max(axis=None)
     assert overlapping_texts(drawn[0]) == []
 
 

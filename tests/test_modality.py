@@ -11,20 +11,22 @@ from diptest import dipstat, diptest
 from diptest.consts import Consts
 
 from layerscope.extract.writer import ActivationShardWriter
-from layerscope.inference import passes
+from layerscope.inference import at_least, passes
 from layerscope.resampling import Groups
 from layerscope.tables import write_table
+from layerscope.token_length.dip import SEPARATIONS, SHARES, SMALLEST_P, dip_power, dip_power_table, dip_tests
 from layerscope.token_length.findings import modality_findings
 from layerscope.token_length.groups import POOLED, TokenLengths
 from layerscope.token_length.modality import (
+    EDGES,
     TOP,
     Populations,
     bimodality_coefficient,
-    dip_tests,
     modality_of_layer,
     modality_table,
     share_between,
     unimodal_rows,
+    with_tails,
 )
 from layerscope.token_length.multimodality import multimodality_table
 from layerscope.token_length.summaries import TABLE_END
@@ -114,6 +116,21 @@ def test_p_beyond_the_table_is_bounded_and_not_zero(rng) -> None:
     assert dip_tests(normal)[1].tolist() == [diptest(row)[1] for row in normal]
 
 
+def test_the_smallest_p_is_that_of_the_last_quantile_of_the_table() -> None:
+    """Its further column holds the largest simulated dips, and says nothing of how rare they are."""
+    assert 1 - Consts._ALPHA[-2] == pytest.approx(SMALLEST_P) and Consts._ALPHA[-1] == 1
+    quantile, largest = Consts._CRIT_VALS[list(Consts._SAMPLE_SIZE).index(1000), -2:]
+    apart = np.linspace(2, 4, 200)[:, None]
+    rows = scipy.stats.norm.ppf((np.arange(500) + 0.5) / 500)
+    rows = np.concatenate([np.broadcast_to(rows, (200, 500)), rows + apart], axis=1)
+    dip, p = dip_tests(rows)
+    between = (dip > quantile) & (dip < largest)
+    assert between.sum() > 3
+    assert (p[between] == SMALLEST_P).all()
+    assert 0 < min(diptest(row)[1] for row in rows[between]) < SMALLEST_P / 2
+    assert (p[dip < quantile * (1 - 1e-9)] > SMALLEST_P).all()
+
+
 def test_p_is_unknown_beyond_the_largest_sample_of_the_table(rng) -> None:
     """At its end it is the package's; one value more, and the package warns that it is not exact."""
     assert Consts._SAMPLE_SIZE.max() == TABLE_END
@@ -135,7 +152,7 @@ def unknown_over_tokens(tmp_path_factory, rng, types, populations) -> pd.DataFra
     rows = np.concatenate([two_modes(rng, types, 20), unimodal_rows(np.full(20, 0.2), populations.types, rng)])
     rows[-1] = 0.1
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("layerscope.token_length.modality.TABLE_END", TYPES)
+        patch.setattr("layerscope.token_length.dip.TABLE_END", TYPES)
         write_table(folder / "n.parquet", modality_table(rows, populations))
         write_table(folder / "u.parquet", modality_table(rows[20:-1], populations))
     return multimodality_table({"m": [folder / "n.parquet"]}, {"m": [folder / "u.parquet"]})
@@ -144,10 +161,22 @@ def unknown_over_tokens(tmp_path_factory, rng, types, populations) -> pd.DataFra
 def test_shares_of_an_unknown_p_are_unknown_and_not_zero(unknown_over_tokens) -> None:
     table = unknown_over_tokens.set_index("population")
     assert (table["neurons"] == 39).all()
-    shares = ["share", "share_bh", "share_by", "share_holm", "share_unimodal"]
+    shares = [
+        "share",
+        "share_1e5",
+        "share_bh",
+        "share_by",
+        "share_unimodal",
+        "share_unimodal_low",
+        "share_unimodal_high",
+    ]
     assert table.loc[["tokens", "short_tokens"], shares].isna().all(axis=None)
     assert table.loc[["types", "short_types"], shares].notna().all(axis=None)
     assert table.loc["types", "share_bh"] == pytest.approx(20 / 39, abs=0.03)
+    assert table.loc[["tokens", "short_tokens"], "share_at_least"].isna().all()
+    dips = ["dip_median", "dip_q95", "dip_median_unimodal", "dip_q95_unimodal"]
+    assert table[dips].notna().all(axis=None)  # the dips are known all the same
+    assert (table["dip_q95"] > 2 * table["dip_q95_unimodal"]).all()
     assert (
         table.loc[["tokens", "short_tokens"], ["share_coefficient", "share_coefficient_unimodal"]]
         .notna()
@@ -173,15 +202,103 @@ def test_a_neuron_that_never_varies_has_no_modes(rng, types, populations) -> Non
     assert table.loc[0].notna().all()
 
 
-def test_holm_bounds_the_number_of_neurons_with_several_modes() -> None:
-    p = np.array([0.04, 1e-9, np.nan, 0.02, 0.001, 0.9])
-    # 1e-9 <= 0.05/5, 0.001 <= 0.05/4, 0.02 > 0.05/3: there it stops, though 0.04 would stand against 0.05/1 too.
-    assert passes(p, "holm").tolist() == [False, True, False, False, True, False]
-    assert passes(np.full(3, 0.01), "holm").all()
+def test_false_discovery_rate_of_known_p() -> None:
+    p = np.array([0.041, 1e-9, np.nan, 0.02, 0.001, 0.9])
+    # The largest k with p_(k) <= 0.05 k / 5 is 3; by Benjamini and Yekutieli, 5 times the sum of 1/i, it is 2.
+    assert passes(p, "bh").tolist() == [False, True, False, True, True, False]
+    assert passes(p, "by").tolist() == [False, True, False, False, True, False]
     assert not passes(np.full(2, np.nan), "bh").any()
-    rng = np.random.default_rng(3)
-    wrong = [passes(rng.random(50), "holm").any() for _ in range(400)]
-    assert np.mean(wrong) < 0.09
+
+
+def test_a_share_that_passes_bounds_the_share_of_alternatives() -> None:
+    """Under the worst dependence: a part of the true nulls passes together, so rarely that each keeps its level."""
+    assert at_least(0.3, 1e-5) == pytest.approx(0.3 - 2e-4)
+    assert at_least(1e-4, 1e-5) == 0
+    assert np.isnan(at_least(np.nan, 1e-5))
+    rng, level, true, coverage = np.random.default_rng(3), 0.01, 0.1, {}
+    for part in (0.05, 0.13, 0.23, 0.5, 1):
+        together = rng.random(4000) < level / part
+        bounds = [at_least(true + (1 - true) * part * passed, level) for passed in together]
+        coverage[part] = np.mean(np.array(bounds) <= true)
+    assert min(coverage.values()) >= 0.95
+    assert coverage[0.23] == pytest.approx(1 - level / 0.23, abs=0.01)  # it is no wider than it must be
+
+
+def mixtures(rng: np.random.Generator, neurons: int, values: int, share: float, separation: float) -> np.ndarray:
+    """By another way than that of the package: each value draws its mode."""
+    return np.stack([rng.normal(separation * rng.choice(2, values, p=[1 - share, share])) for _ in range(neurons)])
+
+
+def test_power_is_that_of_a_plain_simulation(rng) -> None:
+    values, draws = 500, 200
+    table = dip_power(values, draws, rng).set_index(["share_of_smaller", "separation"])
+    assert table.index.tolist() == [(share, apart) for share in SHARES for apart in SEPARATIONS]
+    assert (SHARES, SEPARATIONS[0], SEPARATIONS[-1]) == ((0.5, 0.2, 0.05), 2, 8)
+    for (share, separation), row in table.iterrows():
+        if separation % 1 == 0:
+            p = np.array([diptest(x)[1] for x in mixtures(rng, draws, values, share, separation)])
+            for column, level in (("power_1e5", 1e-5), ("power_05", 0.05)):
+                expected = np.mean(p <= level)
+                error = np.sqrt(2 * max(expected * (1 - expected), 1 / draws) / draws)
+                assert abs(row[column] - expected) <= 4 * error, (share, separation, column)
+    assert table.loc[(0.5, 8), ["power_1e5", "power_05"]].tolist() == [1, 1]
+    assert table.loc[(0.05, 4), "power_05"] <= 0.01 and 0.1 < table.loc[(0.2, 5), "power_05"] < 1
+
+
+def test_power_is_unknown_where_p_is(rng) -> None:
+    for values in (3, TABLE_END + 1):
+        assert dip_power(values, 100, rng)[["power_1e5", "power_05"]].isna().all(axis=None)
+
+
+def test_power_is_taken_at_the_numbers_of_types_of_the_sample() -> None:
+    vocabulary = pd.DataFrame({"characters": [13, 1, 1, 4, 4, 7, 9], "special": [True] + [False] * 6, "partial": False})
+    ids = np.array([0, 1, 1, 1, 3, 4, 5, 5, 5, 3, 2])
+    table = dip_power_table(vocabulary, ids, 3, 0)
+    assert table.groupby("population", sort=False)["values"].first().to_dict() == {"types": 5, "short_types": 2}
+    assert table["draws"].eq(3).all() and len(table) == 2 * len(SHARES) * len(SEPARATIONS)
+    pd.testing.assert_frame_equal(table, dip_power_table(vocabulary, ids, 3, 0))
+
+
+@pytest.mark.parametrize("kind", ["heavy tails", "skewed", "bounded at one side", "flat"])
+def test_one_mode_of_any_shape_passes_in_at_most_five_percent(rng, kind: str) -> None:
+    draw = {
+        "heavy tails": lambda: rng.standard_t(3, size=(400, 800)),
+        "skewed": lambda: rng.lognormal(size=(400, 800)),
+        "bounded at one side": lambda: rng.exponential(size=(400, 800)),
+        "flat": lambda: rng.uniform(size=(400, 800)),  # nothing with one mode has larger dips
+    }
+    passed = dip_tests(draw[kind]())[1] <= 0.05
+    assert passed.mean() <= 0.05 + 3 * np.sqrt(0.05 * 0.95 / 400)
+    assert kind != "flat" or passed.mean() > 0.01
+
+
+def test_the_bound_of_a_planted_share_holds_and_is_near_what_can_be_seen(rng) -> None:
+    """30 % of neurons of which each is a mixture of two modes, 4 standard deviations apart; others of other shapes."""
+    neurons, values, planted, bounds = 200, 400, 0.3, []
+    shapes = (rng.standard_normal, lambda size: rng.standard_t(3, size), lambda size: rng.lognormal(size=size))
+    seen = np.mean(dip_tests(mixtures(rng, 400, values, 0.5, 4))[1] <= SMALLEST_P)
+    for _ in range(100):
+        several = rng.random(neurons) < planted  # so that the share of the data set is 30 % with an error
+        p = np.ones(neurons)
+        p[several] = dip_tests(mixtures(rng, several.sum(), values, 0.5, 4))[1]
+        for kind, shape in enumerate(shapes):
+            chosen = ~several & (np.arange(neurons) % 3 == kind)
+            p[chosen] = dip_tests(shape((chosen.sum(), values)))[1]
+        bounds.append((at_least(np.mean(p <= SMALLEST_P), SMALLEST_P), several.mean()))
+    found, true = np.array(bounds).T
+    assert np.mean(found <= true) >= 0.95
+    assert 0.7 < seen <= 1
+    assert found.mean() == pytest.approx(planted * seen, abs=4 * np.sqrt(0.3 * 0.7 / neurons / 100) + 3e-4)
+
+
+def test_values_beyond_the_edges_are_counted_beside_the_bins() -> None:
+    """np.nan stands for a neuron that never varies."""
+    rng = np.random.default_rng(5)
+    rows, group = 4 * rng.standard_t(3, size=(5, 3000)), rng.integers(0, 3, 3000)
+    rows[4] = np.nan
+    expected = [np.histogram(rows[:4, group == i], np.r_[-np.inf, EDGES, np.inf])[0] for i in range(3)]
+    assert with_tails(rows, group).tolist() == np.array(expected).tolist()
+    assert np.min(expected) > 0
 
 
 def test_layer_and_table(tmp_path: Path, rng, types) -> None:
@@ -190,6 +307,7 @@ def test_layer_and_table(tmp_path: Path, rng, types) -> None:
     planted = [3, 17]
     rows[planted] = two_modes(rng, types, 2) * 10 + 500
     rows[5] = 2.0
+    rows[8, :20] += 40  # beyond six standard deviations
     vocabulary = pd.DataFrame({"characters": np.arange(TYPES) % 7 + 1}).assign(special=False, partial=False)
     ids = types.astype(np.int32)
     with ActivationShardWriter(tmp_path / "s.h5", Tokens(ids, ids, ids, ids), {}, "float32", "none") as writer:
@@ -203,7 +321,10 @@ def test_layer_and_table(tmp_path: Path, rng, types) -> None:
     assert len(top) == TOP and set(planted) <= set(top)
     counts = histograms.groupby("neuron")[["short", "median", "long"]].sum().sum(axis=1)
     assert counts.loc[3] == TOKENS
-    assert 0.999 < counts.loc[POOLED] / (29 * TOKENS) <= 1
+    assert counts.loc[POOLED] == 29 * TOKENS
+    pooled = histograms.loc[histograms["neuron"] == POOLED, ["left", "right", "short", "median", "long"]].to_numpy()
+    assert (pooled[0, 0], pooled[-1, 0], pooled[-1, 1]) == (-np.inf, 6, np.inf)
+    assert pooled[-1, 2:].sum() == 20
     assert len(unimodal) == 120
     np.testing.assert_allclose(unimodal["alike"].mean(), neurons["alike"].mean(), atol=0.1)
 
@@ -212,5 +333,13 @@ def test_layer_and_table(tmp_path: Path, rng, types) -> None:
     table = multimodality_table({"m": [tmp_path / "n.parquet"]}, {"m": [tmp_path / "u.parquet"]})
     row = table.set_index("population").loc["types"]
     assert row["neurons"] == 29
-    assert row["share_holm"] == row["share_by"] == pytest.approx(2 / 29)
+    assert row["share_1e5"] == row["share_by"] == pytest.approx(2 / 29)
+    assert row["share_at_least"] == pytest.approx(2 / 29 - 2e-4)
     assert row["share_unimodal"] <= 0.05
+    passed = (unimodal["p_short_tokens"] <= 0.05).sum()
+    assert passed > 0
+    expected = scipy.stats.beta.ppf([0.025, 0.975], [passed, passed + 1], [121 - passed, 120 - passed])
+    interval = table.set_index("population").loc["short_tokens", ["share_unimodal_low", "share_unimodal_high"]]
+    np.testing.assert_allclose(interval.astype(float), expected)
+    assert row["dip_q95"] == neurons["dip_types"].quantile(0.95)
+    assert row["dip_median_unimodal"] == unimodal["dip_types"].median()

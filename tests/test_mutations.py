@@ -37,6 +37,10 @@ SOUND = "test_checks.py::test_sound_model_passes"
 VOCABULARY = "test_vocabulary.py::test_sentencepiece_tokens_keep_their_leading_space"
 PATHS = "test_path_length.py::test_layers_table_equals_scipy_with_and_without_the_first_token"
 GROUPS = "test_token_length.py::test_groups_are_shorter_equal_and_longer_than_the_median"
+LEVERAGE = "test_null.py::test_one_type_of_most_tokens_does_not_make_the_null_too_narrow"
+UNIFORM = "test_null.py::test_p_is_uniform_where_there_is_nothing"
+TWO_WAY = "test_null.py::test_what_documents_add_to_r_over_types_is_that_of_two_way_clusters"
+VERDICT = "test_claims.py::test_a_verdict_is_on_the_whole_interval_the_null_and_the_clusters"
 NOT_FINITE = "test_extraction.py::test_weight_that_is_not_finite_is_found_at_its_site[nan]"
 
 MUTATIONS = {
@@ -327,10 +331,10 @@ MUTATIONS = {
         "tokenize/vocabulary.py", "[len(text) for text in texts]", "[len(text.strip()) for text in texts]", VOCABULARY
     ),
     "special tokens take part": Mutation(
-        "token_length/groups.py", '~(vocabulary["special"] | vocabulary["partial"])', '~vocabulary["partial"]', GROUPS
+        "tokenize/vocabulary.py", '~(vocabulary["special"] | vocabulary["partial"])', '~vocabulary["partial"]', GROUPS
     ),
     "pieces of characters take part": Mutation(
-        "token_length/groups.py", '~(vocabulary["special"] | vocabulary["partial"])', '~vocabulary["special"]', GROUPS
+        "tokenize/vocabulary.py", '~(vocabulary["special"] | vocabulary["partial"])', '~vocabulary["special"]', GROUPS
     ),
     # The first token.
     "the first token stays": Mutation("path_length/compare.py", "tokens.position > 0", "tokens.position >= 0", PATHS),
@@ -367,9 +371,183 @@ MUTATIONS = {
     ),
     "neurons of different means pooled as they are": Mutation(
         "token_length/modality.py",
-        "by_group(unit(rows) * np.sqrt(rows.shape[1]), sample.group, EDGES)",
-        "by_group(rows, sample.group, EDGES)",
+        "with_tails(unit(rows) * np.sqrt(rows.shape[1]), sample.group)",
+        "with_tails(rows, sample.group)",
         "test_modality.py::test_layer_and_table",
+    ),
+    # The null of r.
+    "common types as their residuals are": Mutation(
+        "token_length/null.py",
+        "    result = weights.copy()\n",
+        "    return weights\n    result = weights.copy()\n",
+        "test_null.py::test_leverage_is_put_back_by_the_inverse_root_of_the_hat_matrix",
+    ),
+    "the whole hat matrix of a type in place of its root": Mutation(
+        "token_length/null.py",
+        "(1 - shares) ** -0.5",
+        "(1 - shares) ** -1.0",
+        f"{LEVERAGE}[r-0.9]",
+    ),
+    "a sign for every token": Mutation(
+        "token_length/assess.py",
+        "parts = self.types.sums(left * self.null_weights[measure])",
+        "parts = self.types.sums(np.abs(left) * self.null_weights[measure])",
+        f"{UNIFORM}[noise-measures0]",
+    ),
+    "p on one side": Mutation(
+        "token_length/null.py",
+        "return 2 * ndtr",
+        "return ndtr",
+        "test_null.py::test_p_is_that_of_a_normal_distribution",
+    ),
+    "a line for the curve of frequency": Mutation(
+        "token_length/confounds.py",
+        'spline_basis(log_frequency) if frequency_control == "spline" else log_frequency[:, None]',
+        "log_frequency[:, None]",
+        f"{UNIFORM}[frequency-measures2]",
+    ),
+    "one knot for the curve of frequency": Mutation(
+        "token_length/confounds.py",
+        "INTERIOR_KNOTS = (0.2, 0.4, 0.6, 0.8)",
+        "INTERIOR_KNOTS = (0.5,)",
+        "test_evidence.py::test_every_measure_equals_a_plain_computation[spline]",
+    ),
+    "what documents add to r over types": Mutation(
+        "token_length/assess.py",
+        "    widen_types(r)\n",
+        "",
+        "test_evidence.py::test_r_over_types_is_as_sure_as_documents_leave_it",
+    ),
+    "documents added to r over types without their share in types": Mutation(
+        "token_length/assess.py",
+        " - (both**2).sum(axis=1)",
+        "",
+        TWO_WAY,
+    ),
+    "r over types narrowed by documents": Mutation(
+        "token_length/assess.py",
+        "np.sqrt(max(1.0, 1 + of_documents / of_types))",
+        "np.sqrt(1 + of_documents / of_types)",
+        "test_null.py::test_widening_never_narrows_and_passes_over_neurons_that_never_vary",
+    ),
+    "neurons that never vary in what documents add": Mutation(
+        "token_length/assess.py",
+        '                found[measure, "variances"][constant] = np.nan\n',
+        "",
+        "test_evidence.py::test_a_neuron_that_never_varies_has_no_r",
+    ),
+    # Intervals.
+    "the jackknife as the standard deviation": Mutation(
+        "resampling.py",
+        "np.sqrt((groups - 1) / groups * ((values",
+        "np.sqrt(1 / groups * ((values",
+        "test_resampling.py::test_the_jackknife_gives_the_error_of_a_mean",
+    ),
+    "clusters of any size are as many as they are": Mutation(
+        "resampling.py",
+        "float(sizes.sum() ** 2 / (sizes**2).sum())",
+        "float(len(sizes))",
+        "test_resampling.py::test_effective_number_of_groups",
+    ),
+    "a kernel of a whole standard error": Mutation(
+        "token_length/over_neurons.py",
+        "return max(0.5 * float(",
+        "return max(1.0 * float(",
+        "test_over_neurons.py::test_the_width_of_the_kernel_gives_a_share_its_variance",
+    ),
+    "the plain jackknife of a median": Mutation(
+        "token_length/over_neurons.py",
+        "    return np.median(values) + weights @ changes / weights.sum()",
+        "    return np.median(values[:, None] + changes, axis=0)",
+        "test_over_neurons.py::test_the_plain_jackknife_of_a_median_is_far_too_wide",
+    ),
+    "variance of r with its errors": Mutation(
+        "token_length/over_neurons.py",
+        '"variance": variance - error,',
+        '"variance": variance,',
+        "test_over_neurons.py::test_variance_is_that_of_the_neurons_and_not_of_their_errors",
+    ),
+    "errors of r that neurons share taken for their own": Mutation(
+        "token_length/over_neurons.py",
+        "    apart = changes - changes.mean(axis=0)\n    return",
+        "    apart = changes\n    return",
+        "test_over_neurons.py::test_the_error_of_neurons_is_taken_out_of_their_variance",
+    ),
+    "changes of the variance with each change in it": Mutation(
+        "token_length/over_neurons.py",
+        "((r - r.mean()) @ apart + (apart**2).sum(axis=0))",
+        "((r - r.mean()) @ apart)",
+        "test_over_neurons.py::test_variance_left_out_is_that_of_the_unbiased_estimate",
+    ),
+    "overlap in bins of a whole standard deviation": Mutation(
+        "token_length/group_effects.py",
+        "REACH, BINS = 6.0, 24",
+        "REACH, BINS = 6.0, 12",
+        "test_group_effects.py::test_overlap_is_that_of_plain_histograms",
+    ),
+    "overlap without what lies beyond the bins": Mutation(
+        "token_length/group_effects.py",
+        "np.clip((values + REACH) * (BINS / (2 * REACH)), 0, BINS - 1)",
+        "np.mod((values + REACH) * (BINS / (2 * REACH)), BINS)",
+        "test_group_effects.py::test_overlap_is_that_of_plain_histograms",
+    ),
+    "kurtosis about zero where documents are left out": Mutation(
+        "token_length/group_effects.py",
+        "m4 = fourth - 4 * mean * third + 6 * mean**2 * second - 3 * mean**4",
+        "m4 = fourth",
+        "test_group_effects.py::test_kurtosis_is_scipys_with_and_without_each_document",
+    ),
+    # Claims.
+    "a verdict on fewer than 30 clusters": Mutation(
+        "claims.py", "        if estimate.clusters < FEWEST:", "        if False:", VERDICT
+    ),
+    "a verdict beside the null": Mutation(
+        "claims.py",
+        "        if estimate.null_low <= estimate.effect <= estimate.null_high:",
+        "        if False:",
+        VERDICT,
+    ),
+    "a verdict on the effect without its interval": Mutation(
+        "claims.py",
+        "if not (estimate.low > self.above and estimate.high < self.below):",
+        "if not (self.above < estimate.effect < self.below):",
+        VERDICT,
+    ),
+    "the null band by the extremes of its draws": Mutation(
+        "inference.py",
+        "    reach = student_quantile(len(draws) - 1, level) * draws.std(ddof=1)\n",
+        "    return float(draws.min()), float(draws.max())\n",
+        "test_evidence.py::test_the_null_band_and_p_are_students_t_about_the_draws",
+    ),
+    "Markov's bound closed from above": Mutation(
+        "token_length/claims.py",
+        "return Estimate(share, at_least(share, SMALLEST_P), 1.0, *null,",
+        "return Estimate(share, at_least(share, SMALLEST_P), share, *null,",
+        "test_claims.py::test_claim_on_modes_can_be_supported_and_never_refuted",
+    ),
+    "modes of the larger model beside those that are seen in the smaller": Mutation(
+        "token_length/claims.py",
+        'possible = share_of_neurons(pair[0].modality, "types", "share")',
+        'possible = share_of_neurons(pair[0].modality, "types", "share_1e5")',
+        "test_claims.py::test_more_modes_of_the_larger_model_are_supported_or_open",
+    ),
+    "models compared at one depth of many as if at the only one": Mutation(
+        "token_length/claims.py",
+        'one.quantile(ALPHA / len(grid), "r_median")',
+        'one.quantile(ALPHA, "r_median")',
+        "test_claims.py::test_models_differ_where_one_layer_does",
+    ),
+    "an explained share of nothing": Mutation(
+        "token_length/claims.py",
+        "    if observed[0] <= np.quantile(null, 1 - ALPHA):",
+        "    if False:",
+        "test_claims.py::test_frequency_explains_a_slope_and_nothing_where_there_is_nothing",
+    ),
+    "tokens of the sample taken for independent": Mutation(
+        "token_length/sample_claims.py",
+        "        if error > 0:",
+        "        if False:",
+        "test_sample_claims.py::test_korn_and_graubards_interval_by_hand",
     ),
     # Files that changed after they were written.
     "a CSV table is read as it is": Mutation(

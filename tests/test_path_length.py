@@ -18,6 +18,7 @@ from layerscope.path_length.compare import layers_table
 from layerscope.path_length.extract import extract_paths, paths_of_stored
 from layerscope.path_length.lengths import QUANTITIES, SITES
 from layerscope.path_length.shards import read_path_shards, write_path_shard
+from layerscope.path_length.uncertainty import resample_paths
 from layerscope.tokenize.token_shards import Tokens
 
 SEQUENCES, LENGTH = 5, 24  # in batches of two, so that the last is not full
@@ -119,9 +120,24 @@ def save_random_paths(path: Path, sequences: int, seed: int, layers: int = 3) ->
     values = {name: (shared + rng.gamma(4, size=shared.shape)).astype(np.float32) for name in QUANTITIES}
     values["path_attn"][0] = values["path_mlp"][0] = np.nan
     numbers = np.arange(count, dtype=np.int32)
-    tokens = Tokens(numbers, numbers // LENGTH, numbers % LENGTH, numbers * 0)
+    tokens = Tokens(numbers, numbers // LENGTH, numbers % LENGTH, numbers // 40)
     write_path_shard(path, values, tokens, {"model": "random", "shard": 0})
     return values
+
+
+def vocabulary(special: tuple[int, ...] = (), partial: tuple[int, ...] = (), size: int = 300) -> pd.DataFrame:
+    """What statistics read of the vocabulary table."""
+    ids = np.arange(size)
+    table = pd.DataFrame({"special": np.isin(ids, special), "partial": np.isin(ids, partial)})
+    table.attrs["path"] = "vocabulary.parquet"
+    return table
+
+
+def table_of(**shards: list[Path]) -> pd.DataFrame:
+    """layers.csv of models whose tokens all take part."""
+    return layers_table(
+        {model: [str(path) for path in paths] for model, paths in shards.items()}, dict.fromkeys(shards, vocabulary())
+    )
 
 
 def test_shard_of_another_commit_is_refused(case: Case, tmp_path: Path) -> None:
@@ -140,7 +156,7 @@ def test_layers_table_equals_scipy_with_and_without_the_first_token(tmp_path: Pa
     paths = [tmp_path / "shard_0000.h5", tmp_path / "shard_0001.h5"]
     parts = [save_random_paths(paths[0], 3, seed=0), save_random_paths(paths[1], 2, seed=1)]
     values = {name: np.concatenate([part[name] for part in parts], axis=1) for name in QUANTITIES}
-    table = layers_table({"a": [str(path) for path in paths], "b": [str(paths[0])]})
+    table = table_of(a=paths, b=paths[:1])
     assert list(table.groupby("model").size()) == [6, 6]
 
     table = table[table["model"] == "a"].set_index(["token_filter", "layer"])
@@ -150,6 +166,7 @@ def test_layers_table_equals_scipy_with_and_without_the_first_token(tmp_path: Pa
         for layer in range(3):
             row = table.loc[token_filter, layer]
             assert row["tokens"] == keep.sum() and row["relative_depth"] == layer / 2
+            assert row["documents"] == 2  # the two shards number theirs alike
             for name in ("attn", "mlp"):
                 np.testing.assert_allclose(row[f"step_{name}"], values[f"step_{name}"][layer, keep].mean(), rtol=1e-6)
                 found = [row[f"r_pearson_{name}"], row[f"r_spearman_{name}"], row[f"length_{name}"]]
@@ -168,11 +185,62 @@ def test_layers_table_equals_scipy_with_and_without_the_first_token(tmp_path: Pa
 
 def test_layers_table_has_the_columns_of_the_contract(tmp_path: Path) -> None:
     save_random_paths(tmp_path / "shard.h5", 2, seed=0)
-    table = layers_table({"a": [str(tmp_path / "shard.h5")]})
+    table = table_of(a=[tmp_path / "shard.h5"])
     lengths = [f"length_{name}" for name in ("attn", "mlp", "resid")]
     r = [f"r_{kind}_{name}" for kind in ("pearson", "spearman") for name in ("attn", "mlp")]
-    assert {"model", "layer", "token_filter", "cosine_attn_mlp", *lengths, *r} <= set(table)
+    assert {"model", "layer", "token_filter", "documents", "cosine_attn_mlp", *lengths, *r} <= set(table)
     assert set(table["token_filter"]) == {"all", "without_first"}
+
+
+def test_special_tokens_and_pieces_of_characters_take_part_in_nothing(tmp_path: Path) -> None:
+    """Wild values at such tokens change neither layers.csv nor any draw, though one is the only token of a document."""
+    special, partial = (30, 47, 24), (31, 70)  # 24 is the first of its sequence
+    whole = tmp_path / "shard_0000.h5"
+    values = save_random_paths(whole, 4, seed=0)
+    _, tokens = read_path_shards([str(whole)])
+    out = np.isin(tokens.input_ids, special + partial)
+    document = np.where(tokens.input_ids == 47, 77, tokens.document).astype(np.int32)
+    tokens = Tokens(tokens.input_ids, tokens.sequence, tokens.position, document)
+    wild = {name: np.where(out, 1e6 * (1 + np.arange(len(tokens))), array) for name, array in values.items()}
+    tables, draws = [], []
+    for number, planted in enumerate((values, wild)):
+        path = tmp_path / f"{number}.h5"
+        write_path_shard(path, {name: array.astype(np.float32) for name, array in planted.items()}, tokens, {})
+        table = layers_table({"a": [str(path)]}, {"a": vocabulary(special, partial)})
+        assert set(table["tokens"]) == {4 * LENGTH - 5, 4 * LENGTH - 5 - 3} and set(table["documents"]) == {3}
+        tables.append(table)
+        draws.append(resample_paths([str(path)], vocabulary(special, partial)))
+    pd.testing.assert_frame_equal(*tables)
+    pd.testing.assert_frame_equal(*draws)
+    assert set(draws[0]["clusters"]) == {3}
+    # The same values without those tokens in the file.
+    kept = Tokens(*(getattr(tokens, name)[~out] for name in ("input_ids", "sequence", "position", "document")))
+    write_path_shard(tmp_path / "kept.h5", {name: array[:, ~out] for name, array in values.items()}, kept, {})
+    pd.testing.assert_frame_equal(draws[0], resample_paths([str(tmp_path / "kept.h5")], vocabulary()))
+    # And they would move it.
+    moved = layers_table({"a": [str(tmp_path / "1.h5")]}, {"a": vocabulary(special)})
+    assert (moved["length_resid"] > 1000).all()
+
+
+def test_vocabulary_of_another_run_is_refused(case: Case, tmp_path: Path) -> None:
+    values, tokens, attributes = case.extracted
+    write_path_shard(tmp_path / "shard.h5", values, tokens, attributes)
+    of = vocabulary()
+    of.attrs["token_shards"] = [attributes["token_shard_digest"]]
+    assert len(layers_table({"a": [str(tmp_path / "shard.h5")]}, {"a": of}))
+    of.attrs["token_shards"] = ["another"]
+    for read in (lambda path: resample_paths([path], of), lambda path: layers_table({"a": [path]}, {"a": of})):
+        with pytest.raises(UserError, match=r"its token_shard_digest is .*; they are not of one run"):
+            read(str(tmp_path / "shard.h5"))
+
+
+def test_sample_of_too_few_tokens_is_one_line(tmp_path: Path) -> None:
+    save_random_paths(tmp_path / "shard.h5", 1, seed=0)
+    few = vocabulary(tuple(range(3, LENGTH)))
+    with pytest.raises(
+        UserError, match=r"^path_length: of the sample's 24 tokens fewer than three .*; take more text$"
+    ):
+        layers_table({"a": [str(tmp_path / "shard.h5")]}, {"a": few})
 
 
 def test_first_token_outlier_collapses_only_pearson_with_the_first_token(tmp_path: Path) -> None:
@@ -194,7 +262,7 @@ def test_first_token_outlier_collapses_only_pearson_with_the_first_token(tmp_pat
     change_weights(record, plant)
     save_random_tokens(tmp_path / "tokens.h5", 8, 64)
     write_path_shard(tmp_path / "paths.h5", *extract_paths(str(tmp_path / "tokens.h5"), record, SPEC, "cpu", 1))
-    table = layers_table({"gpt2": [str(tmp_path / "paths.h5")]}).set_index(["token_filter", "layer"])
+    table = table_of(gpt2=[tmp_path / "paths.h5"]).set_index(["token_filter", "layer"])
     everything, rest = table.loc["all", 1], table.loc["without_first", 1]
     assert rest["r_pearson_attn"] > 0.4
     assert everything["r_pearson_attn"] < rest["r_pearson_attn"] - 0.3
@@ -224,7 +292,7 @@ def test_damaged_path_shard_is_one_line(tmp_path: Path, name: str) -> None:
     path = tmp_path / "shard.h5"
     save_random_paths(path, 2, seed=0)
     damage(path, name)
-    refused(lambda: layers_table({"a": [str(path)]}), path)
+    refused(lambda: table_of(a=[path]), path)
 
 
 @pytest.mark.parametrize("name", ["path_resid", "tokens/position"])
@@ -235,14 +303,14 @@ def test_value_of_a_path_shard_that_hdf5_itself_changed_is_found(tmp_path: Path,
     with h5py.File(path, "r+") as file:
         file[name][..., -1] += 1
     with pytest.raises(UserError, match="its values differ from those that were written"):
-        layers_table({"a": [str(path)]})
+        table_of(a=[path])
 
 
 def test_path_shard_of_another_model_under_the_right_name_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "path_length/tiny/shard_0000.h5"
     save_random_paths(path, 2, seed=0)
     with pytest.raises(UserError, match=r"tiny/shard_0000\.h5: holds what belongs into path_length/random/shard_0000"):
-        layers_table({"tiny": [str(path)]})
+        table_of(tiny=[path])
 
 
 def test_damaged_activation_shard_is_one_line(tmp_path: Path) -> None:

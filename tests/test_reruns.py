@@ -131,6 +131,7 @@ EDITS: dict[str, Callable[[], None]] = {
     "studies.token_length.histogram_layer": setting(f"{LENGTH}.histogram_layer", 0),
     "studies.token_length.histogram_bins": setting(f"{LENGTH}.histogram_bins", 128),
     "studies.token_length.frequency_tokens": setting(f"{LENGTH}.frequency_tokens", 1000),
+    "studies.token_length.frequency_control": setting(f"{LENGTH}.frequency_control", "line"),
     "studies.token_length.pairs": setting(f"{LENGTH}.pairs", [["b", "a"]]),
     "studies.token_length.draws": setting(f"{LENGTH}.draws", 150),
     "studies.token_length.seed": setting(f"{LENGTH}.seed", 1),

@@ -7,6 +7,7 @@ import pickle
 import stat
 import subprocess
 import sys
+from dataclasses import fields
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -177,9 +178,12 @@ def test_text_from_elsewhere_is_text_in_the_report(tmp_path: Path) -> None:
         figures=[figure],
         tables={"a.csv": f"table {EVIL}"},
     )
-    of_claim = ["statement", "statistic", "rule", "models", "effect", "chance", "verdict", "note"]
-    words = [f"{key} {EVIL}" for key in of_claim]
-    claim = ClaimRows(*words[:3], [Verdict(*words[3:])])
+    of_claim = ["statement", "statistic", "criterion", "reference", "question"]
+    of_claim += ["models", "effect", "null", "verdict", "note"]
+    words = {key: f"{key} {EVIL}" for key in of_claim}
+    verdict = Verdict(**{field.name: words[field.name] for field in fields(Verdict)})
+    texts = {key: words[key] for key in ("statement", "statistic", "criterion", "reference", "question")}
+    claim = ClaimRows(**texts, about="model", of_training=True, verdicts=[verdict])
     shown += [
         *of_claim,
         "sentences",

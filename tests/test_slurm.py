@@ -35,9 +35,20 @@ QUICK = (
     *("--slurm-init-seconds-before-status-checks", "6"),
     *("--max-status-checks-per-second", "1"),
 )
-# A run is given by what to make and from which configuration: the whole embedded study, or two extractions and four
-# layers of it without figures, which is enough to break something.
-EMBEDDED = ("all", "--configfile", "config/config.yaml")
+# A run is given by what to make and from which configuration: the embedded study on a quarter of its text and with one
+# control; or two extractions and four layers of it without figures, which is enough to break something; or the rows of
+# two of the models that README.md shows of the default study.
+EMBEDDED = ("all", "--configfile", "embedded.yaml")
+EMBEDDED_CONFIG = {
+    "sampling": {"sequences": 16, "sequences_per_shard": 8},
+    "studies": {
+        "token_length": {"models": ["neo-2m", "neo-8m", "neo-2m-random"]},
+        "token_similarity": {"models": ["neo-8m"]},
+        "path_length": {"models": ["neo-8m"]},
+    },
+}
+SHOWN = ("results/token_length/evidence.csv", "--configfile", "shown.yaml")
+SHOWN_CONFIG = {"studies": {"token_length": {"models": ["neo-2m", "neo-2m-random"]}}}
 SMALL = ("results/token_length/layers.csv", "--configfile", "small.yaml")
 SMALL_CONFIG = {
     "sampling": {"sequences": 4, "sequence_length": 128, "sequences_per_shard": 2},
@@ -93,7 +104,12 @@ class Study:
         self.folder = folder
         unwanted = shutil.ignore_patterns("results", "logs", ".*", "__pycache__", "*.egg-info")
         shutil.copytree(project, folder, ignore=unwanted)
-        (folder / "small.yaml").write_text(yaml.safe_dump(SMALL_CONFIG))
+        for name, config in (
+            ("embedded", EMBEDDED_CONFIG),
+            ("shown", SHOWN_CONFIG),
+            ("small", SMALL_CONFIG),
+        ):
+            (folder / f"{name}.yaml").write_text(yaml.safe_dump(config))
         self.site({"default-resources": {"slurm_account": "lab"}})
         # Jobs use this copy of the package, also where another is installed.
         self.environment = os.environ | {"PYTHONPATH": str(folder / "src")}
@@ -235,12 +251,13 @@ def test_commands_of_the_page_are_understood(study: Study, program: str) -> None
 
 
 def test_embedded_study(study: Study, project: Path, tmp_path: Path) -> None:
-    here = Study(project, tmp_path / "here")
+    here, default = Study(project, tmp_path / "here"), Study(project, tmp_path / "default")
     begin = time.monotonic()
     study.start(*EMBEDDED)
     here.run_here(*EMBEDDED)  # meanwhile: most of the time through SLURM is waiting
     took_here = time.monotonic() - begin
-    check_rows(here.folder / "results")
+    default.run_here(*SHOWN)
+    check_rows(default.folder / "results")
     study.finish()
     print(f"embedded study, side by side: {took_here:.0f} s here, {time.monotonic() - begin:.0f} s through SLURM")
     assert_same(study.tables(), here.tables())

@@ -1,11 +1,13 @@
 """Where the target is, Q, K and V there against plain projections, and cosines against the whole matrix."""
 
+from itertools import product
 from pathlib import Path
 
 import h5py
 import numpy as np
 import pandas as pd
 import pytest
+import scipy.stats
 import torch
 from safetensors.torch import load_file
 from tiny_models import LAYERS, save_tiny_model
@@ -17,7 +19,7 @@ from layerscope.tables import write_table
 from layerscope.token_similarity.compare import layers_table
 from layerscope.token_similarity.draw import draw_cosines
 from layerscope.token_similarity.extract import extract_vectors
-from layerscope.token_similarity.measure import BLOCKS, measure_layer
+from layerscope.token_similarity.measure import BLOCKS, cosine_moments, half_widths, measure_layer
 from layerscope.token_similarity.section import findings
 from layerscope.token_similarity.sentences import Sentences, read_sentences
 from layerscope.token_similarity.vectors import read_vectors
@@ -45,6 +47,7 @@ def check_her_is_one_token(project: Path, tokenizer: LoadedTokenizer) -> None:
     assert [tokenizer.backend.decode([i]) for i in ids] == [" her"] * 54
     assert (ids == found.places["target_id"]).all()
     assert (found.places["target_pieces"] == 1).all()
+    assert found.places["non_target"].between(1, at - 1).all()
 
 
 def test_target_is_one_token_in_every_sentence(project: Path, tokenizer: LoadedTokenizer) -> None:
@@ -72,7 +75,8 @@ def test_word_of_several_tokens_is_represented_by_its_last(tmp_path: Path, token
     ("line", "message"),
     [
         ("There was nothing here for hers.", r"lines, line 3: the target 'her' is not in the sentence"),
-        ("her coat was wet.", r"lines, line 3: no token stands before the target 'her'"),
+        ("her coat was wet.", r"lines, line 3: no token stands between the first and the target 'her'"),
+        ("- her coat was wet.", r"lines, line 3: no token stands between the first and the target 'her'"),
     ],
 )
 def test_sentence_that_cannot_be_used_is_named(
@@ -84,11 +88,11 @@ def test_sentence_that_cannot_be_used_is_named(
     assert "\n" not in str(error.value)
 
 
-def test_non_target_is_any_token_before_the_target(tmp_path: Path, tokenizer: LoadedTokenizer) -> None:
+def test_non_target_is_any_token_between_the_first_and_the_target(tmp_path: Path, tokenizer: LoadedTokenizer) -> None:
     path = save_lines(tmp_path / "lines", LINES)
     drawn = [read_sentences(path, "her", seed, tokenizer).places for seed in range(100)]
     for i, target in enumerate(drawn[0]["target"]):
-        assert {places["non_target"][i] for places in drawn} == set(range(target))
+        assert {places["non_target"][i] for places in drawn} == set(range(1, target))
 
 
 def test_non_target_stays_when_sentences_are_appended(
@@ -233,6 +237,50 @@ def test_measured_layer_equals_the_whole_matrix() -> None:
         of_dimensions = dimensions[dimensions["token"] == token]
         np.testing.assert_allclose(of_dimensions["mean"], stacked.mean(axis=0), rtol=1e-12)
         np.testing.assert_allclose(of_dimensions["variance"], stacked.var(axis=0, ddof=1), rtol=1e-12)
+
+
+def test_intervals_of_a_block_are_those_of_leaving_out_by_hand() -> None:
+    """Mean and std of the cosines themselves without each sentence; the ends are found without making cosines."""
+    vectors = random_vectors(9, (8, 6, 6), mean=0.7)
+    vectors["target"]["k"][:, 2] = 0.5  # has no direction when it is centred
+    vectors["target"]["v"][1:, 4] = 0  # nor does this one without the first sentence
+    table = measure_layer(vectors, 1)[0].set_index(["token", "block"])
+    for token, prefix, block in product(vectors, ("cosine", "centred"), BLOCKS):
+        values = np.array([moments_by_hand(vectors[token], prefix, block, i) for i in range(9)])
+        half = scipy.stats.t.ppf(0.975, 8) * np.sqrt(8 / 9 * ((values - values.mean(axis=0)) ** 2).sum(axis=0))
+        row = table.loc[token, block]
+        for what, reach in zip(("mean", "std"), half, strict=True):
+            ends = [row[f"{prefix}_{what}_{end}"] for end in ("low", "high")]
+            value = row[f"{prefix}_{what}"]
+            np.testing.assert_allclose(ends, [value - reach, value + reach], rtol=1e-6, atol=1e-12)
+
+
+def moments_by_hand(of_token: dict[str, np.ndarray], prefix: str, block: str, left_out: int) -> tuple[float, float]:
+    left, right = (np.delete(of_token[site].astype(np.float64), left_out, axis=0).T for site in block)
+    cosines = []
+    for a, b in product(range(len(left)), range(len(right))):
+        if block[0] == block[1] and b <= a:
+            continue
+        x, y = left[a], right[b]
+        if prefix == "centred":
+            x, y = (v - v.mean() if np.ptp(v) else 0 * v for v in (x, y))
+        if x.any() and y.any():
+            cosines.append(x @ y / np.sqrt((x @ x) * (y @ y)))
+    return np.mean(cosines), np.std(cosines)
+
+
+def test_intervals_of_a_block_hold_the_mean_over_other_sentences_as_often_as_they_say() -> None:
+    """Of 100 samples of sentences that differ in three directions: the binomial distribution has 99 % in 89 to 99."""
+    rng = np.random.default_rng(0)
+    loads = {site: rng.normal(size=(3, 12)) for site in "qkv"}
+    values, reaches = [], []
+    for _ in range(100):
+        sentences = rng.normal(size=(40, 3))
+        of = {site: sentences @ load + rng.normal(size=(40, 12)) + 0.5 for site, load in loads.items()}
+        values.append(cosine_moments(of, centred=True)[BLOCKS.index("qk")])
+        reaches.append(list(half_widths(of, centred=True)["qk"].values()))
+    held = (np.abs(values - np.mean(values, axis=0)) <= reaches).sum(axis=0)
+    assert ((held >= 89) & (held <= 99)).all()
 
 
 def test_independent_vectors_have_the_spread_of_the_null() -> None:

@@ -128,7 +128,10 @@ class TokenLength(Study):
         description="Pairs of `models` with one tokenizer, whose neurons are matched and profiles compared; default: "
         "the trained ones that are neighbours in number of layers.",
     )
-    draws: int = Field(200, ge=100, le=10_000, description="Draws of chance, and made-up neurons with one mode.")
+    frequency_control: Literal["spline", "line"] = Field(
+        "spline", description="How frequency is taken out: spline: along a curve of its logarithm; line: a line."
+    )
+    draws: int = Field(200, ge=100, le=10_000, description="Draws of the nulls, and made-up neurons with one mode.")
     seed: Seed = Field(0, description="Seed of the draws.")
 
 

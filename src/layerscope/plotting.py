@@ -76,5 +76,5 @@ def percent_axis(axis: Axis) -> None:
 
 
 def hatched_band(ax: Axes, x: pd.Series, low: pd.Series, high: pd.Series, colour: str) -> None:
-    """How every figure shows what chance gives."""
+    """How every figure shows the 95 % band of a null."""
     ax.fill_between(x, low, high, facecolor="none", edgecolor=colour, hatch="////", linewidth=0.0, alpha=0.45)

@@ -216,6 +216,12 @@ class Specs:
     def measure_token_length(self) -> Spec:
         return self.script("measure_token_length", histogram_bins=self._study("token_length").histogram_bins)
 
+    def assess_token_length(self) -> Spec:
+        study = self._study("token_length")
+        return self.script(
+            "assess_token_length", draws=study.draws, seed=study.seed, frequency_control=study.frequency_control
+        )
+
     def draws(self, script: str) -> Spec:
         """A script of the study token_length that draws at random."""
         study = self._study("token_length")
@@ -231,9 +237,13 @@ class Specs:
 
     def judge_token_length(self) -> Spec:
         study = self._study("token_length")
-        tokenizers = {name: self.config.models[name].tokenizer for name in study.models}
-        controls = self._controls(study.models)
-        return self.script("judge_token_length", tokenizers=tokenizers, pairs=study.pairs, controls=controls)
+        return self.script(
+            "judge_token_length",
+            models=study.models,
+            tokenizers=list(dict.fromkeys(self.config.models[name].tokenizer for name in study.models)),
+            pairs=study.pairs,
+            controls=self._controls(study.models),
+        )
 
     def judge(self, study: str) -> Spec:
         models = self._study(study).models

@@ -135,12 +135,13 @@ CATALOGUE: Catalogue = {
         write("sentences.txt", "Then she gave her answer.\nIt is hers.\n"),
         "sentences.txt, line 2: the target 'her' is not in the sentence; every sentence must hold it",
     ),
-    "sentence that begins with the target": (
-        write("sentences.txt", "Then her.\nAnd her.\nher own.\n"),
-        "sentences.txt, line 3: no token stands before the target 'her', so there is no non-target; reword it",
+    "sentence with one token before the target": (
+        write("sentences.txt", "I saw her.\nHe told her.\nI her.\n"),
+        "sentences.txt, line 3: no token stands between the first and the target 'her', so there is no non-target; "
+        "reword it",
     ),
     "sentence longer than the positions": (
-        write("sentences.txt", "Then her.\nAnd her.\nThen her " + "own " * 100),
+        write("sentences.txt", "I saw her.\nHe told her.\nThen her " + "own " * 100),
         "token_similarity.sentences: sentences.txt has a sentence of 103 tokens, more than the 64 positions of tiny; "
         "shorten it",
     ),

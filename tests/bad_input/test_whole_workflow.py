@@ -152,7 +152,10 @@ def test_full_disk(
 ) -> None:
     (tmp_path / "results").mkdir()
     study["extraction"] = {"compression": compression}
-    done = snakemake(tmp_path, study, "--", TABLE, before=small_disk, SIZE="90k")
+    shards = [
+        f"results/activations/tiny/mine/shard_000{shard}.h5" for shard in (0, 1)
+    ]  # no table may fill the disk first
+    done = snakemake(tmp_path, study, "--", *shards, before=small_disk, SIZE="90k")
     lines = lines_of(done)
     assert any(re.match(rf"layerscope: extract tiny mine 000[01]: {said}", line) for line in lines), done.stdout
 

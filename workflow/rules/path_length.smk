@@ -59,6 +59,7 @@ else:
 rule compare_path_length:
     input:
         **{f"of_{model}": paths_of(model) for model in PATH_LENGTH.models},
+        **{f"vocabulary_{model}": vocabulary_of(model, PATH_LENGTH.corpus) for model in PATH_LENGTH.models},
     output:
         "results/path_length/layers.csv",
     log:
@@ -74,7 +75,8 @@ rule compare_path_length:
 
 rule resample_paths:
     input:
-        lambda w: paths_of(w.model),
+        shards=lambda w: paths_of(w.model),
+        vocabulary=lambda w: vocabulary_of(w.model, PATH_LENGTH.corpus),
     output:
         "results/path_length/{model}/draws.parquet",
     log:
@@ -82,7 +84,7 @@ rule resample_paths:
     params:
         spec=SPECS.script("resample_paths"),
     message:
-        "Path length: leave parts of the sample of {wildcards.model} out in turn, for intervals"
+        "Path length: leave documents out in turn for the intervals of {wildcards.model}"
     script:
         "../scripts/resample_paths.py"
 
@@ -127,7 +129,8 @@ rule draw_path_lengths:
 
 rule draw_path_r:
     input:
-        "results/path_length/layers.csv",
+        layers="results/path_length/layers.csv",
+        draws="results/path_length/{model}/draws.parquet",
     output:
         drawing(
             "path_length",

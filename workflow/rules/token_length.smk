@@ -12,6 +12,7 @@ FIGURES["token_length"] = [
     "r_across_models",
     "r_spread",
     "multimodality",
+    "dip_power",
     *expand("modes_{model}", model=TOKEN_LENGTH.models),
 ]
 RUNS += [shards_of(model, TOKEN_LENGTH.corpus, "h5")[0] for model in TOKEN_LENGTH.models]
@@ -21,6 +22,7 @@ TABLES["token_length"] = {
     "evidence": "results/token_length/evidence.csv",
     "modality": "results/token_length/modality.csv",
     "confounds": sorted({f"results/token_length/confounds_{tokenizer_of(m)}.csv" for m in TOKEN_LENGTH.models}),
+    "dip_power": sorted({f"results/token_length/dip_power_{tokenizer_of(m)}.csv" for m in TOKEN_LENGTH.models}),
 }
 if TOKEN_LENGTH.pairs:
     FIGURES["token_length"] += ["profiles", "matches"]
@@ -89,7 +91,7 @@ rule assess_token_length:
     benchmark:
         "logs/assess_token_length/{model}/layer_{layer}.benchmark.tsv"
     params:
-        spec=SPECS.draws("assess_token_length"),
+        spec=SPECS.assess_token_length(),
     message:
         "Token length: assess layer {wildcards.layer} of {wildcards.model}"
     script:
@@ -132,6 +134,27 @@ rule test_modality:
         "Token length: test layer {wildcards.layer} of {wildcards.model} for several modes"
     script:
         "../scripts/test_modality.py"
+
+
+rule simulate_dip_power:
+    input:
+        tokens=lambda w: expand(
+            "results/tokens/{{tokenizer}}/{corpus}/shard_{shard}.h5",
+            corpus=TOKEN_LENGTH.corpus,
+            shard=SHARDS,
+        ),
+        vocabulary=f"results/tokens/{{tokenizer}}/{TOKEN_LENGTH.corpus}/vocabulary.parquet",
+    output:
+        "results/token_length/dip_power_{tokenizer}.csv",
+    log:
+        "logs/simulate_dip_power/{tokenizer}.log",
+    localrule: True
+    params:
+        spec=SPECS.draws("simulate_dip_power"),
+    message:
+        "Token length: simulate which modes the dip test could see, {wildcards.tokenizer}"
+    script:
+        "../scripts/simulate_dip_power.py"
 
 
 rule count_multimodal:
@@ -254,7 +277,7 @@ rule count_lengths:
     params:
         spec=SPECS.script("count_lengths"),
     message:
-        "Token length: count lengths by sequence, {wildcards.tokenizer}"
+        "Token length: count lengths by document, {wildcards.tokenizer}"
     script:
         "../scripts/count_lengths.py"
 
@@ -421,6 +444,25 @@ rule draw_multimodality:
         "Token length: draw the share of neurons with several modes"
     script:
         "../scripts/draw_multimodality.py"
+
+
+rule draw_dip_power:
+    input:
+        **{
+            f"of_{tokenizer}": f"results/token_length/dip_power_{tokenizer}.csv"
+            for tokenizer in map(tokenizer_of, TOKEN_LENGTH.models)
+        },
+    output:
+        drawing("token_length", "dip_power", "Token length", "sample", "which modes the dip test could see"),
+    log:
+        "logs/draw_dip_power.log",
+    localrule: True
+    params:
+        spec=SPECS.script("draw_dip_power"),
+    message:
+        "Token length: draw which modes the dip test could see"
+    script:
+        "../scripts/draw_dip_power.py"
 
 
 rule draw_modes:

@@ -1,6 +1,6 @@
 from layerscope.job import job
 from layerscope.tables import write_csv
-from layerscope.token_length.pairs import matches_table
+from layerscope.token_length.matches import matches_table
 
 with job(snakemake) as task:
     named = enumerate(task.params.spec["pairs"])

@@ -1,10 +1,10 @@
 from layerscope.job import job
 from layerscope.tables import read_table, write_table
-from layerscope.token_length.sample import lengths_by_sequence
+from layerscope.token_length.sample import lengths_by_document
 from layerscope.tokenize.token_shards import read_token_shards
 
 with job(snakemake) as task:
     vocabulary = read_table(task.input.vocabulary)
     tokens, _ = read_token_shards(task.input.tokens, [vocabulary])
-    table = lengths_by_sequence(vocabulary, tokens)
+    table = lengths_by_document(vocabulary, tokens)
     write_table(task.output[0], table)

@@ -1,12 +1,13 @@
 from layerscope.job import job
 from layerscope.tables import read_csv, read_table, write_csv
 from layerscope.token_length.claims import Evidence, claims_table
+from layerscope.token_length.sample_claims import SampleLengths
 
 with job(snakemake) as task:
     spec, modality = task.params.spec, read_csv(task.input.modality)
     evidence = {}
-    for model, tokenizer in spec["tokenizers"].items():
+    for model in spec["models"]:
         draws = [read_table(path) for path in task.input[f"draws_{model}"]]
-        lengths = read_table(task.input[f"lengths_{tokenizer}"])
-        evidence[model] = Evidence.of(draws, modality[modality["model"] == model], lengths)
-    write_csv(task.output[0], claims_table(evidence, spec["pairs"], spec["controls"]))
+        evidence[model] = Evidence.of(draws, modality[modality["model"] == model])
+    lengths = {name: SampleLengths(read_table(task.input[f"lengths_{name}"])) for name in spec["tokenizers"]}
+    write_csv(task.output[0], claims_table(evidence, spec["pairs"], spec["controls"], lengths))

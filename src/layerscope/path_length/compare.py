@@ -6,34 +6,37 @@ import numpy as np
 import pandas as pd
 
 from layerscope.depth import relative_depth
-from layerscope.path_length.shards import read_path_shards
+from layerscope.path_length.sample import read_sample
 from layerscope.statistics import pearson, spearman
 
 
-def layers_table(shards: dict[str, list[str]]) -> pd.DataFrame:
+def layers_table(shards: dict[str, list[str]], vocabularies: dict[str, pd.DataFrame]) -> pd.DataFrame:
     """layers.csv: a row a model, layer and token filter (``all``, or ``without_first`` of each sequence).
+
+    Special tokens and pieces of UTF-8 characters take part in neither.
 
     Args:
         shards: model → paths of its path-length shards, in order.
+        vocabularies: model → vocabulary table of its tokenizer.
     """
     rows = []
     for model, paths in shards.items():
-        values, tokens = read_path_shards(paths)
+        values, tokens = read_sample(paths, vocabularies[model])
         filters = {"all": np.ones(len(tokens), dtype=bool), "without_first": tokens.position > 0}
-        for token_filter, keep in filters.items():
-            kept = {name: array[:, keep].astype(np.float64) for name, array in values.items()}
-            layers = len(kept["path_resid"])
-            rows += [
-                {
-                    "model": model,
-                    "layer": layer,
-                    "relative_depth": relative_depth(layer, layers),
-                    "token_filter": token_filter,
-                    "tokens": int(keep.sum()),
-                    **layer_row({name: array[layer] for name, array in kept.items()}),
-                }
-                for layer in range(layers)
-            ]
+        layers = len(values["path_resid"])
+        rows += [
+            {
+                "model": model,
+                "layer": layer,
+                "relative_depth": relative_depth(layer, layers),
+                "token_filter": token_filter,
+                "tokens": int(keep.sum()),
+                "documents": len(np.unique(tokens.document[keep])),
+                **layer_row({name: array[layer, keep].astype(np.float64) for name, array in values.items()}),
+            }
+            for token_filter, keep in filters.items()
+            for layer in range(layers)
+        ]
     table = pd.DataFrame(rows)
     # Sums over the layers up to this one, of the mean over tokens: the path so far.
     groups = table.groupby(["model", "token_filter"], sort=False)

@@ -1,7 +1,5 @@
 """Figures of the study."""
 
-from typing import Any
-
 import numpy as np
 import pandas as pd
 from matplotlib.ticker import MaxNLocator
@@ -10,9 +8,6 @@ from layerscope.path_length.shards import read_path_shards
 from layerscope.plotting import (
     BLUE,
     GREEN,
-    GREY,
-    ORANGE,
-    SKY,
     VERMILION,
     by_model,
     figure,
@@ -20,6 +15,7 @@ from layerscope.plotting import (
 )
 
 NAMES = {"attn": "attention output", "mlp": "MLP output", "resid": "residual stream"}
+FILTERS = {"all": "all", "without_first": "without the first of each sequence"}
 COLOURS = {"attn": BLUE, "mlp": VERMILION, "resid": GREEN}
 
 
@@ -51,7 +47,9 @@ def draw_lengths(outputs: list[str], model: str, shards: list[str]) -> None:
             rest.set_yticklabels([])
             rest.set_xlabel(f"position in the sequence\n{title}")
         drawn.suptitle(
-            f"{model}: path length ‖x[l] − x[l−1]‖ of each token of one sequence (position 0 apart)", fontsize=9
+            f"{model}: path length ‖x[l] − x[l−1]‖ of each token of one sequence, in the stream's units (position 0 "
+            "apart)",
+            fontsize=9,
         )
 
 
@@ -73,38 +71,6 @@ def draw_mean_length(outputs: list[str], layers: pd.DataFrame, token_filter: str
             ax.xaxis.set_major_locator(MaxNLocator(integer=True))
             ax.set_title(f"{model}: n = {rows['tokens'].iloc[0]:,} tokens, {FILTERS[token_filter]}")
         drawn.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
-
-
-FILTERS = {"all": "all", "without_first": "without the first of each sequence"}
-# Broad below narrow, so that curves that agree are both seen; dashes are in line widths.
-R_STYLES: dict[tuple[str, str], Any] = {
-    ("pearson", "all"): {"color": VERMILION, "linewidth": 4, "alpha": 0.4},
-    ("pearson", "without_first"): {"color": BLUE},
-    ("spearman", "all"): {"color": ORANGE, "linewidth": 4, "alpha": 0.6, "linestyle": (0, (1.5, 1))},
-    ("spearman", "without_first"): {"color": SKY, "linestyle": (0, (4, 2.5))},
-}
-
-
-def draw_r(outputs: list[str], model: str, layers: pd.DataFrame) -> None:
-    """r of attention's and of the MLP's path length with the residual's, per layer: Pearson and Spearman, with and
-    without the first token of each sequence."""
-    rows = layers[layers["model"] == model]
-    with figure(outputs, 8.2, 3.6) as drawn:
-        panels = drawn.subplots(1, 2, sharey=True)
-        for ax, name in zip(panels, ("attn", "mlp"), strict=True):
-            for (kind, token_filter), style in R_STYLES.items():
-                shown = rows[rows["token_filter"] == token_filter]
-                label = f"{kind.capitalize()}, {FILTERS[token_filter]}"
-                ax.plot(shown["layer"], shown[f"r_{kind}_{name}"], label=label, **style)
-            ax.axhline(0, color=GREY, linewidth=0.8)
-            ax.set_ylim(-1.05, 1.05)
-            ax.xaxis.set_major_locator(MaxNLocator(integer=True))
-            ax.set_xlabel("layer")
-            ax.set_title(f"{NAMES[name]} and residual stream")
-        panels[0].set_ylabel("r of path lengths over tokens")
-        drawn.suptitle(f"{model}: n = {rows['tokens'].max():,} tokens", fontsize=9)
-        handles = panels[0].get_legend_handles_labels()
-        drawn.legend(*handles, loc="outside lower center", ncols=2, handlelength=4)
 
 
 def draw_cumulative(outputs: list[str], layers: pd.DataFrame, token_filter: str) -> None:

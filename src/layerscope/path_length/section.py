@@ -17,7 +17,11 @@ def path_length_section(files: Files, captions: dict[str, str], root: Path) -> S
         title="Path length",
         question="How far do attention, MLP and the residual stream move from layer to layer, and which of the two "
         "does the residual stream follow?",
-        findings=[sentence for model in models for sentence in findings(model, table[table["model"] == model])],
+        findings=[
+            *(sentence for model in models for sentence in findings(model, table[table["model"] == model])),
+            "The residual stream moves by the sum of attention's and the MLP's output. Partly by this identity its "
+            "path goes with that of the two whose step varies more over tokens, often the larger.",
+        ],
         figures=load_figures(files, captions, models, root),
         tables=tables,
     )
@@ -31,7 +35,10 @@ def findings(model: str, rows: pd.DataFrame) -> list[str]:
     r = without[["r_pearson_attn", "r_pearson_mlp"]].median()
     most = (every["r_pearson_mlp"] - without["r_pearson_mlp"]).abs().idxmax()
     cosine = without["cosine_attn_mlp"]
+    tokens, documents = int(every["tokens"].iloc[0]), int(every["documents"].iloc[0])
     return [
+        f"{model}: {tokens:,} tokens of {documents} documents take part in all statistics; the first of each sequence, "
+        "where it is left out, does not. Intervals rest on the documents, left out in turn.",
         f"{model}: the residual stream takes its largest step in layer {largest} of 0 to {without.index.max()} "
         f"(mean {without['length_resid'].max():.3g}; median over layers {without['length_resid'].median():.3g}).",
         f"{model}: without the first token of each sequence, the path length of the residual stream correlates with "

@@ -1,10 +1,12 @@
 """Path-length shards: HDF5, one dataset [layers, tokens] a quantity, and the tokens."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import h5py
 import numpy as np
+import pandas as pd
 
 from layerscope.attributes import checked_attributes, set_root_attributes
 from layerscope.errors import damaged, reading
@@ -27,14 +29,18 @@ def write_path_shard(
             file.create_dataset(name, data=values[name], chunks=True, fletcher32=True)
 
 
-def read_path_shards(paths: list[str]) -> tuple[dict[str, np.ndarray], Tokens]:
+def read_path_shards(paths: list[str], tables: Sequence[pd.DataFrame] = ()) -> tuple[dict[str, np.ndarray], Tokens]:
     """Quantities [layers, tokens] and tokens of a sample, joined over its shards.
 
+    Args:
+        tables: tables of the sample's tokens that the quantities are to meet.
+
     Raises:
-        UserError: a shard is damaged, or not that of its place, or of another run than the others.
+        UserError: a shard is damaged, or not that of its place, or shards and tables are not of one run.
     """
     shards = {path: _read(path) for path in paths}
-    check_same_run({path: attributes for path, (_, _, attributes) in shards.items()})
+    attributes = {path: attributes for path, (_, _, attributes) in shards.items()}
+    check_same_run(attributes, [table.attrs for table in tables])
     values = {name: np.concatenate([of[name] for of, _, _ in shards.values()], axis=1) for name in QUANTITIES}
     return values, Tokens.join(tokens for _, tokens, _ in shards.values())
 

@@ -1,10 +1,12 @@
 """The claims as the report shows them."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from layerscope.claims import QUESTIONS
 from layerscope.tables import read_csv
 
 
@@ -12,7 +14,7 @@ from layerscope.tables import read_csv
 class Verdict:
     models: str
     effect: str
-    chance: str
+    null: str
     verdict: str
     note: str
 
@@ -20,14 +22,22 @@ class Verdict:
 @dataclass(frozen=True)
 class ClaimRows:
     statement: str
+    reference: str  # what the reference study says
     statistic: str
-    rule: str
+    criterion: str
+    question: str  # that the interval answers
+    about: str  # model, or sample
+    of_training: bool  # random weights must not support it
     verdicts: list[Verdict]
 
 
+TEXTS = ("statement", "reference", "statistic", "criterion", "about", "of_training")
+
+
 def claims_of(paths: list[str]) -> list[ClaimRows]:
-    """Claims in the order of claims.csv, each with a verdict a model; none where no study makes any."""
-    return [claim for path in paths for claim in shown(read_csv(path))]
+    """Claims in the order of claims.csv, those on the sample last, each with a verdict a model."""
+    claims = [claim for path in paths for claim in shown(read_csv(path))]
+    return sorted(claims, key=lambda claim: claim.about == "sample")
 
 
 def shown(table: pd.DataFrame) -> list[ClaimRows]:
@@ -37,10 +47,11 @@ def shown(table: pd.DataFrame) -> list[ClaimRows]:
         first = rows.iloc[0]
         too = rows["control"] & rows["of_training"] & (rows["verdict"] == "supported")
         verdicts = [
-            Verdict(row.models, _effect(row), _chance(row), row.verdict, _note(row.control, bool(too.any())))
+            Verdict(row.models, _effect(row), _null(row), row.verdict, _note(row, bool(too.any())))
             for row in rows.itertuples()
         ]
-        found.append(ClaimRows(first["statement"], first["statistic"], first["rule"], verdicts))
+        texts = {column: first[column] for column in TEXTS}
+        found.append(ClaimRows(**texts, question=QUESTIONS[first["clustered_by"]], verdicts=verdicts))
     return found
 
 
@@ -48,15 +59,28 @@ def _effect(row: object) -> str:
     effect, low, high = (getattr(row, name) for name in ("effect", "low", "high"))
     if np.isnan(effect):
         return "not defined"
-    return f"{effect:g}" if low == high else f"{effect:.3f} [{low:.3f}, {high:.3f}]"
+    if low == high:
+        return f"{effect:g}"
+    digits = decimals(high - low)
+    return f"{effect:z.{digits}f} [{low:z.{digits}f}, {high:z.{digits}f}]"
 
 
-def _chance(row: object) -> str:
+def _null(row: object) -> str:
     low, high = (getattr(row, name) for name in ("null_low", "null_high"))
-    return "" if np.isnan(low) else f"{low:.3f} to {high:.3f}"
+    digits = decimals(high - low)
+    return "" if np.isnan(low) else f"{low:z.{digits}f} to {high:z.{digits}f}"
 
 
-def _note(control: bool, supported_without_training: bool) -> str:
-    if control:
-        return "random weights"
-    return "random weights show it too" if supported_without_training else ""
+def decimals(width: float) -> int:
+    """Three, or as many more as show two digits of the ``width`` of an interval."""
+    return int(np.clip(1 - np.floor(np.log10(width)), 3, 6)) if width > 0 and np.isfinite(width) else 3
+
+
+def _note(row: Any, supported_without_training: bool) -> str:
+    """Why a verdict is undetermined, and whether the weights are random."""
+    notes = [row.reason] if isinstance(row.reason, str) else []
+    if row.control:
+        notes.append("random weights")
+    elif supported_without_training:
+        notes.append("random weights show it too")
+    return "; ".join(filter(None, notes))

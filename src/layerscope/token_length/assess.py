@@ -1,31 +1,38 @@
-"""One layer's r with token length held against its confounds, against chance, and with parts of the text left out.
-
-Length is a property of the token type, so the types, not the tokens, are what chance may exchange.
-"""
+"""One layer's r with token length held against its confounds, against its null, and with parts of the text left out."""
 
 from collections.abc import Iterable
-from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.special import stdtr  # scipy.stats takes longer to import than a layer to assess
 
 from layerscope.extract.activation_shards import LayerReader
 from layerscope.partial import control_basis, residuals
-from layerscope.resampling import Groups, LeftOutPearson, effective_number, left_out_of_text, two_way_error, unit
+from layerscope.resampling import MOST, Groups, LeftOut, LeftOutPearson, coarser, jackknife_error, unit
 from layerscope.statistics import varies
 from layerscope.token_length import SITE
-from layerscope.token_length.confounds import CONFOUNDS, confounds_of
+from layerscope.token_length.confounds import Confounds, confounds_of
+from layerscope.token_length.group_effects import GroupEffects
 from layerscope.token_length.groups import TokenLengths, token_lengths
-from layerscope.token_length.summaries import MEASURES, RESAMPLED, SHIFT, STATISTICS
+from layerscope.token_length.null import SIGNS, null_weights, p_of_null
+from layerscope.token_length.over_neurons import (
+    error_variance,
+    summaries,
+    summaries_left_out,
+    table_of,
+)
+from layerscope.token_length.summaries import MEASURES
 
 BLOCK_BYTES = 32 << 20  # of float64 held at once, of neurons
-CONTROLS = {"r": (), "r_given_frequency": ("log_frequency",), "r_given_all": CONFOUNDS}
-WEAK = 0.2  # |r| below which a correlation is called weak
 
 
 def assess_layer(
-    shards: list[str], vocabulary: pd.DataFrame, frequency: pd.DataFrame, layer: int, draws: int, seed: int
+    shards: list[str],
+    vocabulary: pd.DataFrame,
+    frequency: pd.DataFrame,
+    layer: int,
+    draws: int,
+    seed: int,
+    frequency_control: str,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Assess one layer; tables as :func:`assess` gives.
 
@@ -34,8 +41,9 @@ def assess_layer(
         vocabulary: table of :func:`layerscope.tokenize.vocabulary.vocabulary_table`.
         frequency: table of :func:`layerscope.tokenize.frequency.frequency_table`.
         layer: which one.
-        draws: of chance.
+        draws: of the null.
         seed: of the random numbers.
+        frequency_control: how frequency is taken out, ``spline`` or ``line``.
 
     Raises:
         UserError: a shard is damaged, or they and the tables of their tokens are not of one run.
@@ -43,9 +51,9 @@ def assess_layer(
     with LayerReader(shards, SITE, layer, [vocabulary, frequency]) as reader:
         tokens = reader.tokens()
         sample = token_lengths(vocabulary, tokens.input_ids)
-        controls = confounds_of(vocabulary, frequency, tokens)[sample.keep]
+        confounds = Confounds(confounds_of(vocabulary, frequency, tokens)[sample.keep], frequency_control)
         layer_draws = LayerDraws(
-            sample, tokens.input_ids[sample.keep], tokens.sequence[sample.keep], controls, draws, seed
+            sample, tokens.input_ids[sample.keep], tokens.document[sample.keep], confounds, draws, seed
         )
         block = max(1, BLOCK_BYTES // (8 * len(sample.keep)))
         return assess(
@@ -60,52 +68,61 @@ def assess_layer(
 def assess(draw: "LayerDraws", blocks: Iterable[np.ndarray]) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Assess the neurons of a layer, given block after block as [neurons, tokens].
 
-    Chance deals the lengths of the sample's types anew to its types; of a partial r it deals what the controls leave of
-    them (Freedman and Lane 1983). For intervals, sequences, types and random parts of the tokens are left out in turn,
-    with the fit of the controls kept; :func:`layerscope.resampling.two_way_error` puts the three together.
-
     Returns:
-        The table of neurons: ``neuron``, the four ``MEASURES``, ``r_std_error``, ``p`` and ``p_given_all``
-        (two-sided, against chance); and the table of draws, of r over neurons: ``measure``, ``kind`` (``observed``,
-        ``chance``, or what was left out: ``sequences``, ``types``, ``tokens``), ``draw``, ``mean``, ``median``,
-        ``std``, ``fraction_positive`` and ``fraction_weakly_negative`` (-0.2 < r < 0). Its measure ``shift`` has only a
-        mean: of long less short tokens, in each neuron's standard deviation. ``tokens``, ``types``,
-        ``types_effective`` and ``sequences`` of the sample are in both. Neurons that never vary have no r.
+        The table of neurons: ``neuron``, the four ``MEASURES``, ``r_std_error`` and ``r_types_std_error`` (leaving out
+        documents, and types), ``p`` and ``p_given_all`` (two-sided, against the null); and the table of draws:
+        ``measure``, ``statistic``, ``kind`` (``observed``, ``null``, or ``left_out``: with a group of documents, or of
+        types for r over types, left out), ``draw``, ``value``, and ``clusters`` and ``clusters_effective``, how many
+        documents or types those are. Of the ``MEASURES`` there are the statistics of
+        :mod:`layerscope.token_length.over_neurons`; of ``shift`` the mean over neurons of the mean activation of long
+        tokens less that of short ones, in each neuron's standard deviation; of ``overlap`` the mean over neurons of
+        the overlap of the two; of ``kurtosis`` the median over neurons. ``tokens``, ``types`` and ``documents`` of the
+        sample are in both. Neurons that never vary have no r.
     """
-    parts, average, varying = [], np.zeros(draw.tokens), 0
+    parts, groups = [], GroupEffects(draw.group, draw.types, draw.documents, draw.signs)
     for rows in blocks:
         parts.append(draw.of_neurons(rows))
-        standard = unit(rows[varies(rows)]) * np.sqrt(draw.tokens)
-        average += standard.sum(axis=0)
-        varying += len(standard)
+        groups.add(unit(rows[varies(rows)]) * np.sqrt(rows.shape[1]))
     r = {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}
+    if draw.documents.clusters > 1:
+        # A neuron that varies in one document alone follows nothing without it.
+        for measure in MEASURES:
+            left_out = r[measure, "left_out"]
+            left_out[np.isnan(left_out) & ~np.isnan(r[measure, "observed"])] = 0
+    widen_types(r)
     neurons = pd.DataFrame({"neuron": np.arange(len(r["r", "observed"]), dtype=np.int32)})
     for measure in MEASURES:
         neurons[measure] = r[measure, "observed"][:, 0]
-    neurons["r_std_error"] = two_way_error(*(r["r", kind] for kind in draw.left_out))
+    for measure in ("r", "r_types"):
+        neurons[f"{measure}_std_error"] = jackknife_error(r[measure, "left_out"])
     for suffix in ("", "_given_all"):
-        neurons[f"p{suffix}"] = p_of_chance(r[f"r{suffix}", "observed"][:, 0], r[f"r{suffix}", "chance"])
-    tables = [
-        summaries_over_neurons(values).assign(measure=measure, kind=kind) for (measure, kind), values in r.items()
-    ]
-    tables += [
-        pd.DataFrame({"draw": np.arange(len(values), dtype=np.int32), "mean": values, "measure": SHIFT, "kind": kind})
-        for kind, values in draw.shift(average / max(1, varying)).items()
-    ]
-    drawn = pd.concat(tables, ignore_index=True).assign(**draw.counts)
-    drawn.loc[drawn["measure"] == SHIFT, "types_effective"] = draw.types_effective_of_groups
-    return neurons.assign(**draw.counts), drawn
+        neurons[f"p{suffix}"] = p_of_null(r[f"r{suffix}", "observed"][:, 0], r[f"r{suffix}", "null_error"][:, 0])
+    tables = []
+    for measure in MEASURES:
+        observed, null, left_out = (r[measure, kind] for kind in ("observed", "null", "left_out"))
+        has_r = ~np.isnan(observed[:, 0])
+        observed, changes = observed[has_r], left_out[has_r] - observed[has_r]
+        error = error_variance(changes)
+        of_kinds = {"observed": summaries(observed, error), "null": summaries(null[has_r], error)}
+        of_kinds["left_out"] = summaries_left_out(observed[:, 0], changes, error)
+        tables += [table_of(found, measure, kind) for kind, found in of_kinds.items()]
+    drawn = pd.concat([*tables, *groups.tables()], ignore_index=True)
+    documents, types = draw.documents, draw.types_left_out
+    over_types = drawn["measure"] == "r_types"
+    drawn["clusters"] = np.where(over_types, len(draw.types), documents.clusters)
+    drawn["clusters_effective"] = np.where(over_types, types.effective, documents.effective)
+    return neurons.assign(**draw.counts), drawn.assign(**draw.counts)
 
 
 class LayerDraws:
-    """What chance draws and what is left out, the same for every neuron, layer and model that reads the same tokens.
+    """What the null draws and what is left out: the same for every neuron, layer and model that reads the same tokens.
 
     Args:
         sample: lengths of the tokens.
         types: [tokens], token ids.
-        sequences: [tokens], numbers of the sequences.
-        controls: the confounds, a row a token.
-        draws: how many.
+        documents: [tokens], numbers of the documents.
+        confounds: of the tokens.
+        draws: of the null, see :mod:`layerscope.token_length.null`.
         seed: of the random numbers.
     """
 
@@ -113,105 +130,91 @@ class LayerDraws:
         self,
         sample: TokenLengths,
         types: np.ndarray,
-        sequences: np.ndarray,
-        controls: pd.DataFrame,
+        documents: np.ndarray,
+        confounds: Confounds,
         draws: int,
         seed: int,
     ) -> None:
         rng = np.random.default_rng(seed)
         lengths = sample.lengths.astype(np.float64)
-        self.tokens = len(lengths)
-        self.types = Groups(types)
-        self.left_out = left_out_of_text(sequences, types, rng)
-        self.counts = {
-            "tokens": self.tokens,
-            "types": len(self.types),
-            "types_effective": effective_number(types),
-            "sequences": len(np.unique(sequences)),
-        }
-        # A difference of two means is as sure as the less sure of them.
-        self.types_effective_of_groups = min(effective_number(types[sample.group == group]) for group in (0, 2))
-        self.length_of_type = unit(lengths[self.types.first])
+        self.types, self.documents = Groups(types), LeftOut(documents)
+        self.types_of_documents = Groups(self.types.labels * (MOST + 1) + coarser(documents))
+        self.types_left_out = LeftOut(rng.permutation(len(self.types)) % MOST)
+        self.signs = rng.choice(SIGNS, (len(self.types), draws))
         self.group = sample.group
-        self.group_by_chance = dealt(sample.group[self.types.first], draws, rng)
-        self.bases = {key: control_basis(controls[list(names)].to_numpy()) for key, names in CONTROLS.items()}
-        self.lengths: dict[str, np.ndarray] = {}  # measure → what its controls leave of the lengths, [tokens]
-        self.chance: dict[str, np.ndarray] = {}  # measure → dealt lengths, [types, draws], of norm 1 on the tokens
-        for key, basis in self.bases.items():
+        self.counts = {"tokens": len(lengths), "types": len(self.types), "documents": self.documents.clusters}
+        self.bases = {name: control_basis(controls) for name, controls in confounds.controls.items()}
+        self.weights: dict[str, np.ndarray] = {}  # measure → what its controls leave of the lengths, of norm 1
+        for measure, basis in self.bases.items():
             left = residuals(lengths[None], basis)[0]
-            values = dealt(self.types.means(left), draws, rng)
-            explained = self.types.sums(basis.T) @ values
             with np.errstate(invalid="ignore"):  # NaN where the controls explain length wholly: there is no partial r
-                self.lengths[key] = left / np.linalg.norm(left)
-                self.chance[key] = values / np.sqrt(self.types.sizes @ values**2 - (explained**2).sum(axis=0))
-        self.chance["r_types"] = dealt(self.length_of_type, draws, rng)
+                self.weights[measure] = left / np.linalg.norm(left)
+        self.null_weights = {m: null_weights(w, self.bases[m], self.types) for m, w in self.weights.items()}
+        self.weights["r_types"] = unit(lengths[self.types.first])
         self.left_out_r = {
-            (key, kind): LeftOutPearson(left_out, self.lengths[key], np.ones(self.tokens, dtype=bool))
-            for key in RESAMPLED
-            for kind, left_out in self.left_out.items()
+            measure: LeftOutPearson(
+                self.types_left_out if measure == "r_types" else self.documents, y, np.ones(len(y), dtype=bool)
+            )
+            for measure, y in self.weights.items()
         }
 
     def of_neurons(self, rows: np.ndarray) -> dict[tuple[str, str], np.ndarray]:
-        """r of neurons [neurons, tokens]: (measure, kind) → [neurons, draws], of one draw where observed."""
-        found = {}
-        constant = ~varies(rows)
-        for measure, basis in self.bases.items():
-            left = unit(residuals(rows, basis))
-            left[constant] = np.nan
-            found[measure, "observed"] = (left @ self.lengths[measure])[:, None]
-            found[measure, "chance"] = self.types.sums(left) @ self.chance[measure]
-            if measure in RESAMPLED:
-                for kind in self.left_out:
-                    found[measure, kind] = self.left_out_r[measure, kind].of(left)
-        of_types = unit(self.types.means(rows))
-        of_types[constant] = np.nan
-        found["r_types", "observed"] = (of_types @ self.length_of_type)[:, None]
-        found["r_types", "chance"] = of_types @ self.chance["r_types"]
-        return found
+        """r of neurons [neurons, tokens]: (measure, kind) → [neurons, draws], of one draw where observed.
 
-    def shift(self, activation: np.ndarray) -> dict[str, np.ndarray]:
-        """Mean ``activation`` [tokens] of long tokens less that of short ones: kind → [draws], of one where observed.
-
-        NaN where a group has no tokens.
+        With documents or types left out, the fit of the controls is kept. The further kind ``null_error`` is the
+        standard deviation of the null; ``variances`` of ``r_types`` see :func:`widen_types`.
         """
         found = {}
-        long, short = ((self.group == group).astype(np.float64) for group in (2, 0))
-        with np.errstate(invalid="ignore"):
-            found["observed"] = np.array([activation @ long / long.sum() - activation @ short / short.sum()])
-            of_types = self.types.sums(activation)
-            long_by_chance, short_by_chance = (self.group_by_chance == group for group in (2, 0))
-            found["chance"] = (of_types @ long_by_chance) / (self.types.sizes @ long_by_chance) - (
-                of_types @ short_by_chance
-            ) / (self.types.sizes @ short_by_chance)
-            for kind, left_out in self.left_out.items():
-                above, below = (left_out.sums(activation * group) / left_out.sums(group) for group in (long, short))
-                found[kind] = above - below
+        constant = ~varies(rows)
+        for measure in MEASURES:
+            if measure == "r_types":
+                means = self.types.means(rows)
+                left = unit(means)
+                parts = left * self.weights[measure]
+                found[measure, "variances"] = self._variances(rows, means, parts)
+                found[measure, "variances"][constant] = np.nan
+            else:
+                left = unit(residuals(rows, self.bases[measure]))
+                parts = self.types.sums(left * self.null_weights[measure])
+            left[constant], parts[constant] = np.nan, np.nan
+            found[measure, "observed"] = (left @ self.weights[measure])[:, None]
+            found[measure, "null"] = parts @ self.signs
+            found[measure, "null_error"] = np.linalg.norm(parts, axis=1, keepdims=True)
+            found[measure, "left_out"] = self.left_out_r[measure].of(left)
         return found
 
+    def _variances(self, rows: np.ndarray, means: np.ndarray, parts: np.ndarray) -> np.ndarray:
+        """Variance of r over types that comes from types, and from documents beyond it: [neurons, 2].
 
-def dealt(values: np.ndarray, draws: int, rng: np.random.Generator) -> np.ndarray:
-    """``values`` [types] in ``draws`` random orders: [types, draws]."""
-    return rng.permuted(np.repeat(values[:, None], draws, axis=1), axis=0)
+        A document's tokens are alike, and those of its types with them (two-way clusters of Cameron, Gelbach and Miller
+        2011, J. Bus. Econ. Stat. 29:238).
+
+        Args:
+            means: of the types, [neurons, types].
+            parts: of r over types, likewise.
+        """
+        weights = (self.weights["r_types"] / self.types.sizes)[self.types.labels]
+        middle = means.mean(axis=1, keepdims=True)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            of_tokens = (rows - middle) * weights / np.linalg.norm(means - middle, axis=1, keepdims=True)
+        groups = self.documents.groups
+        of_documents = groups.sums(of_tokens) - parts.sum(axis=1, keepdims=True) * groups.sizes / groups.sizes.sum()
+        both = self.types_of_documents.sums(of_tokens)
+        beyond = (of_documents**2).sum(axis=1) * len(groups) / max(1, len(groups) - 1) - (both**2).sum(axis=1)
+        return np.column_stack([(parts**2).sum(axis=1), beyond])
 
 
-def p_of_chance(observed: np.ndarray, chance: np.ndarray) -> np.ndarray:
-    """Two-sided p of r [neurons] against its draws of chance [neurons, draws], whose tails are taken as Student's t.
+def widen_types(r: dict[tuple[str, str], np.ndarray]) -> None:
+    """Widen the null of r over types, and what leaving types out changes, by what documents add to the variance.
 
-    A count of draws could not tell p below 1 / draws apart, as testing thousands of neurons at once needs.
+    By one factor for all neurons of a layer: for one neuron, documents are too few to tell.
+
+    Args:
+        r: as :meth:`LayerDraws.of_neurons` gives, of all neurons of the layer; changed in place.
     """
-    spread = chance.std(axis=1, ddof=1)
-    return 2 * stdtr(chance.shape[1] - 1, -np.abs(observed - chance.mean(axis=1)) / spread)
-
-
-def summaries_over_neurons(r: np.ndarray) -> pd.DataFrame:
-    """Summaries over neurons of each draw of r [neurons, draws], as STATISTICS; neurons without r are left out."""
-    r = r[~np.isnan(r).any(axis=1)]
-    table: dict[str, Any] = {"draw": np.arange(r.shape[1], dtype=np.int32)}
-    if not len(r):
-        return pd.DataFrame(table).assign(**dict.fromkeys(STATISTICS, np.nan))
-    table |= {"mean": r.mean(axis=0), "median": np.median(r, axis=0), "std": r.std(axis=0, ddof=min(1, len(r) - 1))}
-    table |= {
-        "fraction_positive": (r > 0).mean(axis=0),
-        "fraction_weakly_negative": ((r < 0) & (r > -WEAK)).mean(axis=0),
-    }
-    return pd.DataFrame(table)
+    of_types, of_documents = np.nansum(r["r_types", "variances"], axis=0)
+    factor = np.sqrt(max(1.0, 1 + of_documents / of_types)) if of_types > 0 else 1.0
+    for kind in ("null", "null_error"):
+        r["r_types", kind] *= factor
+    observed = r["r_types", "observed"]
+    r["r_types", "left_out"] = observed + (r["r_types", "left_out"] - observed) * factor

@@ -1,6 +1,7 @@
-"""Claims of the study, their statistics and rules."""
+"""Claims of the study about models, with their criteria; :mod:`.sample_claims` has the facts of the sample."""
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from math import inf
 from typing import Any
 
@@ -9,12 +10,15 @@ import pandas as pd
 
 from layerscope.claims import UNKNOWN, Claim, Draws, Estimate, judge
 from layerscope.depth import relative_depth
-from layerscope.inference import ALPHA
-from layerscope.resampling import KINDS, two_way_error
-from layerscope.token_length.summaries import RESAMPLED, SHIFT, STATISTICS, share_of_neurons
+from layerscope.inference import ALPHA, at_least, null_band
+from layerscope.resampling import jackknife_error
+from layerscope.token_length.dip import SMALLEST_P
+from layerscope.token_length.sample_claims import SAMPLE_CLAIMS, SampleLengths
+from layerscope.token_length.summaries import share_of_neurons
 
 STUDY = "token_length"
-RESAMPLES = 1000  # of sequences, for the median length
+# Where the null is zero a claim takes more than zero, or one in forty models without any signal would support it.
+SMALLEST = 0.02  # difference of r, or of activations in standard deviations, that matters
 
 
 @dataclass(frozen=True)
@@ -23,47 +27,24 @@ class Evidence:
 
     draws: Draws  # of statistics named {measure}_{statistic}
     modality: pd.DataFrame  # the model's rows of modality.csv
-    lengths: pd.DataFrame  # of the sample: sequence, length, count
 
     @classmethod
-    def of(cls, draws: list[pd.DataFrame], modality: pd.DataFrame, lengths: pd.DataFrame) -> "Evidence":
+    def of(cls, draws: list[pd.DataFrame], modality: pd.DataFrame) -> "Evidence":
         """Of the tables of draws of a model's layers, in order."""
-        parts = []
-        for layer, table in enumerate(draws):
-            for measure in (*RESAMPLED, SHIFT):
-                rows = table[table["measure"] == measure]
-                for statistic in STATISTICS if measure != SHIFT else ("mean",):
-                    part = rows[["kind", "draw", "sequences", "types_effective"]].assign(
-                        statistic=f"{measure}_{statistic}", layer=layer
-                    )
-                    parts.append(part.assign(value=rows[statistic]))
-        return cls(Draws(pd.concat(parts)), modality, lengths)
+        table = pd.concat([table.assign(layer=layer) for layer, table in enumerate(draws)], ignore_index=True)
+        return cls(Draws(table.assign(statistic=table["measure"] + "_" + table["statistic"])), modality)
 
 
-def longest(of: Evidence) -> Estimate:
-    """A fact of the sample, without an interval; unknown where the shortest is not of one character."""
-    if of.lengths["length"].min() != 1:
-        return UNKNOWN
-    most = float(of.lengths["length"].max())
-    return Estimate(most, most, most)
+def middle_half(values: np.ndarray) -> np.ndarray:
+    """Of the layers [layers, draws], those at a relative depth of 0.25 to 0.75."""
+    depth = np.array([relative_depth(layer, len(values)) for layer in range(len(values))])
+    return values[(depth >= 0.25) & (depth <= 0.75)]
 
 
-def median_length(of: Evidence) -> Estimate:
-    """With the interval of the medians of samples of as many sequences, drawn anew."""
-    counts = of.lengths.pivot_table(index="sequence", columns="length", values="count", fill_value=0)
-    at, table = counts.columns.to_numpy(), counts.to_numpy()
-    rng = np.random.default_rng(0)
-    drawn = rng.multinomial(len(table), np.full(len(table), 1 / len(table)), size=RESAMPLES) @ table
-    medians = [np.median(np.repeat(at, row.astype(int))) for row in drawn]
-    low, high = np.quantile(medians, [ALPHA / 2, 1 - ALPHA / 2])
-    return Estimate(float(np.median(np.repeat(at, table.sum(axis=0).astype(int)))), low, high)
-
-
-def narrowing(spread: np.ndarray) -> np.ndarray:
-    """Spread of the last layer less the mean of the layers in the middle half: [layers, draws] to [draws]."""
-    depth = np.array([relative_depth(layer, len(spread)) for layer in range(len(spread))])
-    middle = spread[(depth >= 0.25) & (depth <= 0.75)]
-    return spread[-1] - middle.mean(axis=0) if len(middle) else np.full(spread.shape[1], np.nan)
+def last_less_middle(values: np.ndarray) -> np.ndarray:
+    """The last layer less the mean of the middle half: [layers, draws] to [draws]; NaN without a middle."""
+    middle = middle_half(values)
+    return values[-1] - middle.mean(axis=0) if len(middle) else np.full(values.shape[1], np.nan)
 
 
 def explained(raw: np.ndarray, given: np.ndarray) -> np.ndarray:
@@ -72,86 +53,140 @@ def explained(raw: np.ndarray, given: np.ndarray) -> np.ndarray:
 
 
 def left_given_frequency(of: Evidence) -> Estimate:
-    """Unknown where r itself is within chance: then there is nothing to explain."""
-    observed, chance = (np.square(of.draws.of(kind, "r_median")[0]).sum(axis=0) for kind in ("observed", "chance"))
-    if observed[0] <= np.quantile(chance, 1 - ALPHA):
+    """Unknown where no layer's median r is beyond its null and ``SMALLEST``: then there is nothing to explain."""
+    (observed,), (null,) = of.draws.of("observed", "r_median"), of.draws.of("null", "r_median")
+    bands = np.array([null_band(of_layer, ALPHA / len(null)) for of_layer in null])
+    beyond = (observed[:, 0] < bands[:, 0]) | (observed[:, 0] > bands[:, 1])
+    if not (beyond & (np.abs(observed[:, 0]) > SMALLEST)).any():
         return UNKNOWN
     found = of.draws.estimate(explained, "r_median", "r_given_frequency_median")
-    return Estimate(found.effect, found.low, found.high)  # lengths dealt anew give no slope to compare with
+    return replace(found, null_low=np.nan, null_high=np.nan)  # neurons of no r have no slope
 
 
 def several_modes(of: Evidence) -> Estimate:
-    """Share at a false discovery rate of 5 %, and the bound below it by Holm, which holds under any dependence.
+    """Share of neurons with p <= 1e-5, and the bound below it that Markov's inequality gives.
 
-    From above nothing bounds the share, since a dip may be too small to see; only where no more neurons pass at 5 %
-    than would with one mode, it is set to that. Unknown of more types than the table of the dip test is for.
+    Nothing bounds the share from above, since modes may be too close to be seen. Unknown of more types than the table
+    of the dip test is for.
     """
-    share, low, plain = (share_of_neurons(of.modality, "types", c) for c in ("share_bh", "share_holm", "share"))
+    share = share_of_neurons(of.modality, "types", "share_1e5")
     if np.isnan(share):
         return UNKNOWN
-    return Estimate(share, low, 1.0 if plain > ALPHA else ALPHA, 0.0, ALPHA)
+    null = (0.0, SMALLEST_P / ALPHA)
+    return Estimate(share, at_least(share, SMALLEST_P), 1.0, *null, of.draws.fewest("r_types_median"))
+
+
+def of_layers(effect: Callable[[np.ndarray], np.ndarray], statistic: str) -> Callable[[Evidence], Estimate]:
+    return lambda of: of.draws.estimate(effect, statistic)
+
+
+def for_both_questions(
+    claim: Claim[Evidence], effect: Callable[[np.ndarray], np.ndarray], statistic: str
+) -> list[Claim[Evidence]]:
+    """A claim on r over tokens, of this vocabulary, and the same on r over types, of new token types."""
+    over_types = f"{claim.name}_types", f"{claim.statement[:-1]}, and would for new token types."
+    return [
+        replace(claim, estimate=of_layers(effect, f"r_{statistic}")),
+        replace(
+            claim,
+            name=over_types[0],
+            statement=over_types[1],
+            statistic=f"{claim.statistic}; r over types",
+            estimate=of_layers(effect, f"r_types_{statistic}"),
+            clusters="types",
+        ),
+    ]
+
+
+def to_be_given(_: Evidence) -> Estimate:
+    """Stands in a claim until :func:`for_both_questions` gives its estimate."""
+    return UNKNOWN
 
 
 CLAIMS: list[Claim[Evidence]] = [
     Claim(
-        "lengths_1_to_16",
-        "Tokens are 1 to 16 characters long.",
-        "length of the longest token of the sample, where the shortest has one character",
-        15.5, 16.5, longest, of_training=False,
-    ),
-    Claim(
-        "median_length_4",
-        "The median token is 4 characters long.",
-        "median length of the sample's tokens, leading space included",
-        3.5, 4.5, median_length, of_training=False,
-    ),
-    Claim(
         "long_tokens_shifted_down",
         "Activations of long tokens are shifted to negative values.",
+        "Long tokens are shifted slightly to negative values.",
         "mean activation of tokens longer than the median less that of shorter ones, in each neuron's standard "
         "deviation, averaged over neurons and layers",
-        -inf, 0, lambda of: of.draws.estimate(lambda shift: shift.mean(axis=0), f"{SHIFT}_mean"),
+        -inf, -SMALLEST, of_layers(lambda shift: shift.mean(axis=0), "shift_mean"),
     ),
     Claim(
-        "most_neurons_weakly_negative",
-        "Most neurons correlate weakly negatively with token length.",
-        "share of neurons with -0.2 < r < 0, averaged over layers",
-        0.5, inf, lambda of: of.draws.estimate(lambda share: share.mean(axis=0), "r_fraction_weakly_negative"),
+        "groups_overlap",
+        "Activations of long and of short tokens overlap.",
+        "The histograms of short, median and long tokens overlap.",
+        "overlap of a neuron's histograms of short and of long tokens, averaged over neurons and layers",
+        0.8, inf, of_layers(lambda overlap: overlap.mean(axis=0), "overlap_mean"),
+        of_training=False,  # neurons that know nothing of length overlap wholly
     ),
-    Claim(
-        "first_layer_positive",
-        "Neurons of the first layer correlate positively with token length.",
-        "median r over the neurons of layer 0",
-        0, inf, lambda of: of.draws.estimate(lambda median: median[0], "r_median"),
+    *for_both_questions(
+        Claim(
+            "most_neurons_weakly_negative",
+            "Most neurons (more than 60 %) correlate weakly negatively with token length.",
+            "Most neurons have a weak negative correlation with token length.",
+            "share of neurons with -0.2 < r < 0, averaged over layers",
+            0.6, inf, to_be_given,
+        ),
+        lambda share: share.mean(axis=0), "fraction_weakly_negative",
     ),
-    Claim(
-        "last_layers_shrink",
-        "The distribution of r shrinks in the last layers.",
-        "standard deviation of r over the neurons of the last layer less its mean over the middle half of the layers",
-        -inf, 0, lambda of: of.draws.estimate(narrowing, "r_std"),
+    *for_both_questions(
+        Claim(
+            "first_layer_positive",
+            "Neurons of the first layer correlate positively with token length.",
+            "In the first layer the correlation is strongly positive.",
+            "median r over the neurons of layer 0",
+            0.05, inf, to_be_given,
+        ),
+        lambda median: median[0], "median",
+    ),
+    *for_both_questions(
+        Claim(
+            "last_layers_near_zero",
+            "The correlation of the last layers is nearer to zero than that of the middle ones.",
+            "In the last layers the distribution of r moves towards zero.",
+            "|median r| of the last layer less its mean over the middle half of the layers",
+            -inf, -SMALLEST, to_be_given,
+        ),
+        lambda median: last_less_middle(np.abs(median)), "median",
+    ),
+    *for_both_questions(
+        Claim(
+            "last_layers_shrink",
+            "The distribution of r shrinks in the last layers.",
+            "In the last layers the distribution of r shrinks.",
+            "variance of r over the neurons of the last layer, beyond what the errors of r make, less its mean over "
+            "the middle half of the layers",
+            -inf, -(SMALLEST**2), to_be_given,
+        ),
+        last_less_middle, "variance",
     ),
     Claim(
         "neurons_multimodal",
         "The activations of more than 5 % of the neurons have several modes.",
-        "share of neurons whose dip over token types passes at a false discovery rate of 5 %; interval: bound by Holm",
-        ALPHA, inf, several_modes,
+        "In the 1.3B model activations have several modes.",
+        "share of neurons whose dip over token types has p <= 1e-5; lower end: less 1e-5 / 0.05 (Markov's inequality)",
+        ALPHA, inf, several_modes, clusters="types",
     ),
     Claim(
         "frequency_explains",
         "Frequency explains more than half of the correlation with token length.",
-        "slope of the layers' median r given log frequency on their median r",
+        "Frequency may explain the correlation, since short tokens are frequent.",
+        "slope of the layers' median r given frequency on their median r",
         -inf, 0.5, left_given_frequency,
     ),
 ]  # fmt: skip
 
+Pair = tuple[Evidence, Evidence]
 
-def largest_difference(pair: tuple[Draws, Draws]) -> Estimate:
+
+def largest_difference(pair: Pair) -> Estimate:
     """At the depth where it is largest for its error, with an interval for as many looks as there are depths.
 
-    Of both models the same tokens are left out, so their errors are taken together.
+    Of both models the same documents are left out, so their errors are taken together.
     """
-    one, other = pair
-    grid = np.linspace(0, 1, min(len(draws.of("observed", "r_median")[0]) for draws in pair))
+    one, other = (of.draws for of in pair)
+    grid = np.linspace(0, 1, min(len(draws.of("observed", "r_median")[0]) for draws in (one, other)))
 
     def difference(kind: str) -> np.ndarray:
         values = []
@@ -162,36 +197,81 @@ def largest_difference(pair: tuple[Draws, Draws]) -> Estimate:
         return values[1] - values[0]
 
     observed = np.abs(difference("observed")[:, 0])
-    error = two_way_error(*(difference(kind) for kind in KINDS))
+    error = jackknife_error(difference("left_out"))
     at = (observed / error).argmax()
     reach = one.quantile(ALPHA / len(grid), "r_median") * error[at]
-    by_chance = np.quantile(np.abs(difference("chance")).max(axis=0), 1 - ALPHA)
-    return Estimate(observed[at], observed[at] - reach, observed[at] + reach, 0.0, by_chance)
+    _, null = null_band(difference("null")[at], ALPHA / len(grid))
+    return Estimate(observed[at], observed[at] - reach, observed[at] + reach, 0.0, null, one.fewest("r_median"))
 
 
-CLAIMS_ON_PAIRS: list[Claim[tuple[Draws, Draws]]] = [
+def difference_of_kurtosis(pair: Pair) -> Estimate:
+    """Mean over layers of the median kurtosis, of the larger model less of the smaller; the same documents left out."""
+    one, other = (of.draws for of in pair)
+
+    def difference(kind: str) -> np.ndarray:
+        (smaller,), (larger,) = one.of(kind, "kurtosis_median"), other.of(kind, "kurtosis_median")
+        return larger.mean(axis=0) - smaller.mean(axis=0)
+
+    effect = float(difference("observed")[0])
+    reach = float(jackknife_error(difference("left_out"))) * one.quantile(ALPHA, "kurtosis_median")
+    return Estimate(effect, effect - reach, effect + reach, clusters=one.fewest("kurtosis_median"))
+
+
+def difference_of_modes(pair: Pair) -> Estimate:
+    """Share of neurons seen to have several modes, of the larger model less of the smaller.
+
+    At least those that surely have some in the larger (Markov's bound) less all that may in the smaller (p <= 5 %),
+    but for neurons whose modes are too close for this sample, in either. Nothing bounds it from above.
+    """
+    smaller, larger = (share_of_neurons(of.modality, "types", "share_1e5") for of in pair)
+    possible = share_of_neurons(pair[0].modality, "types", "share")
+    clusters = pair[0].draws.fewest("r_types_median")
+    return Estimate(larger - smaller, at_least(larger, SMALLEST_P) - possible, 1.0, clusters=clusters)
+
+
+CLAIMS_ON_PAIRS: list[Claim[Pair]] = [
     Claim(
-        "models_differ_beyond_size",
+        "models_differ",
+        "The median r of the two models differs by more than 0.02 at some relative depth.",
         "The two models differ in more than their size.",
         "difference of median r at one relative depth, where it is largest for its error",
-        0.02, inf, largest_difference,
+        SMALLEST, inf, largest_difference,
+    ),
+    Claim(
+        "larger_more_multimodal",
+        "More neurons of the larger model have several modes.",
+        "The 1.3B model has neurons with several modes where the 125M model has not.",
+        "share of neurons whose dip over token types has p <= 1e-5, larger model less smaller",
+        0, inf, difference_of_modes, clusters="types",
+    ),
+    Claim(
+        "larger_heavier_tails",
+        "The activations of the larger model have heavier tails.",
+        "The distributions of the 1.3B model are less regular than those of the 125M model.",
+        "median excess kurtosis over neurons, averaged over layers, larger model less smaller",
+        0, inf, difference_of_kurtosis,
+        of_training=False,  # two draws of random weights differ in it too
     ),
 ]  # fmt: skip
 
 
-def claims_table(evidence: dict[str, Evidence], pairs: list[list[str]], controls: list[str]) -> pd.DataFrame:
+def claims_table(
+    evidence: dict[str, Evidence], pairs: list[list[str]], controls: list[str], lengths: dict[str, SampleLengths]
+) -> pd.DataFrame:
     """The study's rows of claims.csv.
 
     Args:
         evidence: model → what its claims rest on.
-        pairs: of models that are compared.
+        pairs: of models that are compared, the smaller first.
         controls: models with random weights.
+        lengths: tokenizer → lengths of the sample.
     """
     rows: list[dict[str, Any]] = []
     for model, of in evidence.items():
         rows += judge(CLAIMS, STUDY, model, model in controls, of)
     for one, other in pairs:
         control = one in controls or other in controls
-        pair = (evidence[one].draws, evidence[other].draws)
-        rows += judge(CLAIMS_ON_PAIRS, STUDY, f"{one}, {other}", control, pair)
+        rows += judge(CLAIMS_ON_PAIRS, STUDY, f"{one}, {other}", control, (evidence[one], evidence[other]))
+    for tokenizer, sample in lengths.items():
+        rows += judge(SAMPLE_CLAIMS, STUDY, f"tokenizer {tokenizer}", False, sample)
     return pd.DataFrame(rows)

@@ -44,14 +44,14 @@ def draw_r_by_layer(outputs: list[str], model: str, tables: list[pd.DataFrame], 
         heat.plot(
             [np.median(values) for values in r], range(len(r)), "o-", color=VERMILION, markersize=3, label="median"
         )
-        chance = of_measure(evidence, "r", "median", model)
+        null = of_measure(evidence, "r", "median", model)
         heat.hlines(
-            chance["layer"],
-            chance["chance_low"],
-            chance["chance_high"],
+            null["layer"],
+            null["null_low"],
+            null["null_high"],
             color="black",
             linewidth=1.6,
-            label="median by chance (95 %)",
+            label="95 % null band of the median",
         )
         heat.axvline(0, color="white", linewidth=0.8, linestyle=":")
         heat.xaxis.set_major_locator(MaxNLocator(7))

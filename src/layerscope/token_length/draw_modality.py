@@ -2,11 +2,24 @@
 
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from layerscope.inference import ALPHA, passes
-from layerscope.plotting import GREY, by_model, figure, percent_axis, relative_depth_axis
+from layerscope.plotting import (
+    BLUE,
+    GREY,
+    ORANGE,
+    VERMILION,
+    by_model,
+    figure,
+    hatched_band,
+    percent_axis,
+    relative_depth_axis,
+)
 from layerscope.token_length.draw_groups import densities
+from layerscope.token_length.summaries import TABLE_END
 
 PANELS = {
     "tokens": "all tokens",
@@ -16,32 +29,101 @@ PANELS = {
 }
 NO_P = "the dip test has no p\nfor this number of values"
 GALLERY = (2, 4)
+CRITERIA = {"power_1e5": ("-", "p ≤ 1e-5"), "power_05": (":", "p ≤ 5 %")}
 
 
 def draw_multimodality(outputs: list[str], modality: pd.DataFrame) -> None:
     """Share of neurons of each layer whose dip passes at 5 %, beside neurons made with one mode; all models.
 
+    Where p is unknown, the dips themselves.
+
     Args:
         modality: modality.csv.
     """
-    with figure(outputs, 9.2, 3.4) as drawn:
-        axes = drawn.subplots(1, len(PANELS), sharey=True)
-        for ax, (population, title) in zip(axes, PANELS.items(), strict=True):
+    with figure(outputs, 9.2, 3.6) as drawn:
+        of_unit: dict[bool, list[Axes]] = {}  # panels of shares, and of dips
+        for ax, (population, title) in zip(drawn.subplots(1, len(PANELS)), PANELS.items(), strict=True):
             shown = modality[modality["population"] == population]
-            for model, rows, style in by_model(shown):
-                ax.plot(rows["relative_depth"], rows["share"], **style, markersize=4, label=model)
-                colour, name = style["color"], f"{model}, made with one mode"
-                ax.plot(rows["relative_depth"], rows["share_unimodal"], ":", color=colour, label=name)
-            if shown["share"].isna().all():
-                ax.text(0.5, 0.5, NO_P, transform=ax.transAxes, ha="center", va="bottom", fontsize=8)
-            ax.axhline(ALPHA, color=GREY, linewidth=0.8)
+            unknown = bool((shown["share"].isna() & (shown["neurons"] > 0)).any())
+            (_dips if unknown else _shares)(ax, shown)
+            of_unit.setdefault(unknown, []).append(ax)
             relative_depth_axis(ax)
             ax.set_xlabel("relative depth")
             ax.set_title(title)
-        axes[0].set_ylim(0)
-        percent_axis(axes[0].yaxis)
-        axes[0].set_ylabel("neurons with dip p ≤ 5 %")
-        drawn.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
+        for unknown, (first, *others) in of_unit.items():
+            top = max(ax.dataLim.y1 for ax in (first, *others))
+            for ax in others:
+                ax.sharey(first)
+                ax.tick_params(labelleft=False)
+            first.set_ylim(0, 1.05 * top)
+            if unknown:
+                first.set_ylabel(f"dip (of more than {TABLE_END:,} values, no p)")
+            else:
+                percent_axis(first.yaxis)
+                first.set_ylabel("neurons with dip p ≤ 5 %")
+        drawn.legend(*_entries(modality, dips=True in of_unit), loc="outside lower center", ncols=3)
+
+
+def _shares(ax: Axes, shown: pd.DataFrame) -> None:
+    for _, rows, style in by_model(shown):
+        depth = rows["relative_depth"]
+        ax.plot(depth, rows["share"], **style, markersize=4)
+        _made_up(ax, depth, rows["share_unimodal"], rows["share_unimodal_low"], rows["share_unimodal_high"], style)
+    ax.axhline(ALPHA, color=GREY, linewidth=0.8)
+
+
+def _dips(ax: Axes, shown: pd.DataFrame) -> None:
+    for _, rows, style in by_model(shown):
+        depth, median, most = rows["relative_depth"], rows["dip_median_unimodal"], rows["dip_q95_unimodal"]
+        ax.plot(depth, rows["dip_median"], **style, markersize=4)
+        ax.plot(depth, rows["dip_q95"], "--", color=style["color"])
+        _made_up(ax, depth, median, median, most, style)
+
+
+def _made_up(ax: Axes, depth: pd.Series, line: pd.Series, low: pd.Series, high: pd.Series, style: dict) -> None:
+    ax.plot(depth, line, ":", color=style["color"])
+    hatched_band(ax, depth, low, high, style["color"])
+
+
+def _entries(modality: pd.DataFrame, dips: bool) -> tuple[list[Line2D], list[str]]:
+    """Handles and labels of the legend."""
+    entries = [(Line2D([], [], markersize=4, **style), model) for model, _, style in by_model(modality)]
+    if dips:
+        entries.append((Line2D([], [], linestyle="--", color=GREY), "95th percentile of the dips (markers: median)"))
+    hatched = "95 %; of dips: median to 95th percentile" if dips else "95 %"
+    entries.append((Line2D([], [], linestyle=":", color=GREY), f"made with one mode (hatched: {hatched})"))
+    handles, labels = zip(*entries, strict=True)
+    return list(handles), list(labels)
+
+
+def draw_dip_power(outputs: list[str], power: dict[str, pd.DataFrame]) -> None:
+    """How often the dip test takes simulated mixtures for several modes, by their separation; a row a tokenizer.
+
+    Args:
+        power: tokenizer → table of :func:`layerscope.token_length.dip.dip_power_table`.
+    """
+    with figure(outputs, 9.2, 3.2 * len(power)) as drawn:
+        axes = drawn.subplots(len(power), 2, sharex=True, sharey=True, squeeze=False)
+        for row, (tokenizer, table) in zip(axes, power.items(), strict=True):
+            for ax, (population, rows) in zip(row, table.groupby("population", sort=False), strict=True):
+                _power(ax, rows)
+                ax.set_title(f"tokenizer {tokenizer}: {rows['values'].iloc[0]:,} {PANELS[str(population)]}")
+            row[0].set_ylabel("simulated neurons that pass")
+        for ax in axes[-1]:
+            ax.set_xlabel("separation of the modes (standard deviations within a mode)")
+        percent_axis(axes[0, 0].yaxis)
+        drawn.legend(*axes[0, 0].get_legend_handles_labels(), title="mixture", loc="outside lower center", ncols=3)
+
+
+def _power(ax: Axes, rows: pd.DataFrame) -> None:
+    if rows["power_05"].isna().all():
+        ax.text(0.5, 0.5, NO_P, transform=ax.transAxes, ha="center", va="center", fontsize=8)
+    for (share, of), colour in zip(
+        rows.groupby("share_of_smaller", sort=False), (BLUE, ORANGE, VERMILION), strict=True
+    ):
+        for column, (line, criterion) in CRITERIA.items():
+            label = f"{100 * share:g}/{100 - 100 * share:g}, {criterion}"
+            ax.plot(of["separation"], of[column], line, color=colour, label=label)
 
 
 def draw_modes(outputs: list[str], model: str, modality: list[pd.DataFrame], histograms: list[pd.DataFrame]) -> None:

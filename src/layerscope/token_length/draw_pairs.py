@@ -4,19 +4,20 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
-from layerscope.plotting import BLUE, GREY, VERMILION, figure, hatched_band, relative_depth_axis
+from layerscope.plotting import BLUE, GREY, VERMILION, figure, hatched_band, percent_axis, relative_depth_axis
 
 
 def draw_matches(outputs: list[str], matches: pd.DataFrame) -> None:
-    """The best correlation of each layer's neurons with those of another model, and in which layer; a row a pair.
+    """The best correlation of each layer's neurons with those of another model, its excess over that with rotations,
+    and in which layer it is; a row a pair.
 
     Args:
         matches: matches.csv.
     """
     pairs = list(matches.groupby(["model", "other"], sort=False))
     with figure(outputs, 9.2, 3.4 * len(pairs)) as drawn:
-        axes = drawn.subplots(len(pairs), 2, squeeze=False)
-        for (best, where), ((model, other), rows) in zip(axes, pairs, strict=True):
+        axes = drawn.subplots(len(pairs), 3, squeeze=False, width_ratios=[1, 1, 1.25])
+        for (best, beyond, where), ((model, other), rows) in zip(axes, pairs, strict=True):
             layers = rows.drop_duplicates("layer")
             for prefix, colour, name in (
                 ("r", BLUE, "with a neuron"),
@@ -24,19 +25,26 @@ def draw_matches(outputs: list[str], matches: pd.DataFrame) -> None:
             ):
                 quantile_band(best, layers, prefix, colour, name)
             best.set_ylim(0, 1)
-            best.set_xlabel(f"layer of {model}")
             best.set_ylabel(f"best Pearson r in {other}")
-            best.set_title(f"{model}: median over neurons; bands: 5 to 95 %")
+            best.set_title("median over neurons\n(bands: 5 to 95 %)")
             best.legend(loc="best")
-            best.xaxis.set_major_locator(MaxNLocator(integer=True))
+            beyond.fill_between(
+                layers["layer"], layers["excess_low"], layers["excess_high"], color=BLUE, alpha=0.2, linewidth=0
+            )
+            beyond.plot(layers["layer"], layers["excess"], "o-", color=BLUE, markersize=4)
+            beyond.axhline(0, color=GREY, linewidth=0.8)
+            beyond.set_ylabel("mean r less that with rotated layers")
+            beyond.set_title("excess (band: 95 % interval,\nother text of this kind)")
             shares = rows.pivot_table(index="other_layer", columns="layer", values="share")
             image = where.pcolormesh(shares.columns, shares.index, shares, cmap="cividis", vmin=0, shading="nearest")
-            drawn.colorbar(image, ax=where, label="share of the layer's neurons")
+            bar = drawn.colorbar(image, ax=where, label="share of the layer's neurons")
+            percent_axis(bar.ax.yaxis)
             where.set_title("where the best match lies")
-            where.set_xlabel(f"layer of {model}")
             where.set_ylabel(f"layer of {other}")
-            for axis in (where.xaxis, where.yaxis):
-                axis.set_major_locator(MaxNLocator(integer=True))
+            where.yaxis.set_major_locator(MaxNLocator(integer=True))
+            for ax in (best, beyond, where):
+                ax.set_xlabel(f"layer of {model}")
+                ax.xaxis.set_major_locator(MaxNLocator(integer=True))
 
 
 def quantile_band(ax: Axes, rows: pd.DataFrame, prefix: str, colour: str, name: str) -> None:
@@ -55,9 +63,7 @@ def draw_profiles(outputs: list[str], profiles: pd.DataFrame) -> None:
         for ax, ((model, other), rows) in zip(drawn.subplots(1, len(pairs), squeeze=False)[0], pairs, strict=True):
             median = rows[rows["quantile"] == 0.5]
             for who, colour in (("", BLUE), ("other_", VERMILION)):
-                hatched_band(
-                    ax, median["relative_depth"], median[f"{who}chance_low"], median[f"{who}chance_high"], colour
-                )
+                hatched_band(ax, median["relative_depth"], median[f"{who}null_low"], median[f"{who}null_high"], colour)
             for quantile, of in rows.groupby("quantile"):
                 line = "-" if quantile == 0.5 else "--" if quantile in (0.25, 0.75) else ":"
                 for column, name, colour in (("r", model, BLUE), ("other_r", other, VERMILION)):
@@ -69,7 +75,7 @@ def draw_profiles(outputs: list[str], profiles: pd.DataFrame) -> None:
             apart = rows["difference"].abs().mean()
             ax.set_title(
                 "quantiles over neurons: 5, 25, 50 (solid), 75, 95 %\n"
-                f"on average {apart:.3f} apart; hatched: median by chance (95 %)",
+                f"on average {apart:.3f} apart; hatched: 95 % band of the median's null",
                 fontsize=9,
             )
             ax.legend()

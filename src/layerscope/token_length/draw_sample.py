@@ -48,6 +48,8 @@ def draw_activations(
     bins = visible_bins(histogram)
     counts = histogram[list(GROUPS)].to_numpy()
     centres = (histogram["left"] + histogram["right"]).to_numpy() / 2
+    pooled = standardised[standardised["neuron"] == POOLED]
+    within = pooled[np.isfinite(pooled["left"]) & np.isfinite(pooled["right"])]
     with figure(outputs, 9.2, 3.6) as drawn:
         raw, scaled = drawn.subplots(1, 2)
         densities(raw, bins)
@@ -56,14 +58,20 @@ def draw_activations(
                 mean = centres @ column / column.sum()
                 raw.axvline(mean, color=GROUP_COLOURS[group], linestyle="--", linewidth=1)
         raw.set_xlabel("MLP pre-activation (model's own units; dashed: mean of the group)")
-        outside = 1 - bins[list(GROUPS)].to_numpy().sum() / counts.sum()
-        raw.set_title(f"{model}, layer {layer}: n = {counts.sum():,} activations\n{outside:.2%} lie outside the axis")
-        densities(scaled, standardised[standardised["neuron"] == POOLED])
+        raw.set_title(f"{model}, layer {layer}: n = {counts.sum():,} activations\n{_outside(bins, histogram)}")
+        densities(scaled, within)
         scaled.set_xlabel("each neuron less its mean, in its standard deviations")
-        scaled.set_title("standardised neuron by neuron")
+        scaled.set_title(f"z-scored neuron by neuron\n{_outside(within, pooled)}")
         for ax in (raw, scaled):
             ax.set_ylabel("density")
         drawn.legend(*raw.get_legend_handles_labels(), title="tokens", loc="outside lower center", ncols=3)
+
+
+def _outside(shown: pd.DataFrame, bins: pd.DataFrame) -> str:
+    """How many values the axis does not show, and the share of all."""
+    total = bins[list(GROUPS)].to_numpy().sum()
+    beyond = total - shown[list(GROUPS)].to_numpy().sum()
+    return f"beyond the ends of the axis: {beyond:,} ({beyond / max(1, total):.2%})"
 
 
 def visible_bins(histogram: pd.DataFrame) -> pd.DataFrame:

@@ -1,4 +1,4 @@
-"""Assessed layers to one table of evidence: each summary of r with its interval, and what chance gives."""
+"""Assessed layers to one table of evidence: each summary of r with its interval and its null."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -7,10 +7,9 @@ import numpy as np
 import pandas as pd
 
 from layerscope.depth import relative_depth
-from layerscope.inference import ALPHA, passes, share, student_quantile
-from layerscope.resampling import KINDS, two_way_error
+from layerscope.inference import null_band, p_of_draws, passes, share, student_quantile
+from layerscope.resampling import jackknife_error
 from layerscope.tables import read_table
-from layerscope.token_length.summaries import MEASURES, RESAMPLED, SHIFT, STATISTICS
 
 
 def evidence_table(neurons: dict[str, list[str]], draws: dict[str, list[str]]) -> pd.DataFrame:
@@ -23,10 +22,11 @@ def evidence_table(neurons: dict[str, list[str]], draws: dict[str, list[str]]) -
 
     Returns:
         ``model``, ``layer``, ``relative_depth``, ``measure``, ``statistic``, ``value``; ``std_error``, ``low`` and
-        ``high`` (95 % interval, where the measure is resampled); ``chance_low``, ``chance_high`` (2.5 and 97.5 % of
-        the draws of chance) and ``p`` (two-sided); ``tokens``, ``types``, ``sequences``. The statistics
-        ``significant_bh`` and ``significant_by`` are the share of a layer's neurons that pass at a false discovery
-        rate of 5 % over all neurons of the model (Benjamini and Hochberg; Benjamini and Yekutieli, under any
+        ``high``, the 95 % interval, and ``clustered_by`` and ``clusters``, what it leaves out and of how many
+        (``documents``: of this vocabulary on other text of this kind; ``types``: of new token types); ``null_low``,
+        ``null_high``, the 95 % band of the null, and ``p`` (two-sided); ``tokens``, ``types``, ``documents``.
+        The statistics ``significant_bh`` and ``significant_by`` are the share of a layer's neurons that pass at a false
+        discovery rate of 5 % over all neurons of the model (Benjamini and Hochberg; Benjamini and Yekutieli, under any
         dependence); they have a value alone.
     """
     rows: list[dict[str, Any]] = []
@@ -35,37 +35,31 @@ def evidence_table(neurons: dict[str, list[str]], draws: dict[str, list[str]]) -
         passing = discoveries(tables)
         for layer, path in enumerate(draws[model]):
             drawn = read_table(path)
-            counts = {key: int(drawn[key].iloc[0]) for key in ("tokens", "types", "sequences")}
+            counts = {key: int(drawn[key].iloc[0]) for key in ("tokens", "types", "documents")}
             place = {"model": model, "layer": layer, "relative_depth": relative_depth(layer, len(paths))}
             for row in [*_summaries(drawn), *passing[layer]]:
                 rows.append(place | row | counts)
     columns = ["model", "layer", "relative_depth", "measure", "statistic", "value", "std_error", "low", "high"]
-    return pd.DataFrame(rows, columns=[*columns, "chance_low", "chance_high", "p", "tokens", "types", "sequences"])
+    columns += ["clustered_by", "clusters", "null_low", "null_high", "p", "tokens", "types", "documents"]
+    return pd.DataFrame(rows, columns=columns)
 
 
 def _summaries(drawn: pd.DataFrame) -> Iterator[dict[str, Any]]:
     """Rows of one layer, from its table of draws."""
-    for measure in (*MEASURES, SHIFT):
-        freedom = drawn.loc[drawn["measure"] == measure, ["sequences", "types_effective"]].iloc[0].min() - 1
-        kinds = dict(iter(drawn[drawn["measure"] == measure].groupby("kind")))
-        for statistic in STATISTICS if measure != SHIFT else ("mean",):
-            value = float(kinds["observed"][statistic].iloc[0])
-            chance = kinds["chance"][statistic].to_numpy()
-            row = {"measure": measure, "statistic": statistic, "value": value, "p": p_of_draws(value, chance)}
-            row["chance_low"], row["chance_high"] = np.quantile(chance, [ALPHA / 2, 1 - ALPHA / 2])
-            if measure in (*RESAMPLED, SHIFT):
-                error = two_way_error(*(kinds[kind][statistic].to_numpy() for kind in KINDS))
-                reach = error * student_quantile(freedom)
-                row |= {"std_error": error, "low": value - reach, "high": value + reach}
-            yield row
-
-
-def p_of_draws(value: float, chance: np.ndarray) -> float:
-    """Share of the draws, the value counted among them, that lie as far from their mean as the value."""
-    if np.isnan(value):
-        return np.nan
-    middle = chance.mean()
-    return float((1 + (np.abs(chance - middle) >= abs(value - middle)).sum()) / (1 + len(chance)))
+    for (measure, statistic), rows in drawn.groupby(["measure", "statistic"], sort=False):
+        kinds = {kind: values.to_numpy() for kind, values in rows.groupby("kind")["value"]}
+        value = float(kinds["observed"][0])
+        row = {"measure": measure, "statistic": statistic, "value": value}
+        if "left_out" in kinds:
+            error = float(jackknife_error(kinds["left_out"]))
+            reach = error * student_quantile(rows["clusters_effective"].iloc[0] - 1)
+            row |= {"std_error": error, "low": value - reach, "high": value + reach}
+            row["clustered_by"] = "types" if measure == "r_types" else "documents"
+            row["clusters"] = int(rows["clusters"].iloc[0])
+        if "null" in kinds:
+            row["p"] = p_of_draws(value, kinds["null"])
+            row["null_low"], row["null_high"] = null_band(kinds["null"])
+        yield row
 
 
 def discoveries(tables: list[pd.DataFrame]) -> list[list[dict[str, Any]]]:

@@ -3,7 +3,11 @@
 import numpy as np
 import pandas as pd
 
-from layerscope.token_length.summaries import FEW_SEQUENCES, TABLE_END, of_measure, share_of_neurons
+from layerscope.claims import FEWEST
+from layerscope.token_length.dip import SMALLEST_P
+from layerscope.token_length.summaries import TABLE_END, of_measure, share_of_neurons
+
+SEEN = 0.8  # power above which a mixture counts as seen
 
 
 def findings(layers: pd.DataFrame, vocabularies: dict[str, pd.DataFrame]) -> list[str]:
@@ -61,7 +65,7 @@ def _spread(model: str, rows: pd.DataFrame) -> str:
 
 
 def evidence_findings(evidence: pd.DataFrame, confounds: dict[str, pd.DataFrame]) -> list[str]:
-    """Sentences on confounds, chance and the size of the sample.
+    """Sentences on confounds, the null and the size of the sample.
 
     Args:
         evidence: evidence.csv.
@@ -69,12 +73,11 @@ def evidence_findings(evidence: pd.DataFrame, confounds: dict[str, pd.DataFrame]
     """
     sentences = [_confounds(name.removeprefix("confounds_"), table) for name, table in confounds.items()]
     for model, rows in evidence.groupby("model", sort=False):
-        sentences += [_given(str(model), rows), _beyond_chance(str(model), rows)]
-    sequences = evidence["sequences"].iloc[0]
-    if sequences < FEW_SEQUENCES:
+        sentences += [*_two_questions(str(model), rows), _given(str(model), rows), _beyond_null(str(model), rows)]
+    documents = evidence["documents"].iloc[0]
+    if documents < FEWEST:
         sentences.append(
-            f"Intervals rest on {sequences} sequences: below {FEW_SEQUENCES} do not trust them; "
-            "raise sampling.sequences."
+            f"The sample is of {documents} documents: an interval takes at least {FEWEST}; raise sampling.sequences."
         )
     return sentences
 
@@ -89,25 +92,40 @@ def _confounds(tokenizer: str, table: pd.DataFrame) -> str:
     )
 
 
+def _two_questions(model: str, rows: pd.DataFrame) -> list[str]:
+    """The first layer's median r with both intervals; nothing where an interval rests on too few clusters."""
+    over_tokens, over_types = (of_measure(rows, measure, "median").iloc[0] for measure in ("r", "r_types"))
+    if min(over_tokens["clusters"], over_types["clusters"]) < FEWEST:
+        return []
+    said = [f"{row['value']:+.3f} [{row['low']:+.3f}, {row['high']:+.3f}]" for row in (over_tokens, over_types)]
+    return [
+        f"{model}: the median r of the first layer is {said[0]}: its 95 % interval is for other documents of this "
+        f"kind, with this vocabulary ({over_tokens['clusters']:,.0f} documents left out in turn). Over token types, "
+        f"each counted once, it is {said[1]}: that interval is for new token types ({over_types['clusters']:,.0f} "
+        "left out)."
+    ]
+
+
 def _given(model: str, rows: pd.DataFrame) -> str:
     raw, frequency, every = (of_measure(rows, m, "median") for m in ("r", "r_given_frequency", "r_given_all"))
-    beyond = int(((raw["value"] < raw["chance_low"]) | (raw["value"] > raw["chance_high"])).sum())
-    still = int(((every["value"] < every["chance_low"]) | (every["value"] > every["chance_high"])).sum())
+    beyond, still = (
+        int(((rows["value"] < rows["null_low"]) | (rows["value"] > rows["null_high"])).sum()) for rows in (raw, every)
+    )
     return (
         f"{model}: the median neuron's r, in absolute value and on average over layers, is "
-        f"{raw['value'].abs().mean():.3f}, given log frequency {frequency['value'].abs().mean():.3f}, given leading "
-        f"space and position too {every['value'].abs().mean():.3f}; it lies outside 95 % of chance in {beyond} of "
-        f"{len(raw)} layers, and in {still} given all three."
+        f"{raw['value'].abs().mean():.3f}, given frequency {frequency['value'].abs().mean():.3f}, given leading "
+        f"space and position too {every['value'].abs().mean():.3f}. Of {len(raw)} layers it lies outside the null band "
+        f"(of neurons that follow neither length nor frequency) in {beyond}, and given all three in {still}."
     )
 
 
-def _beyond_chance(model: str, rows: pd.DataFrame) -> str:
+def _beyond_null(model: str, rows: pd.DataFrame) -> str:
     def share(measure: str, method: str) -> float:
         return float(of_measure(rows, measure, f"significant_{method}")["value"].mean())
 
     return (
         f"{model}: at a false discovery rate of 5 % over all its neurons, {share('r', 'bh'):.0%} correlate with length "
-        f"beyond chance ({share('r', 'by'):.0%} by Benjamini-Yekutieli), {share('r_given_all', 'bh'):.0%} "
+        f"beyond their null ({share('r', 'by'):.0%} by Benjamini-Yekutieli), {share('r_given_all', 'bh'):.0%} "
         f"({share('r_given_all', 'by'):.0%}) given all three confounds."
     )
 
@@ -131,3 +149,30 @@ def modality_findings(modality: pd.DataFrame) -> list[str]:
     if modality.loc[modality["neurons"] > 0, "share"].isna().any():
         sentences.append(f"Of more than {TABLE_END:,} values the dip test has no p: which neurons pass is unknown.")
     return sentences
+
+
+def power_findings(power: dict[str, pd.DataFrame]) -> list[str]:
+    """Which mixtures of two modes the dip test could have seen over types; nothing where its p is unknown.
+
+    Args:
+        power: tokenizer → table of :func:`layerscope.token_length.dip.dip_power_table`.
+    """
+    sentences = []
+    for tokenizer, table in power.items():
+        over_types = table[table["population"] == "types"]
+        if over_types["power_1e5"].isna().any():
+            continue
+        seen = [_smallest_seen(rows) for _, rows in over_types.groupby("share_of_smaller", sort=False)]
+        sentences.append(
+            f"With the {over_types['values'].iloc[0]:,} types of {tokenizer}'s sample the dip test (p ≤ "
+            f"{SMALLEST_P:g}) finds at least {SEEN:.0%} of simulated neurons with two modes that are far enough apart: "
+            f"{'; '.join(seen)}. Modes that are nearer to each other may be there and go unseen."
+        )
+    return sentences
+
+
+def _smallest_seen(mixture: pd.DataFrame) -> str:
+    share, widest = mixture["share_of_smaller"].iloc[0], mixture["separation"].max()
+    seen = mixture.loc[mixture["power_1e5"] >= SEEN, "separation"]
+    enough = f"{seen.min():g} standard deviations" if len(seen) else f"more than {widest:g} standard deviations"
+    return f"{enough} where one has {share:.0%} of the types"

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from layerscope.errors import UserError
+from layerscope.tokenize.vocabulary import takes_part
 
 GROUPS = ("short", "median", "long")
 POOLED = -1  # stands for a neuron in tables of histograms: all of them, each standardised
@@ -38,7 +39,7 @@ def token_lengths(vocabulary: pd.DataFrame, input_ids: np.ndarray) -> TokenLengt
     Raises:
         UserError: no token is left, or all have one length, so that nothing can be correlated with it.
     """
-    keep = ~(vocabulary["special"] | vocabulary["partial"]).to_numpy()[input_ids]
+    keep = takes_part(vocabulary, input_ids)
     lengths = vocabulary["characters"].to_numpy()[input_ids][keep]
     if len(lengths) < 3 or lengths.min() == lengths.max():
         raise UserError(

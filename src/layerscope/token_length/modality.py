@@ -5,14 +5,13 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from diptest import dipstat, diptest
 
 from layerscope.extract.activation_shards import LayerReader
 from layerscope.resampling import Groups, unit
 from layerscope.statistics import moments, varies
 from layerscope.token_length import SITE
+from layerscope.token_length.dip import dip_tests
 from layerscope.token_length.groups import GROUPS, POOLED, TokenLengths, token_lengths
-from layerscope.token_length.summaries import TABLE_END
 
 BLOCK_BYTES = 32 << 20  # of float64 held at once
 POPULATIONS = ("tokens", "short_tokens", "types", "short_types")
@@ -39,7 +38,8 @@ def modality_of_layer(
         ``bimodality_short_tokens``; neurons that never vary have NaN, as has p of more than ``TABLE_END`` values. The
         same of made-up neurons with one mode, as :func:`unimodal_rows` makes them, whose ``alike`` are drawn from the
         layer's. Of histograms: ``neuron`` (-1: all, each standardised), ``left``, ``right``, and the counts ``short``,
-        ``median``, ``long``; of single neurons only the few of largest ``dip_types``.
+        ``median``, ``long``; that of all has a bin from -inf and one to inf, and of single neurons there are only the
+        few of largest ``dip_types``.
 
     Raises:
         UserError: a shard is damaged, or they and the tables of their tokens are not of one run.
@@ -48,7 +48,7 @@ def modality_of_layer(
         input_ids = reader.tokens().input_ids
         sample = token_lengths(vocabulary, input_ids)
         of = Populations.of(sample, input_ids[sample.keep])
-        pooled = np.zeros((3, len(EDGES) - 1), dtype=np.int64)
+        pooled = np.zeros((3, len(EDGES) + 1), dtype=np.int64)
         parts, top = [], pd.DataFrame({"dip_types": []})
         rows_of_top: dict[int, np.ndarray] = {}
         block = max(1, BLOCK_BYTES // (8 * len(sample.keep)))
@@ -56,13 +56,13 @@ def modality_of_layer(
             rows = reader.columns(start, min(start + block, reader.width))[:, sample.keep].astype(np.float64)
             part = modality_table(rows, of).set_index(np.arange(start, start + len(rows)))
             parts.append(part)
-            pooled += by_group(unit(rows) * np.sqrt(rows.shape[1]), sample.group, EDGES)
+            pooled += with_tails(unit(rows) * np.sqrt(rows.shape[1]), sample.group)
             top = pd.concat([top, part[["dip_types"]]]).nlargest(TOP, "dip_types")
             rows_of_top = {n: rows[n - start] if n >= start else rows_of_top[n] for n in top.index}
     neurons = pd.concat(parts).rename_axis("neuron").reset_index()
     rng = np.random.default_rng(seed)
     alike = rng.choice(neurons["alike"].dropna(), draws) if neurons["alike"].notna().any() else np.zeros(draws)
-    histograms = [histogram_table(POOLED, EDGES, pooled)]
+    histograms = [histogram_table(POOLED, np.r_[-np.inf, EDGES, np.inf], pooled)]
     for neuron, row in rows_of_top.items():
         edges = np.linspace(row.min(), row.max(), NEURON_BINS + 1)
         histograms.append(histogram_table(neuron, edges, by_group(row[None], sample.group, edges)))
@@ -102,25 +102,6 @@ def modality_table(rows: np.ndarray, of: Populations) -> pd.DataFrame:
     result = pd.DataFrame(table)
     result[~varies(rows)] = np.nan
     return result
-
-
-def dip_tests(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Hartigan and Hartigan's (1985) dip of each row [rows, n], and its p: two arrays [rows].
-
-    The p is that of the package's table, which ends at 1e-5. Below, it is bounded by Massart's (1990) inequality: the
-    dip of data with one mode is at most their largest distance from their distribution, which exceeds d with a
-    probability of at most 2 exp(-2 n d²). Of more than ``TABLE_END`` values p is NaN: the table has none, and the dip
-    alone says how far they are from one mode. Both are NaN of fewer than four values.
-    """
-    unknown = np.full(len(rows), np.nan)
-    if rows.shape[1] < 4:
-        return unknown, unknown
-    ordered = np.sort(rows, axis=1)
-    if rows.shape[1] > TABLE_END:
-        return np.array([dipstat(row, sort_x=False) for row in ordered]), unknown
-    dip, p = np.array([diptest(row, sort_x=False) for row in ordered]).T
-    bound = 2 * np.exp(-2 * rows.shape[1] * dip**2)
-    return dip, np.where(p > 0, p, np.minimum(bound, 1e-5))
 
 
 def bimodality_coefficient(rows: np.ndarray) -> np.ndarray:
@@ -173,6 +154,15 @@ def by_group(rows: np.ndarray, group: np.ndarray, edges: np.ndarray) -> np.ndarr
     """Counts of values [neurons, tokens] by length group and bin (of equal width), pooled over neurons: [3, bins]."""
     reach = (edges[0], edges[-1])  # numpy is many times faster when it knows that bins are of equal width
     return np.stack([np.histogram(rows[:, group == i], len(edges) - 1, reach)[0] for i in range(3)])
+
+
+def with_tails(rows: np.ndarray, group: np.ndarray) -> np.ndarray:
+    """:func:`by_group` of ``EDGES``, between the counts of the values below and above: [3, bins + 2]."""
+    beyond = [
+        [np.count_nonzero(rows[:, group == i] < EDGES[0]), np.count_nonzero(rows[:, group == i] > EDGES[-1])]
+        for i in range(3)
+    ]
+    return np.insert(by_group(rows, group, EDGES), [0, len(EDGES) - 1], beyond, axis=1)
 
 
 def histogram_table(neuron: int, edges: np.ndarray, counts: np.ndarray) -> pd.DataFrame:

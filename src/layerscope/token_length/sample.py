@@ -1,4 +1,4 @@
-"""Lengths of the sample's tokens, sequence by sequence."""
+"""Lengths of the sample's tokens, document by document."""
 
 import pandas as pd
 
@@ -6,8 +6,8 @@ from layerscope.token_length.groups import token_lengths
 from layerscope.tokenize.token_shards import Tokens
 
 
-def lengths_by_sequence(vocabulary: pd.DataFrame, tokens: Tokens) -> pd.DataFrame:
-    """How many tokens of each length each sequence holds: ``sequence``, ``length``, ``count``."""
+def lengths_by_document(vocabulary: pd.DataFrame, tokens: Tokens) -> pd.DataFrame:
+    """How many tokens of each length each document holds: ``document``, ``length``, ``count``."""
     sample = token_lengths(vocabulary, tokens.input_ids)
-    table = pd.DataFrame({"sequence": tokens.sequence[sample.keep], "length": sample.lengths})
+    table = pd.DataFrame({"document": tokens.document[sample.keep], "length": sample.lengths})
     return table.value_counts(sort=False).reset_index()

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from layerscope.report.section import Files, Section, load_figures
 from layerscope.tables import read_csv, read_table
-from layerscope.token_length.findings import evidence_findings, findings, modality_findings
+from layerscope.token_length.findings import evidence_findings, findings, modality_findings, power_findings
 
 
 class TokenLengthFiles(Files):
@@ -12,6 +12,7 @@ class TokenLengthFiles(Files):
     evidence: str
     modality: str
     confounds: list[str]  # .../confounds_{tokenizer}.csv
+    dip_power: list[str]  # .../dip_power_{tokenizer}.csv
 
 
 def token_length_section(files: TokenLengthFiles, captions: dict[str, str], root: Path) -> Section:
@@ -26,17 +27,20 @@ def token_length_section(files: TokenLengthFiles, captions: dict[str, str], root
     models = list(table["model"].unique())
     tokenizers = {Path(path).parts[-3]: read_table(path) for path in files["vocabularies"]}
     confounds = {Path(path).stem: read_csv(path) for path in files["confounds"]}
+    power = {Path(path).stem.removeprefix("dip_power_"): read_csv(path) for path in files["dip_power"]}
     tables = {str(Path(files["layers"]).relative_to(root)): "a row a model and layer"}
-    tables[str(Path(files["evidence"]).relative_to(root))] = "summaries of r with intervals, and what chance gives"
+    tables[str(Path(files["evidence"]).relative_to(root))] = "summaries of r with intervals and null bands"
     tables[str(Path(files["modality"]).relative_to(root))] = "how many neurons have several modes"
     tables |= {str(Path(path).relative_to(root)): "correlation of length with confounds" for path in files["confounds"]}
+    tables |= {str(Path(path).relative_to(root)): "which modes the dip test could see" for path in files["dip_power"]}
     tables |= {f"token_length/{model}/": f"a Parquet table a layer of {model}, a row a neuron" for model in models}
     return Section(
         title="Token length",
         question="Do MLP neurons respond to the length of a token, and how does that change with depth?",
         findings=findings(table, tokenizers)
         + evidence_findings(evidence, confounds)
-        + modality_findings(read_csv(files["modality"])),
+        + modality_findings(read_csv(files["modality"]))
+        + power_findings(power),
         figures=load_figures(files, captions, models, root),
         tables=tables,
     )

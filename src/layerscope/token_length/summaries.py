@@ -3,13 +3,9 @@
 import numpy as np
 import pandas as pd
 
-# r over tokens; given log frequency; given all confounds; over types.
+# r over tokens; given frequency; given all confounds; over types.
 MEASURES = ("r", "r_given_frequency", "r_given_all", "r_types")
-RESAMPLED = ("r", "r_given_frequency", "r_given_all")
-STATISTICS = ("mean", "median", "std", "fraction_positive", "fraction_weakly_negative")
-SHIFT = "shift"  # how far the average neuron's activation lies higher on long tokens than on short ones, in its std
 TABLE_END = 72_000  # values of the largest sample for which the dip test has critical values
-FEW_SEQUENCES = 30  # below that many, the spread over sequences is itself known too badly to trust an interval
 
 
 def of_measure(evidence: pd.DataFrame, measure: str, statistic: str, model: str | None = None) -> pd.DataFrame:

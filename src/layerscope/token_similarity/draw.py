@@ -46,6 +46,8 @@ def draw_cosines(outputs: list[str], model: str, bins: list[pd.DataFrame], centr
 def draw_spread(outputs: list[str], model: str, layers: pd.DataFrame) -> None:
     """Spread and mean of the cosines per layer against what independent values give.
 
+    The target's have the band of their 95 % interval; twelve bands would hide each other.
+
     Args:
         layers: layers.csv.
     """
@@ -59,15 +61,22 @@ def draw_spread(outputs: list[str], model: str, layers: pd.DataFrame) -> None:
                         shown = rows[(rows["block"] == block) & (rows["token"] == token)]
                         name = f"{block.upper()}, {TOKEN_NAMES[token]}"
                         ax.plot(shown["layer"], shown[f"{prefix}_{what}"], line, color=colour, label=name)
+                        if token == "target":
+                            ends = (shown[f"{prefix}_{what}_{end}"] for end in ("low", "high"))
+                            ax.fill_between(shown["layer"], *ends, color=colour, alpha=0.2, linewidth=0)
                 null = rows["null_std" if prefix == "cosine" else "centred_null_std"].iloc[0] if what == "std" else 0
                 ax.axhline(null, color=GREY, linestyle="--", label="independent values")
+                ax.fill_between([], [], color=GREY, alpha=0.6, linewidth=0, label="target, 95 % interval")
                 ax.set_ylabel(f"{label} of cosines")
                 ax.set_title(f"vectors {kind}")
                 ax.xaxis.set_major_locator(MaxNLocator(integer=True))
         for ax in panels[1]:
             ax.set_xlabel("layer")
-        drawn.suptitle(f"{model}: n = {rows['sentences'].iloc[0]} sentences", fontsize=9)
-        drawn.legend(*panels[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=5)
+        sentences = rows["sentences"].iloc[0]
+        drawn.suptitle(f"{model}: n = {sentences} sentences, intervals for other sentences of this kind", fontsize=9)
+        # A column a block, the target over the non-target.
+        entries = panels[0, 0].get_legend_handles_labels()
+        drawn.legend(*entries, loc="outside lower center", ncols=7, columnspacing=1, handlelength=1.5)
 
 
 def draw_moments(outputs: list[str], model: str, layers: pd.DataFrame) -> None:
@@ -94,7 +103,7 @@ PIXELS = 200  # dimensions of each of Q, K and V that are shown
 
 
 def draw_matrix(outputs: list[str], model: str, layer: int, vectors: dict[str, dict[str, np.ndarray]]) -> None:
-    """The matrix of cosines itself for one layer: centred, target and non-target; every n-th dimension is shown."""
+    """The matrix of cosines itself for one layer: centred, target and non-target, of evenly spaced dimensions."""
     with figure(outputs, 9.2, 4.4) as drawn:
         panels = drawn.subplots(1, 2)
         for ax, (token, of_token) in zip(panels, vectors.items(), strict=True):
@@ -110,7 +119,7 @@ def draw_matrix(outputs: list[str], model: str, layer: int, vectors: dict[str, d
             ax.set_xticks(middles, ["Q", "K", "V"])
             ax.set_yticks(middles, ["Q", "K", "V"])
             ax.spines[:].set_visible(False)
-            shown = "every dimension" if max(steps.values()) == 1 else f"every {max(steps.values())}th dimension"
+            shown = "every dimension" if max(steps.values()) == 1 else f"one dimension in {max(steps.values())}"
             ax.set_title(f"{TOKEN_NAMES[token]}, n = {len(of_token['q'])} sentences, {shown}")
         drawn.colorbar(image, ax=panels, label="cosine of centred dimensions", shrink=0.8)
         drawn.suptitle(f"{model}, layer {layer}", fontsize=9)

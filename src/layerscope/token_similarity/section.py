@@ -48,8 +48,8 @@ def findings(model: str, rows: pd.DataFrame) -> list[str]:
         f"dimensions of the target goes from {over_blocks(target, first, 'cosine_abs_mean'):.2f} in the first layer to "
         f"{over_blocks(target, last, 'cosine_abs_mean'):.2f} in the last; of the non-target from "
         f"{over_blocks(other, first, 'cosine_abs_mean'):.2f} to {over_blocks(other, last, 'cosine_abs_mean'):.2f}.",
-        f"{model}: the uncentred cosine of a fixed token is near ±1 in the first layer for a mechanical reason: there "
-        f"its vectors differ only by position, if at all. Centred over sentences, the spread of the target's cosines "
+        f"{model}: the uncentred cosines of a fixed token in the first layer tell nothing of contexts: there its "
+        f"vectors differ only by position, if at all. Centred over sentences, the spread of the target's cosines "
         f"is {centred_spread(first)} in the first layer and {centred_spread(last)} in the last, where independent "
         f"values give {centred_null:.3f} "
         f"({null:.3f} uncentred).",

@@ -35,8 +35,8 @@ def read_sentences(
     """Find the target word in every sentence, by the tokens that cover it.
 
     A target that is split into several tokens is represented by its last piece (``target_pieces`` counts them). The
-    non-target is a random earlier token of the same sentence, drawn with ``seed`` and the line's number, so that a
-    sentence added at the end changes no other.
+    non-target is a random token between the first and the target, drawn with ``seed`` and the line's number, so that a
+    sentence added at the end changes no other. The first of a sentence is none: its vectors are unlike all others.
 
     Args:
         path: text file, one sentence a line; blank lines are passed over.
@@ -46,7 +46,7 @@ def read_sentences(
 
     Raises:
         UserError: the file cannot be read, is too large or has too few sentences, or a line is without the target, or
-            with none before it, or too long; it names the line.
+            without a token between its first and the target, or too long; it names the line.
     """
     found, ids = [], []
     for number, line, word in sentence_lines(path, target):
@@ -58,7 +58,8 @@ def read_sentences(
             )
         place = _place(f"{path}, line {number}", line, word, encoding.offsets)
         rng = np.random.default_rng([seed, number])
-        place |= {"line": number, "non_target": int(rng.integers(place["target"] - place["target_pieces"] + 1))}
+        before = place["target"] - place["target_pieces"] + 1
+        place |= {"line": number, "non_target": int(rng.integers(1, before))}
         place |= {f"{token}_id": encoding.ids[place[token]] for token in TOKENS}
         found.append(place)
         ids.append(encoding.ids)
@@ -109,6 +110,9 @@ def _place(where: str, line: str, word: re.Match[str], offsets: list[tuple[int, 
     first, last = covering[0], covering[-1]
     if line[offsets[first][0] : offsets[last][1]].strip() != target:
         raise UserError(f"{where}: the tokenizer joins '{target}' with its neighbours; reword the sentence")
-    if first == 0:
-        raise UserError(f"{where}: no token stands before the target '{target}', so there is no non-target; reword it")
+    if first < 2:
+        raise UserError(
+            f"{where}: no token stands between the first and the target '{target}', so there is no non-target; "
+            "reword it"
+        )
     return {"target": last, "target_pieces": len(covering)}

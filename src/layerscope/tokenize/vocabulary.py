@@ -47,6 +47,18 @@ def vocabulary_table(tokenizer: LoadedTokenizer, input_ids: np.ndarray) -> pd.Da
     return table
 
 
+def takes_part(vocabulary: pd.DataFrame, input_ids: np.ndarray) -> np.ndarray:
+    """Which tokens ``input_ids`` [tokens] take part in statistics: all but special tokens and pieces of characters.
+
+    Args:
+        vocabulary: of :func:`vocabulary_table`.
+
+    Returns:
+        [tokens], bool.
+    """
+    return ~(vocabulary["special"] | vocabulary["partial"]).to_numpy()[input_ids]
+
+
 def _bytes(piece: str, text: str, byte_level: bool) -> int:
     if byte_level:
         return len(piece)  # a byte-level vocabulary writes every byte as one character

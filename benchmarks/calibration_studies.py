@@ -1,0 +1,95 @@
+"""Claims, modes, path lengths and similarities of made-up models: what is said where there is nothing to say."""
+
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from calibration_r import BATCH, Neurons
+from calibration_text import Text
+
+from layerscope.inference import student_quantile
+from layerscope.path_length.uncertainty import correlations, means, rank_correlations
+from layerscope.resampling import LeftOut, coarser, jackknife_error
+from layerscope.tables import write_table
+from layerscope.token_length import claims as length_claims
+from layerscope.token_length.assess import LayerDraws, assess
+from layerscope.token_length.dip import SMALLEST_P
+from layerscope.token_length.modality import Populations, modality_table
+from layerscope.token_length.multimodality import multimodality_table
+from layerscope.token_length.sample_claims import SampleLengths
+from layerscope.token_similarity import claims as similarity_claims
+from layerscope.token_similarity.jackknife import jackknife_layer
+
+NEURONS, DRAWS = 32, 200
+MODELS = {"small": 4, "large": 5}
+SENTENCES, DIMENSIONS, SHARED = 54, 32, 3
+PATHS, TRUE_R = 4, 0.3  # layers, and r of their path lengths
+
+
+def token_length_claims(pool: Text, tokens: int, rng: np.random.Generator) -> pd.DataFrame:
+    """Claims on two models whose neurons know nothing of length and have one mode."""
+    sample = pool.draw(rng, tokens)
+    seed = int(rng.integers(2**31))
+    draws = LayerDraws(sample.token_lengths, sample.types, sample.documents, sample.confounds(), DRAWS, seed)
+    populations = Populations.of(sample.token_lengths, sample.types)
+    evidence = {}
+    with tempfile.TemporaryDirectory() as folder:
+        for model, layers in MODELS.items():
+            tables, paths = [], []
+            for layer in range(layers):
+                rows = Neurons(pool, "shared", np.zeros(NEURONS), rng).read(sample)
+                tables.append(assess(draws, [rows])[1])
+                paths.append(str(Path(folder) / f"{model}_{layer}.parquet"))
+                write_table(paths[-1], modality_table(rows, populations))
+            modality = multimodality_table({model: paths}, {model: paths})
+            evidence[model] = length_claims.Evidence.of(tables, modality)
+    lengths = pd.DataFrame({"document": sample.documents, "length": sample.lengths}).value_counts().reset_index()
+    return length_claims.claims_table(evidence, [list(MODELS)], [], {"text": SampleLengths(lengths)})
+
+
+def dips(pool: Text, tokens: int, kind: str, rng: np.random.Generator) -> dict[str, float]:
+    """Shares of neurons with one mode that pass the dip test over types."""
+    sample = pool.draw(rng, tokens)
+    rows = Neurons(pool, kind, np.zeros(NEURONS), rng).read(sample)
+    p = modality_table(rows, Populations.of(sample.token_lengths, sample.types))["p_types"]
+    return {"p <= 5 %": (p <= 0.05).mean(), "p <= 1e-5": (p <= SMALLEST_P).mean()}
+
+
+def path_lengths(pool: Text, tokens: int, sets: int, seed: int) -> pd.DataFrame:
+    """Summaries of layers whose paths of the MLP go with the residual stream's, a row a data set and layer."""
+    rows = []
+    for batch in range(sets // BATCH):
+        rng = np.random.default_rng([seed, batch])
+        resid, own = (Neurons(pool, "plain", np.zeros(PATHS), rng) for _ in range(2))
+        for _ in range(BATCH):
+            sample = pool.draw(rng, tokens)
+            of, groups = resid.read(sample), coarser(sample.documents)
+            left_out, after = LeftOut(sample.documents), np.ones(len(groups), dtype=bool)
+            path = 10 + TRUE_R * of + (1 - TRUE_R**2) ** 0.5 * own.read(sample)
+            for layer in range(PATHS):
+                r, rho = (
+                    found(path[[layer]], of[layer], after, by)
+                    for found, by in ((correlations, left_out), (rank_correlations, groups))
+                )
+                summaries = {"r": (r[0][0], r[1][0]), "rho": (rho[0][0], rho[1][0])}
+                summaries["mean length"] = means(path[layer], after, left_out)
+                row = {"layer": batch * PATHS + layer}
+                for name, (value, without) in summaries.items():
+                    row |= {f"value {name}": value[0], f"error {name}": float(jackknife_error(without))}
+                    row[f"quantile {name}"] = student_quantile(left_out.effective - 1)
+                rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def similarity_claims_of(rng: np.random.Generator) -> pd.DataFrame:
+    """Claims on two layers whose dimensions are alike to the same degree: they share SHARED signals."""
+    tables = []
+    for layer in range(2):
+        shared = rng.normal(size=(SENTENCES, SHARED))
+        vectors = {
+            site: 0.5 + shared @ rng.normal(size=(SHARED, DIMENSIONS)) * 0.4 + rng.normal(size=(SENTENCES, DIMENSIONS))
+            for site in "qkv"
+        }
+        tables.append(jackknife_layer(vectors, 0).assign(layer=layer))
+    return similarity_claims.claims_table({"model": pd.concat(tables)}, [])
