@@ -10,7 +10,7 @@ from calibration_text import Text
 
 from layerscope.inference import student_quantile
 from layerscope.path_length.uncertainty import correlations, means, rank_correlations
-from layerscope.resampling import LeftOut, coarser, jackknife_error
+from layerscope.resampling import LeftOut, jackknife_error
 from layerscope.tables import write_table
 from layerscope.token_length import claims as length_claims
 from layerscope.token_length.assess import LayerDraws, assess
@@ -64,13 +64,12 @@ def path_lengths(pool: Text, tokens: int, sets: int, seed: int) -> pd.DataFrame:
         resid, own = (Neurons(pool, "plain", np.zeros(PATHS), rng) for _ in range(2))
         for _ in range(BATCH):
             sample = pool.draw(rng, tokens)
-            of, groups = resid.read(sample), coarser(sample.documents)
-            left_out, after = LeftOut(sample.documents), np.ones(len(groups), dtype=bool)
+            of, left_out = resid.read(sample), LeftOut(sample.documents)
+            after = np.ones(len(sample.documents), dtype=bool)
             path = 10 + TRUE_R * of + (1 - TRUE_R**2) ** 0.5 * own.read(sample)
             for layer in range(PATHS):
                 r, rho = (
-                    found(path[[layer]], of[layer], after, by)
-                    for found, by in ((correlations, left_out), (rank_correlations, groups))
+                    found(path[[layer]], of[layer], after, left_out) for found in (correlations, rank_correlations)
                 )
                 summaries = {"r": (r[0][0], r[1][0]), "rho": (rho[0][0], rho[1][0])}
                 summaries["mean length"] = means(path[layer], after, left_out)

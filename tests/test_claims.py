@@ -64,7 +64,7 @@ def test_criteria_and_the_ends_of_their_ranges() -> None:
 
 
 def test_a_row_of_the_table_says_all_that_was_asked() -> None:
-    claim = replace(POSITIVE, clusters="types", of_training=False)
+    claim = replace(POSITIVE, clustered_by="types", of_training=False)
     (row,) = judge([claim], "study", "one, other", True, Estimate(1, 0.5, 1.5, -0.1, 0.1, 12))
     assert row == {
         "claim": "positive", "statement": "It is positive.", "reference": "It was positive.", "about": "model",
@@ -204,7 +204,7 @@ def test_claims_on_r_are_asked_of_documents_and_of_types() -> None:
     assert len(over_types) == 4
     for name in over_types:
         of_types, of_documents = claims[name], claims[name.removesuffix("_types")]
-        assert (of_documents.clusters, of_types.clusters) == ("documents", "types")
+        assert (of_documents.clustered_by, of_types.clustered_by) == ("documents", "types")
         assert of_types.statement == f"{of_documents.statement[:-1]}, and would for new token types."
         assert of_types.criterion == of_documents.criterion
         assert of_types.reference == of_documents.reference
@@ -216,7 +216,7 @@ def test_claims_on_r_are_asked_of_documents_and_of_types() -> None:
 
 def test_claims_say_what_they_are_of() -> None:
     for claim in [*CLAIMS, *CLAIMS_ON_PAIRS]:
-        assert claim.clusters in QUESTIONS and claim.about == "model"
+        assert claim.clustered_by in QUESTIONS and claim.about == "model"
         assert claim.statement.endswith(".") and claim.reference.endswith(".")
     # Without training groups overlap too.
     assert [claim.name for claim in CLAIMS if not claim.of_training] == ["groups_overlap"]
@@ -448,6 +448,6 @@ def test_the_report_says_what_random_weights_show_too() -> None:
     assert [row.note for row in rows.verdicts] == ["random weights show it too", "random weights", few]
     assert rows.verdicts[0].effect == "1.000 [0.500, 1.500]"
     assert [row.null for row in rows.verdicts] == ["-0.100 to 0.100", "", ""]
-    types = pd.DataFrame(judge([replace(POSITIVE, clusters="types")], "s", "m", False, UNKNOWN))
+    types = pd.DataFrame(judge([replace(POSITIVE, clustered_by="types")], "s", "m", False, UNKNOWN))
     (rows,) = shown(types)
     assert (rows.question, rows.verdicts[0].effect) == ("new token types", "not defined")

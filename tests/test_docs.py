@@ -258,7 +258,7 @@ HEADER = (
 def row_of(claim: Claim[Any]) -> str:
     """A claim's row of docs/claims.md."""
     cells = [f"`{claim.name}`: {claim.statement}", claim.statistic, claim.criterion]
-    cells += [{"documents": "text"}.get(claim.clusters, claim.clusters), "yes" if claim.of_training else "no"]
+    cells += [{"documents": "text"}.get(claim.clustered_by, claim.clustered_by), "yes" if claim.of_training else "no"]
     return " | ".join(["", *(cell.replace("|", r"\|") for cell in [*cells, claim.reference]), ""]).strip() + "\n"
 
 

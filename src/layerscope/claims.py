@@ -54,7 +54,7 @@ class Claim(Generic[Data]):
     above: float  # the range, without its ends
     below: float
     estimate: Callable[[Data], Estimate]
-    clusters: Clusters = "documents"  # what the interval leaves out in turn
+    clustered_by: Clusters = "documents"  # what the interval leaves out in turn
     of_training: bool = True  # a model with random weights must not support it
     about: Literal["model", "sample"] = "model"  # or a fact of the tokenizer and the sample
 
@@ -69,7 +69,10 @@ class Claim(Generic[Data]):
         if np.isnan([estimate.effect, estimate.low, estimate.high]).any():
             return "undetermined", "the effect or its interval is not defined"
         if estimate.clusters < FEWEST:
-            return "undetermined", f"{estimate.clusters:.0f} {self.clusters}, and an interval takes at least {FEWEST}"
+            return (
+                "undetermined",
+                f"{estimate.clusters:.0f} {self.clustered_by}, and an interval takes at least {FEWEST}",
+            )
         if estimate.high <= self.above or estimate.low >= self.below:
             return "not supported", ""
         if not (estimate.low > self.above and estimate.high < self.below):
@@ -96,7 +99,7 @@ def judge(claims: Iterable[Claim[Data]], study: str, models: str, control: bool,
             "about": claim.about,
         }
         row |= {"study": study, "models": models, "control": control, "statistic": claim.statistic}
-        row |= {"criterion": claim.criterion, "of_training": claim.of_training, "clustered_by": claim.clusters}
+        row |= {"criterion": claim.criterion, "of_training": claim.of_training, "clustered_by": claim.clustered_by}
         verdict, reason = claim.verdict(estimate)
         rows.append(row | asdict(estimate) | {"verdict": verdict, "reason": reason})
     return rows
@@ -125,11 +128,23 @@ class Draws:
     def estimate(self, effect: Callable[..., np.ndarray], *statistics: str) -> Estimate:
         """The ``effect``, a function of [layers, draws] of each statistic that gives [draws]."""
         value = float(effect(*self.of("observed", *statistics))[0])
-        reach = float(jackknife_error(effect(*self.of("left_out", *statistics)))) * self.quantile(ALPHA, *statistics)
+        reach = float(self.half_width(effect(*self.of("left_out", *statistics)), *statistics))
         null = (np.nan, np.nan)
         if (statistics[0], "null") in self.values:
             null = null_band(effect(*self.of("null", *statistics)))
         return Estimate(value, value - reach, value + reach, *null, self.fewest(*statistics))
+
+    def half_width(self, left_out: np.ndarray, *statistics: str, level: float = ALPHA) -> np.ndarray:
+        """Of the interval of an effect of ``statistics``; NaN where there is in effect one cluster.
+
+        Args:
+            left_out: the effect, [..., groups], with each group of clusters left out.
+            level: the share of such intervals that miss.
+
+        Returns:
+            [...].
+        """
+        return jackknife_error(left_out) * self.quantile(level, *statistics)
 
     def quantile(self, level: float, *statistics: str) -> float:
         """Student's t of a two-sided interval; NaN where there is in effect one cluster."""

@@ -13,9 +13,8 @@ import numpy as np
 import pandas as pd
 
 from layerscope.claims import UNKNOWN, Claim, Draws, Estimate, judge
-from layerscope.depth import relative_depth
+from layerscope.depth import relative_depths
 from layerscope.inference import ALPHA
-from layerscope.resampling import jackknife_error
 
 STUDY = "path_length"
 STREAMS = {"resid": "the residual stream", "attn": "the attention output", "mlp": "the MLP output"}
@@ -26,7 +25,7 @@ def late_over_early(lengths: np.ndarray) -> np.ndarray:
 
     A layer without a path, as layer 0 of attention and MLP, has no say.
     """
-    late = np.array([relative_depth(layer, len(lengths)) > 0.75 for layer in range(len(lengths))])
+    late = relative_depths(len(lengths)) > 0.75
     known = ~np.isnan(lengths).all(axis=1)
     if not (known & late).any() or not (known & ~late).any():
         return np.full(lengths.shape[1], np.nan)
@@ -68,7 +67,7 @@ def share_followed(draws: Draws) -> Estimate:
     difference = difference[:, 0]
     if not len(difference):
         return UNKNOWN
-    reach = jackknife_error(left_out) * draws.quantile(ALPHA / len(difference), *of)
+    reach = draws.half_width(left_out, *of, level=ALPHA / len(difference))
     if np.isnan(difference + reach).any():
         return UNKNOWN
     low, high = np.mean(difference > reach), 1 - np.mean(difference < -reach)

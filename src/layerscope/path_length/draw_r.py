@@ -6,10 +6,8 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
 from layerscope.claims import FEWEST, Draws
-from layerscope.inference import ALPHA
 from layerscope.path_length.draw import FILTERS, NAMES
 from layerscope.plotting import BLUE, GREY, VERMILION, figure
-from layerscope.resampling import jackknife_error
 
 KINDS = {"pearson": "r", "spearman": "rho"}  # column of layers.csv → statistic of the draws
 SUFFIXES = {"all": "_all", "without_first": ""}
@@ -34,7 +32,8 @@ def draw_r(outputs: list[str], model: str, layers: pd.DataFrame, draws: pd.DataF
                 ax.axhline(0, color=GREY, linewidth=0.8)
                 for token_filter, suffix in SUFFIXES.items():
                     of, colour = rows[rows["token_filter"] == token_filter], COLOURS[token_filter]
-                    r, reach = of[f"r_{kind}_{name}"], half_widths(drawn, f"{statistic}_{name}{suffix}")
+                    r, of_draws = of[f"r_{kind}_{name}"], f"{statistic}_{name}{suffix}"
+                    reach = drawn.half_width(drawn.of("left_out", of_draws)[0], of_draws)
                     low, high = np.clip([r - reach, r + reach], -1, 1)
                     ax.fill_between(of["layer"], low, high, color=colour, alpha=0.3, linewidth=0)
                     label = f"{FILTERS[token_filter]} tokens" if token_filter == "all" else FILTERS[token_filter]
@@ -52,8 +51,3 @@ def draw_r(outputs: list[str], model: str, layers: pd.DataFrame, draws: pd.DataF
         handles = panels[0, 0].get_legend_handles_labels()[0]
         handles.append(Patch(color=GREY, alpha=0.6, linewidth=0, label="95 % interval, leaving out documents"))
         shown.legend(handles=handles, loc="outside lower center", ncols=3, handlelength=3)
-
-
-def half_widths(draws: Draws, statistic: str) -> np.ndarray:
-    """Of the 95 % interval of a statistic of each layer: [layers]."""
-    return jackknife_error(draws.of("left_out", statistic)[0]) * draws.quantile(ALPHA, statistic)

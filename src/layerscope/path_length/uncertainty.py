@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from layerscope.path_length.sample import read_sample
-from layerscope.resampling import LeftOut, LeftOutPearson, coarser, unit
+from layerscope.resampling import LeftOut, LeftOutPearson, unit
 from layerscope.statistics import pearson
 
 Summary = tuple[np.ndarray, np.ndarray]  # a statistic of the sample, and with each group of documents left out
@@ -27,12 +27,12 @@ def resample_paths(shards: list[str], vocabulary: pd.DataFrame) -> pd.DataFrame:
     """
     values, tokens = read_sample(shards, vocabulary)
     # The same documents are left out with the first tokens and without, so that the two can be compared.
-    left_out, groups = LeftOut(tokens.document), coarser(tokens.document)
+    left_out = LeftOut(tokens.document)
     parts = []
     with np.errstate(divide="ignore", invalid="ignore"):  # of one document, nothing is left
         for layer in range(len(values["path_resid"])):
             of = {name: array[layer].astype(np.float64) for name, array in values.items()}
-            found = layer_summaries(of, tokens.position > 0, left_out, groups)
+            found = layer_summaries(of, tokens.position > 0, left_out)
             for i, kind in enumerate(("observed", "left_out")):
                 table = pd.DataFrame({statistic: drawn[i] for statistic, drawn in found.items()})
                 table = table.assign(draw=table.index, layer=layer, kind=kind)
@@ -40,15 +40,12 @@ def resample_paths(shards: list[str], vocabulary: pd.DataFrame) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True).assign(clusters=left_out.clusters, clusters_effective=left_out.effective)
 
 
-def layer_summaries(
-    of: dict[str, np.ndarray], after_first: np.ndarray, left_out: LeftOut, groups: np.ndarray
-) -> dict[str, Summary]:
+def layer_summaries(of: dict[str, np.ndarray], after_first: np.ndarray, left_out: LeftOut) -> dict[str, Summary]:
     """The statistics of :func:`resample_paths` of one layer.
 
     Args:
         of: quantities [tokens].
         after_first: [tokens], bool: which are not the first of a sequence.
-        groups: [tokens], labels of what ``left_out`` leaves out.
     """
     means_of = {f"length_{name}": f"path_{name}" for name in ("attn", "mlp", "resid")}
     means_of |= {f"step_{name}": f"step_{name}" for name in ("attn", "mlp")} | {"cosine": "cosine_attn_mlp"}
@@ -56,7 +53,7 @@ def layer_summaries(
     paths = np.stack([of["path_attn"], of["path_mlp"]])
     for suffix, keep in (("", after_first), ("_all", np.ones_like(after_first))):
         r = correlations(paths, of["path_resid"], keep, left_out)
-        rho = rank_correlations(paths, of["path_resid"], keep, groups)
+        rho = rank_correlations(paths, of["path_resid"], keep, left_out)
         for i, name in enumerate(("attn", "mlp")):
             found[f"r_{name}{suffix}"] = r[0][i], r[1][i]
             found[f"rho_{name}{suffix}"] = rho[0][i], rho[1][i]
@@ -80,19 +77,16 @@ def correlations(rows: np.ndarray, y: np.ndarray, keep: np.ndarray, left_out: Le
     return observed, LeftOutPearson(left_out, units[-1], keep).of(units[:-1])
 
 
-def rank_correlations(rows: np.ndarray, y: np.ndarray, keep: np.ndarray, groups: np.ndarray) -> Summary:
+def rank_correlations(rows: np.ndarray, y: np.ndarray, keep: np.ndarray, left_out: LeftOut) -> Summary:
     """Spearman's r of each of ``rows`` [rows, tokens] with ``y`` over the tokens ``keep``, ranked anew without a group.
-
-    Args:
-        groups: [tokens], labels of what is left out in turn.
 
     Returns:
         [rows, 1] and [rows, groups].
     """
     # What is ranked anew is counts of values, which are sorted once.
     counted = [np.unique(of[keep], return_inverse=True, return_counts=True)[1:] for of in (*rows, y)]
-    kept = groups[keep]
-    parts = [np.flatnonzero(kept == group) for group in np.unique(groups)]
+    kept = left_out.groups.labels[keep]
+    parts = [np.flatnonzero(kept == group) for group in range(len(left_out.groups))]
     found = np.stack([_spearman(counted, part) for part in [np.array([], dtype=int), *parts]], axis=1)
     return found[:, :1], found[:, 1:]
 

@@ -35,9 +35,8 @@ TEXTS = ("statement", "reference", "statistic", "criterion", "about", "of_traini
 
 
 def claims_of(paths: list[str]) -> list[ClaimRows]:
-    """Claims in the order of claims.csv, those on the sample last, each with a verdict a model."""
-    claims = [claim for path in paths for claim in shown(read_csv(path))]
-    return sorted(claims, key=lambda claim: claim.about == "sample")
+    """Claims in the order of claims.csv, each with a verdict a model; none where no study makes any."""
+    return [claim for path in paths for claim in shown(read_csv(path))]
 
 
 def shown(table: pd.DataFrame) -> list[ClaimRows]:

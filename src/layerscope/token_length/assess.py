@@ -7,7 +7,7 @@ import pandas as pd
 
 from layerscope.extract.activation_shards import LayerReader
 from layerscope.partial import control_basis, residuals
-from layerscope.resampling import MOST, Groups, LeftOut, LeftOutPearson, coarser, jackknife_error, unit
+from layerscope.resampling import MOST, Groups, LeftOut, LeftOutPearson, jackknife_error, unit
 from layerscope.statistics import varies
 from layerscope.token_length import SITE
 from layerscope.token_length.confounds import Confounds, confounds_of
@@ -138,7 +138,7 @@ class LayerDraws:
         rng = np.random.default_rng(seed)
         lengths = sample.lengths.astype(np.float64)
         self.types, self.documents = Groups(types), LeftOut(documents)
-        self.types_of_documents = Groups(self.types.labels * (MOST + 1) + coarser(documents))
+        self.types_of_documents = Groups(self.types.labels * MOST + self.documents.groups.labels)
         self.types_left_out = LeftOut(rng.permutation(len(self.types)) % MOST)
         self.signs = rng.choice(SIGNS, (len(self.types), draws))
         self.group = sample.group

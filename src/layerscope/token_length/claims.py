@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from layerscope.claims import UNKNOWN, Claim, Draws, Estimate, judge
-from layerscope.depth import relative_depth
+from layerscope.depth import relative_depths
 from layerscope.inference import ALPHA, at_least, null_band
 from layerscope.resampling import jackknife_error
 from layerscope.token_length.dip import SMALLEST_P
@@ -37,7 +37,7 @@ class Evidence:
 
 def middle_half(values: np.ndarray) -> np.ndarray:
     """Of the layers [layers, draws], those at a relative depth of 0.25 to 0.75."""
-    depth = np.array([relative_depth(layer, len(values)) for layer in range(len(values))])
+    depth = relative_depths(len(values))
     return values[(depth >= 0.25) & (depth <= 0.75)]
 
 
@@ -80,27 +80,29 @@ def of_layers(effect: Callable[[np.ndarray], np.ndarray], statistic: str) -> Cal
     return lambda of: of.draws.estimate(effect, statistic)
 
 
-def for_both_questions(
-    claim: Claim[Evidence], effect: Callable[[np.ndarray], np.ndarray], statistic: str
+def of_both_questions(
+    name: str,
+    statement: str,
+    reference: str,
+    statistic: str,
+    above: float,
+    below: float,
+    effect: Callable[[np.ndarray], np.ndarray],
+    summary: str,
 ) -> list[Claim[Evidence]]:
-    """A claim on r over tokens, of this vocabulary, and the same on r over types, of new token types."""
-    over_types = f"{claim.name}_types", f"{claim.statement[:-1]}, and would for new token types."
+    """A claim on r over tokens, of this vocabulary, and the same on r over types, of new token types.
+
+    Args:
+        effect: of a ``summary`` of r over the neurons of each layer, [layers, draws] to [draws].
+    """
+    over_types = f"{name}_types", f"{statement[:-1]}, and would for new token types."
     return [
-        replace(claim, estimate=of_layers(effect, f"r_{statistic}")),
-        replace(
-            claim,
-            name=over_types[0],
-            statement=over_types[1],
-            statistic=f"{claim.statistic}; r over types",
-            estimate=of_layers(effect, f"r_types_{statistic}"),
-            clusters="types",
+        Claim(name, statement, reference, statistic, above, below, of_layers(effect, f"r_{summary}")),
+        Claim(
+            *over_types, reference, f"{statistic}; r over types", above, below,
+            of_layers(effect, f"r_types_{summary}"), clustered_by="types",
         ),
-    ]
-
-
-def to_be_given(_: Evidence) -> Estimate:
-    """Stands in a claim until :func:`for_both_questions` gives its estimate."""
-    return UNKNOWN
+    ]  # fmt: skip
 
 
 CLAIMS: list[Claim[Evidence]] = [
@@ -120,45 +122,37 @@ CLAIMS: list[Claim[Evidence]] = [
         0.8, inf, of_layers(lambda overlap: overlap.mean(axis=0), "overlap_mean"),
         of_training=False,  # neurons that know nothing of length overlap wholly
     ),
-    *for_both_questions(
-        Claim(
-            "most_neurons_weakly_negative",
-            "Most neurons (more than 60 %) correlate weakly negatively with token length.",
-            "Most neurons have a weak negative correlation with token length.",
-            "share of neurons with -0.2 < r < 0, averaged over layers",
-            0.6, inf, to_be_given,
-        ),
+    *of_both_questions(
+        "most_neurons_weakly_negative",
+        "Most neurons (more than 60 %) correlate weakly negatively with token length.",
+        "Most neurons have a weak negative correlation with token length.",
+        "share of neurons with -0.2 < r < 0, averaged over layers",
+        0.6, inf,
         lambda share: share.mean(axis=0), "fraction_weakly_negative",
     ),
-    *for_both_questions(
-        Claim(
-            "first_layer_positive",
-            "Neurons of the first layer correlate positively with token length.",
-            "In the first layer the correlation is strongly positive.",
-            "median r over the neurons of layer 0",
-            0.05, inf, to_be_given,
-        ),
+    *of_both_questions(
+        "first_layer_positive",
+        "Neurons of the first layer correlate positively with token length.",
+        "In the first layer the correlation is strongly positive.",
+        "median r over the neurons of layer 0",
+        0.05, inf,
         lambda median: median[0], "median",
     ),
-    *for_both_questions(
-        Claim(
-            "last_layers_near_zero",
-            "The correlation of the last layers is nearer to zero than that of the middle ones.",
-            "In the last layers the distribution of r moves towards zero.",
-            "|median r| of the last layer less its mean over the middle half of the layers",
-            -inf, -SMALLEST, to_be_given,
-        ),
+    *of_both_questions(
+        "last_layers_near_zero",
+        "The correlation of the last layers is nearer to zero than that of the middle ones.",
+        "In the last layers the distribution of r moves towards zero.",
+        "|median r| of the last layer less its mean over the middle half of the layers",
+        -inf, -SMALLEST,
         lambda median: last_less_middle(np.abs(median)), "median",
     ),
-    *for_both_questions(
-        Claim(
-            "last_layers_shrink",
-            "The distribution of r shrinks in the last layers.",
-            "In the last layers the distribution of r shrinks.",
-            "variance of r over the neurons of the last layer, beyond what the errors of r make, less its mean over "
-            "the middle half of the layers",
-            -inf, -(SMALLEST**2), to_be_given,
-        ),
+    *of_both_questions(
+        "last_layers_shrink",
+        "The distribution of r shrinks in the last layers.",
+        "In the last layers the distribution of r shrinks.",
+        "variance of r over the neurons of the last layer, beyond what the errors of r make, less its mean over "
+        "the middle half of the layers",
+        -inf, -(SMALLEST**2),
         last_less_middle, "variance",
     ),
     Claim(
@@ -166,7 +160,7 @@ CLAIMS: list[Claim[Evidence]] = [
         "The activations of more than 5 % of the neurons have several modes.",
         "In the 1.3B model activations have several modes.",
         "share of neurons whose dip over token types has p <= 1e-5; lower end: less 1e-5 / 0.05 (Markov's inequality)",
-        ALPHA, inf, several_modes, clusters="types",
+        ALPHA, inf, several_modes, clustered_by="types",
     ),
     Claim(
         "frequency_explains",
@@ -186,20 +180,20 @@ def largest_difference(pair: Pair) -> Estimate:
     Of both models the same documents are left out, so their errors are taken together.
     """
     one, other = (of.draws for of in pair)
-    grid = np.linspace(0, 1, min(len(draws.of("observed", "r_median")[0]) for draws in (one, other)))
+    grid = relative_depths(min(len(draws.of("observed", "r_median")[0]) for draws in (one, other)))
 
     def difference(kind: str) -> np.ndarray:
         values = []
         for draws in (one, other):
             (median,) = draws.of(kind, "r_median")
-            depth = np.linspace(0, 1, len(median))
+            depth = relative_depths(len(median))
             values.append(np.stack([np.interp(grid, depth, column) for column in median.T], axis=1))
         return values[1] - values[0]
 
     observed = np.abs(difference("observed")[:, 0])
     error = jackknife_error(difference("left_out"))
     at = (observed / error).argmax()
-    reach = one.quantile(ALPHA / len(grid), "r_median") * error[at]
+    reach = one.half_width(difference("left_out")[at], "r_median", level=ALPHA / len(grid))
     _, null = null_band(difference("null")[at], ALPHA / len(grid))
     return Estimate(observed[at], observed[at] - reach, observed[at] + reach, 0.0, null, one.fewest("r_median"))
 
@@ -213,7 +207,7 @@ def difference_of_kurtosis(pair: Pair) -> Estimate:
         return larger.mean(axis=0) - smaller.mean(axis=0)
 
     effect = float(difference("observed")[0])
-    reach = float(jackknife_error(difference("left_out"))) * one.quantile(ALPHA, "kurtosis_median")
+    reach = float(one.half_width(difference("left_out"), "kurtosis_median"))
     return Estimate(effect, effect - reach, effect + reach, clusters=one.fewest("kurtosis_median"))
 
 
@@ -242,7 +236,7 @@ CLAIMS_ON_PAIRS: list[Claim[Pair]] = [
         "More neurons of the larger model have several modes.",
         "The 1.3B model has neurons with several modes where the 125M model has not.",
         "share of neurons whose dip over token types has p <= 1e-5, larger model less smaller",
-        0, inf, difference_of_modes, clusters="types",
+        0, inf, difference_of_modes, clustered_by="types",
     ),
     Claim(
         "larger_heavier_tails",

@@ -28,7 +28,7 @@ MEASURE_STYLES = {  # name → how it is called, colour, marker
 CLUSTERS = {"documents": "this vocabulary, other text", "types": "new token types"}  # what an interval is for
 
 
-def null_band(ax: Axes, evidence: pd.DataFrame, model: str, statistic: str, colour: str) -> None:
+def hatched_null(ax: Axes, evidence: pd.DataFrame, model: str, statistic: str, colour: str) -> None:
     """The 95 % band of a statistic of r over tokens under its null, hatched."""
     rows = of_measure(evidence, "r", statistic, model)
     hatched_band(ax, rows["relative_depth"], rows["null_low"], rows["null_high"], colour)
@@ -49,8 +49,8 @@ def draw_r_across_models(outputs: list[str], layers: pd.DataFrame, evidence: pd.
             label = f"{model} ({rows['neurons'].iloc[0]:,} neurons a layer)"
             middle.plot(depth, rows["r_median"], **style, markersize=4, label=label)
             positive.plot(depth, rows["fraction_positive"], **style, markersize=4, label=model)
-            null_band(middle, evidence, model, "median", style["color"])
-            null_band(positive, evidence, model, "fraction_positive", style["color"])
+            hatched_null(middle, evidence, model, "median", style["color"])
+            hatched_null(positive, evidence, model, "fraction_positive", style["color"])
         middle.axhline(0, color=GREY, linewidth=0.8)
         middle.set_ylabel("Pearson r with token length")
         middle.set_title("median over neurons; band: quartiles; hatched: null, 95 %")
@@ -78,12 +78,12 @@ def draw_r_spread(outputs: list[str], layers: pd.DataFrame, evidence: pd.DataFra
             seen.plot(
                 rows["relative_depth"], rows["r_std"], **style, markersize=4, label=f"{model}, standard deviation"
             )
-            null_band(seen, evidence, model, "std", style["color"])
+            hatched_null(seen, evidence, model, "std", style["color"])
             between = rows["r_q95"] - rows["r_q05"]
             seen.plot(
                 rows["relative_depth"], between, **style, markersize=3, linestyle=":", label=f"{model}, 5 to 95 %"
             )
-            null_band(beyond, evidence, model, "variance", style["color"])
+            hatched_null(beyond, evidence, model, "variance", style["color"])
             variance = of_measure(evidence, "r", "variance", model)
             depth, (value, low, high) = variance["relative_depth"], (variance[c] for c in ("value", "low", "high"))
             beyond.fill_between(depth, low, high, color=style["color"], alpha=0.2, linewidth=0)

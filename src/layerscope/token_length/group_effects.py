@@ -51,7 +51,7 @@ class GroupEffects:
     def _histograms(self, rows: np.ndarray, group: int) -> np.ndarray:
         """Of the tokens of one length group in each group of documents: [neurons, groups, bins]."""
         member, groups = self.arranged == group, len(self.documents.groups)
-        of = np.repeat(np.arange(groups), self.documents.groups.sizes)[member]
+        of = self.documents.arranged(self.documents.groups.labels)[member]
         values = self.documents.arranged(rows)[:, member]
         bins = np.clip((values + REACH) * (BINS / (2 * REACH)), 0, BINS - 1).astype(np.int64)
         cell = (np.arange(len(rows))[:, None] * groups + of) * BINS + bins

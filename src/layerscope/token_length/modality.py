@@ -143,10 +143,8 @@ def unimodal_rows(alike: np.ndarray, types: Groups, rng: np.random.Generator) ->
     Args:
         alike: [neurons], share of the variance that lies between types.
     """
-    of_type = np.empty(types.sizes.sum(), dtype=int)
-    of_type[types.order] = np.repeat(np.arange(len(types)), types.sizes)
-    between = rng.standard_normal((len(alike), len(types)))[:, of_type]
-    within = rng.standard_normal((len(alike), len(of_type)))
+    between = rng.standard_normal((len(alike), len(types)))[:, types.labels]
+    within = rng.standard_normal(between.shape)
     return np.sqrt(alike)[:, None] * between + np.sqrt(1 - alike)[:, None] * within
 
 

@@ -75,7 +75,7 @@ CLAIMS: list[Claim[pd.DataFrame]] = [
         "In GPT-2 XL the cosines of 'her' are near ±1 in early layers, and flatter in late ones.",
         "mean absolute cosine between dimensions, first layer less last",
         0, inf, lambda table: jackknifed(table, lambda rows: fall(rows["similarity"])),
-        clusters="sentences",
+        clustered_by="sentences",
         of_training=False,  # any mixing with other tokens brings it about
     ),
     Claim(
@@ -84,7 +84,7 @@ CLAIMS: list[Claim[pd.DataFrame]] = [
         "In late layers the cosines are centred on 0.",
         "mean absolute cosine of the last layer over that of independent values",
         -inf, 1.5, over_independent,
-        clusters="sentences",
+        clustered_by="sentences",
     ),
     Claim(
         "fall_beyond_mean_over_spread",
@@ -92,7 +92,7 @@ CLAIMS: list[Claim[pd.DataFrame]] = [
         "The cosines become flatter with depth; their cause is not asked for.",
         "mean absolute cosine less that after every dimension's sentences were shuffled, first layer less last",
         0, inf, lambda table: jackknifed(table, lambda rows: fall(rows["similarity"] - rows["shuffled"])),
-        clusters="sentences",
+        clustered_by="sentences",
         of_training=False,  # sentences with the target at the same position have the same vectors in the first layer
     ),
     Claim(
@@ -101,7 +101,7 @@ CLAIMS: list[Claim[pd.DataFrame]] = [
         "In early layers of GPT-2 XL the cosines of 'her' are near ±1.",
         "mean absolute cosine between dimensions in the first layer",
         0.9, inf, lambda table: jackknifed(table, lambda rows: rows.loc[0, "similarity"]),
-        clusters="sentences",
+        clustered_by="sentences",
         of_training=False,  # a fixed token's vectors differ there only by position
     ),
     Claim(
@@ -110,7 +110,7 @@ CLAIMS: list[Claim[pd.DataFrame]] = [
         "In GPT-2 XL the variance over contexts grows with depth.",
         "log of the variance over sentences, mean over Q, K and V, last quarter of the layers less the first",
         0, inf, lambda table: jackknifed(table, lambda rows: rise(rows["log_variance"])),
-        clusters="sentences",
+        clustered_by="sentences",
         of_training=False,  # random weights change it too, up or down from one draw of them to another
     ),
 ]  # fmt: skip
