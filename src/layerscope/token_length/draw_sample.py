@@ -68,10 +68,10 @@ def draw_activations(
 
 
 def _outside(shown: pd.DataFrame, bins: pd.DataFrame) -> str:
-    """How many values the axis does not show, and the share of all."""
+    """How many of all values the axis does not show; a share of so few would be rounded to nothing."""
     total = bins[list(GROUPS)].to_numpy().sum()
     beyond = total - shown[list(GROUPS)].to_numpy().sum()
-    return f"beyond the ends of the axis: {beyond:,} ({beyond / max(1, total):.2%})"
+    return f"beyond the ends of the axis: {beyond:,} of {total:,}"
 
 
 def visible_bins(histogram: pd.DataFrame) -> pd.DataFrame:
