@@ -4,13 +4,13 @@ from pathlib import Path
 from snakemake.exceptions import WorkflowError
 from snakemake.utils import min_version
 
-from layerscope.announce import announce_plan, telling
-from layerscope.config import load_config
-from layerscope.config_files import check_config_files
-from layerscope.misplaced import check_no_folders
-from layerscope.planning import Planning
-from layerscope.results_lock import ResultsLock
-from layerscope.specs import Specs
+from layerscope.workflow.announce import announce_plan, telling
+from layerscope.preflight.load import load_config
+from layerscope.config.files import check_config_files
+from layerscope.workflow.misplaced import check_no_folders
+from layerscope.workflow.planning import Planning
+from layerscope.workflow.results_lock import ResultsLock
+from layerscope.workflow.specs import Specs
 
 min_version("9.27")
 
@@ -37,32 +37,38 @@ config["extraction"] = CONFIG.extraction.model_dump()
 config["sampling"] = CONFIG.sampling.model_dump()
 
 
+pathvars:
+    results=CONFIG.results,
+    logs=f"{CONFIG.results}/logs",
+
+
 include: "workflow/rules/common.smk"
 include: "workflow/rules/fetch.smk"
 include: "workflow/rules/tokenize.smk"
 include: "workflow/rules/extract.smk"
 
 
-for study in CONFIG.studies.run():
+for study in CONFIG.chosen():
 
     include: f"workflow/rules/{study}.smk"
 
 
+include: "workflow/rules/figures.smk"
 include: "workflow/rules/report.smk"
 
 
 rule all:
     default_target: True
     input:
-        "results/report.html",
+        "<results>/report.html",
 
 
 # Not in the processes of jobs, which Snakemake starts with this file too.
 if workflow.is_main_process:
-    LOCK = ResultsLock("results")
+    LOCK = ResultsLock(CONFIG.results)
     with Planning(WorkflowError), telling("reading the sources, to know later whether they changed"):
         SPECS.read_sources()
-        check_no_folders(workflow.rules)
+        check_no_folders(workflow.rules, CONFIG.results)
     announce_plan(CONFIG)
 
 

@@ -23,13 +23,13 @@ from typing import Any
 
 import h5py
 
-from layerscope.errors import UserError
 from layerscope.extract.activation_shards import LayerReader, dataset_name
-from layerscope.files import read_json, sealed_file, write_json
-from layerscope.path_length.lengths import QUANTITIES
-from layerscope.path_length.shards import read_path_shards
-from layerscope.tables import read_csv, read_table
-from layerscope.token_similarity.vectors import read_vectors
+from layerscope.io.errors import UserError
+from layerscope.io.files import read_json, sealed_file, write_json
+from layerscope.io.tables import read_csv, read_table
+from layerscope.studies.path_length.lengths import QUANTITIES
+from layerscope.studies.path_length.path_shards import read_path_shards
+from layerscope.studies.token_similarity.vectors import read_vectors
 from layerscope.tokenize.documents import documents_of_corpus
 from layerscope.tokenize.token_shards import read_token_shard
 
@@ -42,13 +42,13 @@ CHANGES_NOTHING, FOUND, MISSED, OTHER_ERROR = range(4)
 
 def make_files(folder: Path) -> dict[str, tuple[Path, Callable[[Path], Any]]]:
     """Files as the workflow makes them: kind → path and what reads all of it that is ever read."""
-    from layerscope.extract.extraction import extract_shard
-    from layerscope.path_length.extract import extract_paths
-    from layerscope.path_length.shards import write_path_shard
-    from layerscope.tables import write_csv, write_table
-    from layerscope.token_similarity.extract import extract_vectors
-    from layerscope.tokenize.shard import tokenize_shard
+    from layerscope.extract.store_activations import extract_shard
+    from layerscope.io.tables import write_csv, write_table
+    from layerscope.studies.path_length.extract import extract_paths
+    from layerscope.studies.path_length.path_shards import write_path_shard
+    from layerscope.studies.token_similarity.extract import extract_vectors
     from layerscope.tokenize.token_shards import write_token_shard
+    from layerscope.tokenize.tokenize_shard import tokenize_shard
     from layerscope.tokenize.tokenizer import load_tokenizer
     from layerscope.tokenize.vocabulary import vocabulary_table
 

@@ -4,11 +4,11 @@ import numpy as np
 import pandas as pd
 from calibration_text import Text, zscore
 
-from layerscope.inference import p_of_draws, student_quantile
-from layerscope.partial import control_basis, residuals
-from layerscope.resampling import jackknife_error, unit
-from layerscope.token_length.assess import LayerDraws, assess
-from layerscope.token_length.over_neurons import summaries
+from layerscope.stats.jackknife import jackknife_error, unit
+from layerscope.stats.multiple_testing import p_of_draws, student_quantile
+from layerscope.stats.partial_correlation import control_basis, residuals
+from layerscope.studies.token_length.neuron_summaries import summaries
+from layerscope.studies.token_length.resample_layer import LayerDraws, assess
 
 FEW, MANY = 16, 48  # neurons, for size and power, and for coverage
 DRAWS, BATCH = 200, 20

@@ -8,18 +8,18 @@ import pandas as pd
 from calibration_r import BATCH, Neurons
 from calibration_text import Text
 
-from layerscope.inference import student_quantile
-from layerscope.path_length.uncertainty import correlations, means, rank_correlations
-from layerscope.resampling import LeftOut, jackknife_error
-from layerscope.tables import write_table
-from layerscope.token_length import claims as length_claims
-from layerscope.token_length.assess import LayerDraws, assess
-from layerscope.token_length.dip import SMALLEST_P
-from layerscope.token_length.modality import Populations, modality_table
-from layerscope.token_length.multimodality import multimodality_table
-from layerscope.token_length.sample_claims import SampleLengths
-from layerscope.token_similarity import claims as similarity_claims
-from layerscope.token_similarity.jackknife import jackknife_layer
+from layerscope.io.tables import write_table
+from layerscope.stats.jackknife import LeftOut, jackknife_error
+from layerscope.stats.multiple_testing import student_quantile
+from layerscope.studies.path_length.jackknife import correlations, means, rank_correlations
+from layerscope.studies.token_length import claims as length_claims
+from layerscope.studies.token_length.dip_test import SMALLEST_P
+from layerscope.studies.token_length.multimodality import multimodality_table
+from layerscope.studies.token_length.resample_layer import LayerDraws, assess
+from layerscope.studies.token_length.sample_claims import SampleLengths
+from layerscope.studies.token_length.unimodality_test import Populations, modality_table
+from layerscope.studies.token_similarity import claims as similarity_claims
+from layerscope.studies.token_similarity.jackknife import jackknife_layer
 
 NEURONS, DRAWS = 32, 200
 MODELS = {"small": 4, "large": 5}

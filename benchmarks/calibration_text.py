@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from layerscope.token_length.confounds import Confounds
-from layerscope.token_length.groups import TokenLengths
+from layerscope.studies.token_length.confounds import Confounds
+from layerscope.studies.token_length.length_groups import TokenLengths
 from layerscope.tokenize.tokenizer import load_tokenizer
 from layerscope.tokenize.vocabulary import vocabulary_table
 

@@ -33,7 +33,7 @@ def prepare(folder: Path, sequences: int) -> None:
     import torch
     from transformers import GPTNeoConfig, GPTNeoForCausalLM
 
-    from layerscope.files import write_json
+    from layerscope.io.files import write_json
     from layerscope.tokenize.token_shards import Tokens, write_token_shard
 
     if not (folder / "model").is_dir():
@@ -68,8 +68,8 @@ SHAPE = {
 def floor(folder: Path, batch: int) -> dict[str, float]:
     import torch
 
-    from layerscope.extract.forward import load_base_model
-    from layerscope.files import read_json
+    from layerscope.io.files import read_json
+    from layerscope.model.forward import load_base_model
     from layerscope.tokenize.token_shards import read_token_shard
 
     torch.set_num_threads(len(os.sched_getaffinity(0)))
@@ -84,8 +84,8 @@ def floor(folder: Path, batch: int) -> dict[str, float]:
 
 
 def job(folder: Path, sequences: int) -> None:
-    from layerscope.extract.extraction import extract_shard
-    from layerscope.files import read_json, write_json
+    from layerscope.extract.store_activations import extract_shard
+    from layerscope.io.files import read_json, write_json
 
     spec = {"sites": ["mlp_pre"], "dtype": "float32", "batch_size": "auto"}
     spec |= {"storage_dtype": "float32", "compression": "none"}
@@ -105,7 +105,7 @@ def notebook(folder: Path) -> None:
     import torch
     from transformers import AutoModelForCausalLM
 
-    from layerscope.files import read_json
+    from layerscope.io.files import read_json
     from layerscope.tokenize.token_shards import read_token_shard
 
     model = AutoModelForCausalLM.from_pretrained(read_json(folder / "model.json")["path"], dtype=torch.float32)

@@ -27,10 +27,10 @@ from typing import Any
 from PIL import Image
 
 from layerscope.extract.activation_shards import ActivationShard, manifest_of
-from layerscope.files import digest_of, read_json
-from layerscope.path_length.shards import read_path_shards
-from layerscope.tables import read_csv, read_table
-from layerscope.token_similarity.vectors import read_vectors
+from layerscope.io.files import digest_of, read_json
+from layerscope.io.tables import read_csv, read_table
+from layerscope.studies.path_length.path_shards import read_path_shards
+from layerscope.studies.token_similarity.vectors import read_vectors
 from layerscope.tokenize.token_shards import read_token_shard
 
 PROJECT = Path(__file__).parents[1]

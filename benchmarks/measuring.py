@@ -18,10 +18,10 @@ import numpy as np
 import pandas as pd
 
 from layerscope.extract.writer import ActivationShardWriter
-from layerscope.files import write_json
-from layerscope.token_length.assess import assess_layer
-from layerscope.token_length.measure import measure_layer
-from layerscope.token_length.modality import modality_of_layer
+from layerscope.io.files import write_json
+from layerscope.studies.token_length.correlate_layer import measure_layer
+from layerscope.studies.token_length.resample_layer import assess_layer
+from layerscope.studies.token_length.unimodality_test import modality_of_layer
 from layerscope.tokenize.token_shards import Tokens
 
 TOKENS, NEURONS, TYPES, SEQUENCES, DRAWS = 8192, 8192, 2500, 16, 200

@@ -17,11 +17,11 @@ import numpy as np
 import pandas as pd
 
 from layerscope.extract.activation_shards import LayerReader
-from layerscope.extract.extraction import extract_shard
-from layerscope.statistics import pearson
-from layerscope.token_length.groups import token_lengths
-from layerscope.tokenize.shard import tokenize_shard
+from layerscope.extract.store_activations import extract_shard
+from layerscope.stats.correlation import pearson
+from layerscope.studies.token_length.length_groups import token_lengths
 from layerscope.tokenize.token_shards import Tokens, write_token_shard
+from layerscope.tokenize.tokenize_shard import tokenize_shard
 from layerscope.tokenize.tokenizer import load_tokenizer
 from layerscope.tokenize.vocabulary import vocabulary_table
 

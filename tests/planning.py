@@ -173,10 +173,10 @@ def make_plans(edits: dict[str, Callable[[], None]], arguments: dict[str, list[s
     """
     import snakemake.cli  # noqa: F401  before the fork, once for all
 
-    import layerscope.specs
+    import layerscope.workflow.specs
 
     finished, folder, chosen = Path(sys.argv[1]), Path(sys.argv[2]), json.loads(sys.argv[3])
-    assert Path(layerscope.specs.__file__).is_relative_to(folder)
+    assert Path(layerscope.workflow.specs.__file__).is_relative_to(folder)
     plans = {}
     for edit in chosen:
         shutil.rmtree(folder)
@@ -201,7 +201,8 @@ def plans_of(file: str, finished: Path, edits: list[str]) -> dict[str, dict]:
     planners = []
     for part, folder in enumerate(folders):
         command = [sys.executable, file, str(finished), str(folder), json.dumps(edits[part::2])]
-        environment = {**os.environ, "PYTHONPATH": f"{folder / 'src'}"}
+        paths = [str(folder / "src"), str(Path(__file__).parent)]
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
         shutil.copytree(finished, folder)  # the package is imported from there
         with folder.with_suffix(".log").open("w") as log:
             planners.append(subprocess.Popen(command, env=environment, stdout=log, stderr=log))

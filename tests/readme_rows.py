@@ -2,7 +2,8 @@
 
     snakemake --cores 8 && python tests/readme_rows.py
 
-tests/test_readme.py checks the sentences of README.md against these rows, and these rows against a default study.
+tests/workflow/test_readme.py checks the sentences of README.md against these rows, and these rows against a default
+study.
 """
 
 import shutil
@@ -12,7 +13,7 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from layerscope.tables import read_csv
+from layerscope.io.tables import read_csv
 
 PROJECT = Path(__file__).parents[1]
 TABLE, FIGURE = PROJECT / "docs/r_across_models.csv", PROJECT / "docs/r_across_models.png"

@@ -4,9 +4,9 @@ import numpy as np
 import pandas as pd
 import scipy.special
 
-from layerscope.token_length.assess import LayerDraws
-from layerscope.token_length.confounds import Confounds
-from layerscope.token_length.groups import TokenLengths
+from layerscope.studies.token_length.confounds import Confounds
+from layerscope.studies.token_length.length_groups import TokenLengths
+from layerscope.studies.token_length.resample_layer import LayerDraws
 
 TYPES, DOCUMENTS, TOKENS, DRAWS = 300, 50, 3000, 200
 

@@ -10,9 +10,9 @@ import torch
 from safetensors.torch import load_file, save_file
 from transformers import AutoConfig, AutoModelForCausalLM
 
-from layerscope.extract import forward
-from layerscope.extract.architectures import SITES
-from layerscope.extract.extraction import extract_shard
+from layerscope.extract.store_activations import extract_shard
+from layerscope.model import forward
+from layerscope.model.architectures import SITES
 from layerscope.tokenize.token_shards import Tokens, write_token_shard
 
 COMMON = {"vocab_size": 211, "bos_token_id": 0, "eos_token_id": 0}

@@ -15,7 +15,7 @@ from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 
-from layerscope.files import whole_file
+from layerscope.io.files import whole_file
 
 # Okabe and Ito's palette, https://jfly.uni-koeln.de/color/
 BLUE, ORANGE, GREEN, PURPLE, SKY, VERMILION, GREY = (

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from layerscope.errors import UserError
+from layerscope.io.errors import UserError
 
 # All that a tokenizer is read from.
 TOKENIZER_FILES = ["tokenizer.json", "tokenizer_config.json", "special_tokens_map.json"]

@@ -18,13 +18,7 @@ wildcard_constraints:
     content=r"[0-9a-f]{12}",
 
 
-# Inputs that have the name of a model are called of_NAME: Snakemake has uses of its own for some names.
-STUDIES = CONFIG.studies.run()
-# Filled by the rules of the studies, for the report.
-FIGURES = {}  # study → names of its figures, in order
-RUNS = []  # a file with attributes for each model of each study
-CLAIMS = []  # tables of claims
-TABLES = {}  # study → name → further tables that its part of the report reads
+STUDIES = CONFIG.chosen()
 SHARDS = [f"{shard:04d}" for shard in range(CONFIG.sampling.shards)]
 
 
@@ -32,15 +26,11 @@ def tokenizer_of(model):
     return CONFIG.models[model].tokenizer
 
 
-def layers_of(model):
-    return [f"{layer:02d}" for layer in range(CONFIG.models[model].layers)]
-
-
 @cache  # every layer asks for them
 def shards_of(model, corpus, ending):
     """Activation shards of a sample, or their manifests."""
     return expand(
-        "results/activations/{model}/{corpus}/shard_{shard}.{ending}",
+        "<results>/activations/{model}/{corpus}/shard_{shard}.{ending}",
         model=model,
         corpus=corpus,
         shard=SHARDS,
@@ -49,25 +39,20 @@ def shards_of(model, corpus, ending):
 
 
 def vocabulary_of(model, corpus):
-    return f"results/tokens/{tokenizer_of(model)}/{corpus}/vocabulary.parquet"
+    return f"<results>/tokens/{tokenizer_of(model)}/{corpus}/vocabulary.parquet"
 
 
 def frequency_of(model, corpus):
-    return f"results/tokens/{tokenizer_of(model)}/{corpus}/frequency.parquet"
+    return f"<results>/tokens/{tokenizer_of(model)}/{corpus}/frequency.parquet"
 
 
-def drawing(study, figure, category, subcategory, label):
-    """The files of a figure: a PNG, which goes into the report, and a PDF."""
-    path = f"results/{study}/figures/{figure}"
-    caption = f"../report/{figure.removesuffix('_{model}')}.rst"
-    if not (Path(workflow.basedir) / "workflow/rules" / caption).is_file():
-        raise WorkflowError(f"figure {figure}: no caption; write workflow/report/{Path(caption).name}")
-    # `report` must not begin a line: Snakemake would take it for its directive.
-    shown = report(
-        f"{path}.png",
-        caption=caption,
-        category=category,
-        subcategory=subcategory,
-        labels={"figure": label},
-    )
-    return [shown, f"{path}.pdf"]
+def of_models(study, **patterns):
+    """Inputs of a rule that reads tables of all models of a study: the files of a pattern, called NAME_MODEL.
+
+    Not by the model's name alone: Snakemake has uses of its own for some names.
+    """
+    return {
+        f"{name}_{model}": study.paths(pattern, model=model)
+        for name, pattern in patterns.items()
+        for model in study.models
+    }

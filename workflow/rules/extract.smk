@@ -4,14 +4,14 @@
 rule extract:
     input:
         model=lambda w: SPECS.record("models", w.model),
-        tokens=lambda w: f"results/tokens/{tokenizer_of(w.model)}/{w.corpus}/shard_{w.shard}.h5",
+        tokens=lambda w: f"<results>/tokens/{tokenizer_of(w.model)}/{w.corpus}/shard_{w.shard}.h5",
     output:
-        shard="results/activations/{model}/{corpus}/shard_{shard}.h5",
-        manifest="results/activations/{model}/{corpus}/shard_{shard}.json",
+        shard="<results>/activations/{model}/{corpus}/shard_{shard}.h5",
+        manifest="<results>/activations/{model}/{corpus}/shard_{shard}.json",
     log:
-        "logs/extract/{model}/{corpus}/shard_{shard}.log",
+        "<logs>/extract/{model}/{corpus}/shard_{shard}.log",
     benchmark:
-        "logs/extract/{model}/{corpus}/shard_{shard}.benchmark.tsv"
+        "<logs>/extract/{model}/{corpus}/shard_{shard}.benchmark.tsv"
     threads: 8
     resources:
         gpu=1,

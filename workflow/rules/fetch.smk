@@ -13,9 +13,9 @@ rule fetch_model:
     input:
         tokenizer=lambda w: SPECS.record("tokenizers", tokenizer_of(w.model)),
     output:
-        "results/sources/models/{model}/{content}.json",
+        "<results>/sources/models/{model}/{content}.json",
     log:
-        "logs/fetch_model/{model}/{content}.log",
+        "<logs>/fetch_model/{model}/{content}.log",
     params:
         spec=lambda w: SPECS.fetch_model(w.model),
     message:
@@ -26,9 +26,9 @@ rule fetch_model:
 
 rule fetch_tokenizer:
     output:
-        "results/sources/tokenizers/{tokenizer}/{content}.json",
+        "<results>/sources/tokenizers/{tokenizer}/{content}.json",
     log:
-        "logs/fetch_tokenizer/{tokenizer}/{content}.log",
+        "<logs>/fetch_tokenizer/{tokenizer}/{content}.log",
     params:
         spec=lambda w: SPECS.fetch_tokenizer(w.tokenizer),
     message:
@@ -39,9 +39,9 @@ rule fetch_tokenizer:
 
 rule resolve_corpus:
     output:
-        "results/sources/corpora/{corpus}/{content}.json",
+        "<results>/sources/corpora/{corpus}/{content}.json",
     log:
-        "logs/resolve_corpus/{corpus}/{content}.log",
+        "<logs>/resolve_corpus/{corpus}/{content}.log",
     params:
         spec=lambda w: SPECS.resolve_corpus(w.corpus),
     message:
@@ -57,9 +57,9 @@ rule fetch_documents:
         corpus=lambda w: SPECS.record("corpora", w.corpus),
         tokenizer=lambda w: SPECS.record("tokenizers", w.tokenizer),
     output:
-        "results/documents/{tokenizer}/{corpus}/{part}.jsonl",
+        "<results>/documents/{tokenizer}/{corpus}/{part}.jsonl",
     log:
-        "logs/fetch_documents/{tokenizer}/{corpus}/{part}.log",
+        "<logs>/fetch_documents/{tokenizer}/{corpus}/{part}.log",
     params:
         spec=lambda w: SPECS.fetch_documents(w.corpus, w.part),
     message:

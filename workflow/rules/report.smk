@@ -1,22 +1,23 @@
 # One self-contained page with what was run, what was found, and every figure.
 
-import os
+
+def reported(study):
+    """What the report reads of a study: its tables, its figures, and a file that says how values came about."""
+    figures = [path for figure in study.drawn() for path in study.paths(f"{study.name}/figures/{figure.file}.png")]
+    files = {**study.inputs(study.tables()), "figures": figures, "runs": ancient(study.described())}
+    return {f"{study.name}_{key}": paths for key, paths in files.items()}
 
 
-def reported(name):
-    """What the report reads of a study: its tables and its figures."""
-    figures = [f"results/{name}/figures/{figure}.png" for figure in FIGURES[name]]
-    files = {"layers": f"results/{name}/layers.csv", "figures": figures, **TABLES.get(name, {})}
-    return {f"{name}_{key}": paths for key, paths in files.items()}
+CLAIMS = [f"<results>/{study.name}/claims.csv" for study in STUDIES.values() if study.makes_claims]
 
 
 rule collect_claims:
     input:
         CLAIMS,
     output:
-        "results/claims.csv",
+        "<results>/claims.csv",
     log:
-        "logs/collect_claims.log",
+        "<logs>/collect_claims.log",
     localrule: True
     params:
         spec=SPECS.script("collect_claims"),
@@ -28,16 +29,12 @@ rule collect_claims:
 
 rule report:
     input:
-        **{key: path for name in STUDIES for key, path in reported(name).items()},
-        # One file of each model and study: its attributes say how the values came about.
-        claims=["results/claims.csv"] if CLAIMS else [],
-        runs=ancient(RUNS),
-        # Their digest is in the spec. Paths from here, so that a project that was moved has the same inputs.
-        captions=ancient(sorted(map(os.path.relpath, Path(workflow.basedir).glob("workflow/report/*.rst")))),
+        **{key: paths for study in STUDIES.values() for key, paths in reported(study).items()},
+        claims=["<results>/claims.csv"] if CLAIMS else [],
     output:
-        "results/report.html",
+        "<results>/report.html",
     log:
-        "logs/report.log",
+        "<logs>/report.log",
     localrule: True
     params:
         spec=SPECS.report(),

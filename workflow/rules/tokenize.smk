@@ -5,7 +5,7 @@ def documents_of(corpus, part):
     """Documents fetched from the hub; a local corpus is read in place, and its digest is in its record."""
     if is_local(CONFIG.corpora[corpus].source):
         return []
-    return f"results/documents/{{tokenizer}}/{{corpus}}/{part}.jsonl"
+    return f"<results>/documents/{{tokenizer}}/{{corpus}}/{part}.jsonl"
 
 
 def shards_with(shard):
@@ -23,11 +23,11 @@ rule tokenize:
         tokenizer=lambda w: SPECS.record("tokenizers", w.tokenizer),
         documents=lambda w: documents_of(w.corpus, shards_with(w.shard)),
     output:
-        "results/tokens/{tokenizer}/{corpus}/shard_{shard}.h5",
+        "<results>/tokens/{tokenizer}/{corpus}/shard_{shard}.h5",
     log:
-        "logs/tokenize/{tokenizer}/{corpus}/shard_{shard}.log",
+        "<logs>/tokenize/{tokenizer}/{corpus}/shard_{shard}.log",
     benchmark:
-        "logs/tokenize/{tokenizer}/{corpus}/shard_{shard}.benchmark.tsv"
+        "<logs>/tokenize/{tokenizer}/{corpus}/shard_{shard}.benchmark.tsv"
     params:
         spec=lambda w: SPECS.tokenize(w.corpus),
     message:
@@ -42,9 +42,9 @@ rule count_tokens:
         tokenizer=lambda w: SPECS.record("tokenizers", w.tokenizer),
         documents=lambda w: documents_of(w.corpus, "frequency"),
     output:
-        "results/tokens/{tokenizer}/{corpus}/frequency.parquet",
+        "<results>/tokens/{tokenizer}/{corpus}/frequency.parquet",
     log:
-        "logs/count_tokens/{tokenizer}/{corpus}.log",
+        "<logs>/count_tokens/{tokenizer}/{corpus}.log",
     params:
         spec=lambda w: SPECS.count_tokens(w.corpus),
     message:
@@ -56,11 +56,11 @@ rule count_tokens:
 rule vocabulary:
     input:
         tokenizer=lambda w: SPECS.record("tokenizers", w.tokenizer),
-        tokens=expand("results/tokens/{{tokenizer}}/{{corpus}}/shard_{shard}.h5", shard=SHARDS),
+        tokens=expand("<results>/tokens/{{tokenizer}}/{{corpus}}/shard_{shard}.h5", shard=SHARDS),
     output:
-        "results/tokens/{tokenizer}/{corpus}/vocabulary.parquet",
+        "<results>/tokens/{tokenizer}/{corpus}/vocabulary.parquet",
     log:
-        "logs/vocabulary/{tokenizer}/{corpus}.log",
+        "<logs>/vocabulary/{tokenizer}/{corpus}.log",
     params:
         spec=SPECS.script("vocabulary"),
     message:

@@ -1,7 +1,7 @@
 import pandas as pd
 
-from layerscope.job import job
-from layerscope.tables import read_csv, write_csv
+from layerscope.io.tables import read_csv, write_csv
+from layerscope.workflow.job import job
 
 with job(snakemake) as task:
     claims = pd.concat(map(read_csv, task.input), ignore_index=True)

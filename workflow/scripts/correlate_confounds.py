@@ -1,7 +1,7 @@
-from layerscope.job import job
-from layerscope.tables import read_table, write_csv
-from layerscope.token_length.confounds import sample_confounds
+from layerscope.io.tables import read_table, write_csv
+from layerscope.studies.token_length.confounds import sample_confounds
 from layerscope.tokenize.token_shards import read_token_shards
+from layerscope.workflow.job import job
 
 with job(snakemake) as task:
     tables = [read_table(task.input.vocabulary), read_table(task.input.frequency)]

@@ -1,7 +1,7 @@
-from layerscope.job import job
-from layerscope.tables import read_table, write_table
-from layerscope.token_length.sample import lengths_by_document
+from layerscope.io.tables import read_table, write_table
+from layerscope.studies.token_length.sample import lengths_by_document
 from layerscope.tokenize.token_shards import read_token_shards
+from layerscope.workflow.job import job
 
 with job(snakemake) as task:
     vocabulary = read_table(task.input.vocabulary)

@@ -1,10 +1,10 @@
-from layerscope.files import read_json
-from layerscope.job import job
-from layerscope.provenance import text_origin
-from layerscope.tables import write_table
+from layerscope.io.files import read_json
+from layerscope.io.provenance import text_origin
+from layerscope.io.tables import write_table
 from layerscope.tokenize.documents import documents_of_corpus
 from layerscope.tokenize.frequency import frequency_table
 from layerscope.tokenize.tokenizer import load_tokenizer
+from layerscope.workflow.job import job
 
 with job(snakemake) as task:
     spec = task.params.spec

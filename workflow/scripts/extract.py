@@ -1,6 +1,6 @@
-from layerscope.extract.extraction import extract_shard
-from layerscope.files import read_json
-from layerscope.job import job
+from layerscope.extract.store_activations import extract_shard
+from layerscope.io.files import read_json
+from layerscope.workflow.job import job
 
 with job(snakemake) as task:
     sampling = task.config["sampling"]

@@ -1,7 +1,7 @@
-from layerscope.files import read_json
-from layerscope.job import job
-from layerscope.path_length.extract import extract_paths
-from layerscope.path_length.shards import write_path_shard
+from layerscope.io.files import read_json
+from layerscope.studies.path_length.extract import extract_paths
+from layerscope.studies.path_length.path_shards import write_path_shard
+from layerscope.workflow.job import job
 
 with job(snakemake) as task:
     values, tokens, attributes = extract_paths(

@@ -1,6 +1,6 @@
-from layerscope.files import read_json
-from layerscope.job import job
-from layerscope.token_similarity.extract import extract_vectors
+from layerscope.io.files import read_json
+from layerscope.studies.token_similarity.extract import extract_vectors
+from layerscope.workflow.job import job
 
 with job(snakemake) as task:
     extract_vectors(

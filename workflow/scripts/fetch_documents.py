@@ -1,6 +1,6 @@
 from layerscope.fetch.corpora import fetch_documents
-from layerscope.files import read_json
-from layerscope.job import job
+from layerscope.io.files import read_json
+from layerscope.workflow.job import job
 
 with job(snakemake, network=True) as task:
     fetch_documents(

@@ -1,6 +1,6 @@
 from layerscope.fetch.models import fetch_model
-from layerscope.files import read_json, write_json
-from layerscope.job import job
+from layerscope.io.files import read_json, write_json
+from layerscope.workflow.job import job
 
 with job(snakemake, network=True) as task:
     record = fetch_model(task.wildcards.model, task.params.spec, read_json(task.input.tokenizer))

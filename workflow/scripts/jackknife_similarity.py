@@ -1,9 +1,9 @@
 import pandas as pd
 
-from layerscope.job import job
-from layerscope.tables import write_table
-from layerscope.token_similarity.jackknife import jackknife_layer
-from layerscope.token_similarity.vectors import read_vectors
+from layerscope.io.tables import write_table
+from layerscope.studies.token_similarity.jackknife import jackknife_layer
+from layerscope.studies.token_similarity.vectors import read_vectors
+from layerscope.workflow.job import job
 
 with job(snakemake) as task:
     seed, tables = task.params.spec["seed"], []

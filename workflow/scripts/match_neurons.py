@@ -1,6 +1,6 @@
-from layerscope.job import job
-from layerscope.tables import read_table, write_table
-from layerscope.token_length.matching import match_layer
+from layerscope.io.tables import read_table, write_table
+from layerscope.studies.token_length.matching import match_layer
+from layerscope.workflow.job import job
 
 with job(snakemake) as task:
     table = match_layer(

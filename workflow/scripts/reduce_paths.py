@@ -1,6 +1,6 @@
-from layerscope.job import job
-from layerscope.path_length.extract import paths_of_stored
-from layerscope.path_length.shards import write_path_shard
+from layerscope.studies.path_length.extract import paths_of_stored
+from layerscope.studies.path_length.path_shards import write_path_shard
+from layerscope.workflow.job import job
 
 with job(snakemake) as task:
     values, tokens, attributes = paths_of_stored(task.input.shard, task.params.spec["layers"])

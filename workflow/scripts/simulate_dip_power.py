@@ -1,7 +1,7 @@
-from layerscope.job import job
-from layerscope.tables import read_table, write_csv
-from layerscope.token_length.dip import dip_power_table
+from layerscope.io.tables import read_table, write_csv
+from layerscope.studies.token_length.dip_test import dip_power_table
 from layerscope.tokenize.token_shards import read_token_shards
+from layerscope.workflow.job import job
 
 with job(snakemake) as task:
     vocabulary = read_table(task.input.vocabulary)

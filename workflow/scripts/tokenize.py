@@ -1,7 +1,7 @@
-from layerscope.files import read_json
-from layerscope.job import job
-from layerscope.tokenize.shard import tokenize_shard
+from layerscope.io.files import read_json
 from layerscope.tokenize.token_shards import write_token_shard
+from layerscope.tokenize.tokenize_shard import tokenize_shard
+from layerscope.workflow.job import job
 
 with job(snakemake) as task:
     tokens, attributes = tokenize_shard(

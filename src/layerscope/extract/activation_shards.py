@@ -15,10 +15,10 @@ import numpy as np
 import pandas as pd
 import xxhash
 
-from layerscope.attributes import attributes_of, check_format, checked_attributes
-from layerscope.errors import UserError, damaged, reading
-from layerscope.files import read_json
-from layerscope.provenance import check_same_run
+from layerscope.io.errors import UserError, damaged, reading
+from layerscope.io.files import read_json
+from layerscope.io.provenance import check_same_run
+from layerscope.io.root_attributes import attributes_of, check_format, checked_attributes
 from layerscope.tokenize.token_shards import Tokens
 
 FORMAT = "layerscope activations 3"

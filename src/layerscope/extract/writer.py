@@ -8,11 +8,11 @@ import h5py
 import numpy as np
 import xxhash
 
-from layerscope.attributes import set_attribute, set_root_attributes
-from layerscope.errors import UserError
 from layerscope.extract.activation_shards import FORMAT, dataset_name, manifest_of, verify_structure
-from layerscope.extract.finite import not_finite
-from layerscope.files import partial_file, sync, write_json
+from layerscope.io.errors import UserError
+from layerscope.io.files import partial_file, sync, write_json
+from layerscope.io.root_attributes import set_attribute, set_root_attributes
+from layerscope.model.finite import not_finite
 from layerscope.tokenize.token_shards import Tokens
 
 CHUNK = (512, 256)  # rows x columns: extraction writes blocks of rows, measuring reads blocks of columns

@@ -5,9 +5,9 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from layerscope.errors import UserError
 from layerscope.fetch.settings import import_hub
-from layerscope.files import sealed_file
+from layerscope.io.errors import UserError
+from layerscope.io.files import sealed_file
 from layerscope.sources import is_local
 from layerscope.tokenize.documents import corpus_files, texts_of
 from layerscope.tokenize.packing import token_runs

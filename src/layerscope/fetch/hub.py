@@ -21,9 +21,9 @@ from huggingface_hub.errors import (
     RevisionNotFoundError,
 )
 
-from layerscope.errors import UserError
 from layerscope.fetch.client import NOT_THE_HUB, NoAnswer, patient_client
-from layerscope.redact import redact_logs
+from layerscope.io.errors import UserError
+from layerscope.io.redact import redact_logs
 
 INSTEAD = "the default study (snakemake without --configfile) needs no network"
 WAYS_ON = {

@@ -3,8 +3,9 @@
 from pathlib import Path
 from typing import Any
 
-from layerscope.extract.architectures import architecture_of
 from layerscope.fetch.settings import import_hub
+from layerscope.model.architectures import architecture_of
+from layerscope.model.weights import INDEX, WHOLE, check_plain, check_safetensors, weight_files
 from layerscope.sources import (
     TOKENIZER_FILES,
     check_layers,
@@ -14,7 +15,6 @@ from layerscope.sources import (
     read_model_config,
 )
 from layerscope.tokenize.tokenizer import load_tokenizer
-from layerscope.weights import INDEX, WHOLE, check_plain, check_safetensors, weight_files
 
 # By name: a repository may hold the same weights a second time, for other programs.
 MODEL_FILES = ["config.json", WHOLE, INDEX, "model-*.safetensors"]

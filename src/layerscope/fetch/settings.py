@@ -10,7 +10,7 @@ from urllib.request import getproxies
 
 import httpx2
 
-from layerscope.errors import UserError
+from layerscope.io.errors import UserError
 
 SCHEMES = ["http", "https", *(["socks5", "socks5h"] if find_spec("socksio") else [])]
 

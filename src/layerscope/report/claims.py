@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from layerscope.claims import QUESTIONS
-from layerscope.tables import read_csv
+from layerscope.io.tables import read_csv
+from layerscope.stats.claims import QUESTIONS
 
 
 @dataclass(frozen=True)

@@ -4,12 +4,12 @@ import base64
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
-from typing import TypedDict
 
 from jinja2 import Template
 from PIL import Image, UnidentifiedImageError
 
-from layerscope.errors import UserError, damaged
+from layerscope.io.errors import UserError, damaged
+from layerscope.io.root_attributes import read_root_attributes
 
 PNG_END = b"\0\0\0\0IEND\xaeB`\x82"  # an empty last chunk, whose checksum Pillow does not read
 
@@ -32,20 +32,75 @@ class Section:
     findings: list[str]
     figures: list[Figure]
     tables: dict[str, str]  # link → what it holds
+    runs: list[dict[str, str]]  # what was run
 
 
-class Files(TypedDict):
-    """What the report reads of a study: the paths of layers.csv and of the figures' PNG files, in order."""
+@dataclass(frozen=True)
+class Files:
+    """What the report reads of a study."""
 
-    layers: str
-    figures: list[str]
+    root: Path  # folder of the report, which links start from
+    figures: list[str]  # their PNG files, in order
+    runs: list[str]  # an HDF5 file of each model, whose attributes say how values came about
+    tables: dict[str, str | list[str]]
+    tokenizers: list[str]
+
+    def table(self, name: str) -> str:
+        """The path of a table of which there is one."""
+        path = self.tables[name]
+        assert isinstance(path, str)
+        return path
+
+    def of_tokenizers(self, name: str) -> dict[str, str]:
+        """Tokenizer → path, of a table of which there is one for each."""
+        return dict(zip(self.tokenizers, self.tables[name], strict=True))
+
+    def link(self, path: str) -> str:
+        """A link from the report."""
+        return str(Path(path).relative_to(self.root))
 
 
-def load_figures(files: Files, captions: dict[str, str], models: list[str], root: Path) -> list[Figure]:
-    return [load_figure(path, captions, models, root) for path in files["figures"]]
+def run_rows(paths: list[str], places: dict[str, str]) -> list[dict[str, str]]:
+    """What was run, from the attributes of HDF5 files: one row for each that differs.
+
+    Args:
+        places: format of a file → its place within the results.
+
+    Raises:
+        UserError: a file is damaged, or not that of its place.
+    """
+    rows = []
+    for path in paths:
+        of = {key: str(value) for key, value in read_root_attributes(path, places).items()}
+        if "corpus" in of:
+            text = f"{of['corpus']} ({of['corpus_source']}, {of['corpus_commit']})"
+        else:
+            text = f"{of['sentences']}, target '{of['target']}'"
+        row = {
+            "model": of["model"],
+            "source": of["model_source"],
+            "commit": of["model_commit"],
+            "text": text,
+            "tokenizer": of["tokenizer"],
+            "computed": f"{of['dtype']} on {of['device']}, attention {of['attention_implementation']}, "
+            f"batches of {of['batch_size']} x {of['sequence_length']}, torch {of['torch_version']}, "
+            f"transformers {of['transformers_version']}",
+        }
+        if row not in rows:
+            rows.append(row)
+    return rows
 
 
-def load_figure(path: str, captions: dict[str, str], models: list[str], root: Path) -> Figure:
+def load_figures(files: Files, captions: Path, models: list[str]) -> list[Figure]:
+    """The figures of a study.
+
+    Args:
+        captions: folder of their captions.
+    """
+    return [load_figure(path, captions, models, files.root) for path in files.figures]
+
+
+def load_figure(path: str, captions: Path, models: list[str], root: Path) -> Figure:
     """A figure by the path of its PNG; its caption is that of its name without the model.
 
     Raises:
@@ -55,7 +110,8 @@ def load_figure(path: str, captions: dict[str, str], models: list[str], root: Pa
     model = next((model for model in models if name.endswith(f"_{model}")), "")
     kind = name.removesuffix(f"_{model}") if model else name
     # Captions are shared with `snakemake --report`, which offers them the job as `snakemake`.
-    caption = Template(captions[kind]).render(snakemake={"wildcards": {"model": model}})
+    text = (captions / f"{kind}.rst").read_text(encoding="utf-8")
+    caption = Template(text).render(snakemake={"wildcards": {"model": model}})
     png, width = read_png(path)
     return Figure(
         title=kind.replace("_", " ").capitalize() + (f": {model}" if model else ""),

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from layerscope.errors import UserError
-from layerscope.files import check_seal
+from layerscope.io.errors import UserError
+from layerscope.io.files import check_seal
 from layerscope.tokenize.readers import KINDS, LARGEST, READERS, TooLargeError, too_large
 
 

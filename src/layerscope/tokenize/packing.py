@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 
 import numpy as np
 
-from layerscope.errors import UserError
+from layerscope.io.errors import UserError
 from layerscope.tokenize.token_shards import Tokens
 from layerscope.tokenize.tokenizer import LoadedTokenizer
 

@@ -9,10 +9,10 @@ import h5py
 import numpy as np
 import pandas as pd
 
-from layerscope.attributes import checked_attributes, set_root_attributes
-from layerscope.errors import damaged, reading
-from layerscope.files import digest_of, whole_file
-from layerscope.provenance import check_same_run, sample_attributes
+from layerscope.io.errors import damaged, reading
+from layerscope.io.files import digest_of, whole_file
+from layerscope.io.provenance import check_same_run, sample_attributes
+from layerscope.io.root_attributes import checked_attributes, set_root_attributes
 
 FORMAT = "layerscope tokens 3"
 PLACE = "tokens/{tokenizer}/{corpus}/shard_{shard:04d}.h5"

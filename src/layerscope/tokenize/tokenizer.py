@@ -11,7 +11,7 @@ from typing import Any
 
 from tokenizers import AddedToken, Encoding, Tokenizer
 
-from layerscope.errors import UserError
+from layerscope.io.errors import UserError
 
 logger = logging.getLogger(__name__)
 

@@ -1,0 +1,126 @@
+"""The sections of the configuration, and the kinds of values that their keys may hold."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError, WrapValidator
+from pydantic_core import PydanticCustomError
+
+from layerscope.config.mistakes import Unknown
+
+Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]*$", max_length=64)]
+Text = Annotated[str, StringConstraints(min_length=1, pattern=r"^[^\x00-\x1f\x7f]*$")]  # it goes into lines
+LARGEST_SEED = 2**63 - 1  # shards store it as a 64-bit integer
+
+
+def _with_home(path: str) -> str:
+    """A path whose ``~`` at the start is the home folder; of no user here, it stays, and is no path."""
+    try:
+        return str(Path(path).expanduser()) if path.startswith("~") else path
+    except RuntimeError:
+        return path
+
+
+def _one_error(value: Any, validate: Callable[[Any], Any]) -> Any:
+    """One error for a value that fits neither branch of a union, where pydantic gives one a branch."""
+    try:
+        return validate(value)
+    except ValidationError:
+        raise PydanticCustomError("count_or_auto", "input should be 'auto' or an integer of at least 1") from None
+
+
+def _relative(path: str) -> str:
+    """A path within the folder of the project, as Snakemake writes it."""
+    parts = PurePosixPath(path).parts
+    if not parts or parts[0] in ("/", "..", "~") or ".." in parts or parts[0].startswith("."):
+        raise PydanticCustomError("folder", "input should be a folder within the project's, such as results/pilot")
+    return str(PurePosixPath(path))
+
+
+ResultsFolder = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._/-]+$"), AfterValidator(_relative)]
+LocalPath = Annotated[Text, AfterValidator(_with_home)]
+Layer = Annotated[int, Field(ge=0)]
+Pair = Annotated[list[Name], Field(min_length=2, max_length=2)]
+Seed = Annotated[int, Field(ge=0, le=LARGEST_SEED)]
+CountOrAuto = Annotated[Annotated[int, Field(ge=1)] | Literal["auto"], WrapValidator(_one_error)]
+
+
+class Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:
+            if name in type(self).model_fields:  # taken away by what_is_left
+                raise Unknown(name)
+            return super().__getattr__(name)
+
+
+class Source(Section):
+    source: LocalPath = Field(description="Hub id (owner/name), or a local folder or file.")
+    revision: Text | None = Field(None, description="Branch, tag or commit on the hub; default: the newest.")
+
+
+class Model(Source):
+    """A causal language model: a local folder or a hub repository with safetensors weights."""
+
+    tokenizer: Name = Field(description="Name of the tokenizer, from `tokenizers`.")
+    layers: int = Field(ge=1, le=999, description="Number of blocks; checked against the model itself.")
+    weights: Literal["trained", "random"] = Field(
+        "trained", description="random: the same architecture, not trained; a control."
+    )
+
+
+class Tokenizer(Source):
+    """A tokenizer in the format of the tokenizers library (tokenizer.json)."""
+
+
+class Corpus(Source):
+    """A named source of documents."""
+
+    subset: Text | None = Field(None, description="Configuration of a hub data set, e.g. sample-10BT.")
+    split: Text = Field("train", description="Split of a hub data set.")
+    text_field: Text = Field("text", description="Field that holds a document's text.")
+
+
+class Sampling(Section):
+    """How many tokens are analysed: sequences x sequence_length."""
+
+    sequences: int = Field(16, ge=1, description="Sequences in all; a multiple of sequences_per_shard.")
+    sequence_length: int = Field(512, ge=2, description="Tokens a sequence.")
+    sequences_per_shard: int = Field(8, ge=1, description="Sequences a file; one extraction job each.")
+
+    @property
+    def shards(self) -> int:
+        return self.sequences // self.sequences_per_shard
+
+
+class Extraction(Section):
+    """How activations are computed and stored."""
+
+    device: Literal["auto", "cpu", "cuda"] = Field("auto", description="auto: a GPU where there is one.")
+    dtype: Literal["float32", "float16", "bfloat16"] = Field("float32", description="Compute precision.")
+    batch_size: CountOrAuto = Field("auto", description="Sequences a pass.")
+    storage_dtype: Literal["float32", "float16"] = Field("float32", description="Stored precision.")
+    compression: Literal["none", "lzf", "gzip"] = Field("none", description="HDF5 compression of shards.")
+
+
+class StudySettings(Section):
+    """What every study has: the settings of one derive from these."""
+
+    chosen_layers: ClassVar[tuple[str, ...]] = ()  # settings that name a layer; left out, it is the middle one
+
+    models: list[Name] = Field(min_length=1, description="Names from `models`, in the order of the figures.")
+
+    def filled_in(self, models: Mapping[str, Model]) -> Self:
+        """The settings with what was left out and follows from ``models``, the study's by name."""
+        middle = min(model.layers for model in models.values()) // 2
+        left_out = {key: middle for key in self.chosen_layers if getattr(self, key) is None}
+        return self.model_copy(update=left_out)
+
+
+class CorpusStudySettings(StudySettings):
+    """Of a study that reads a corpus."""
+
+    corpus: Name = Field(description="Name from `corpora`.")

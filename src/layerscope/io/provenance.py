@@ -1,0 +1,110 @@
+"""What decides the values of a file, and that files which meet in one statistic agree on it."""
+
+import shlex
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from layerscope.io.errors import UserError
+
+# Attributes in which the files of one sample may differ; of every other one, two values are two samples. The first row
+# tells the files apart, and the second says where the same content lay. Batch size, device and the versions of packages
+# move values by roundings (docs/checks.md).
+MAY_DIFFER = {
+    *("format", "shard", "digest", "token_shard_digest"),
+    *("model_source", "tokenizer_source", "corpus_source"),
+    *("batch_size", "device", "layerscope_version", "torch_version", "transformers_version", "h5py_version"),
+}
+
+Attributes = Mapping[str, Any]
+
+
+def origin(kind: str, record: dict[str, Any]) -> dict[str, str]:
+    """Attributes that say which source something was made from.
+
+    Args:
+        kind: model, tokenizer or corpus.
+        record: of :mod:`layerscope.fetch`. Its ``content`` is a digest of local files; those on the hub have a commit.
+    """
+    return {
+        kind: record["name"],
+        f"{kind}_source": record["source"],
+        f"{kind}_commit": record["commit"] or "local",
+        f"{kind}_content": record["content"] or "that of the commit",
+    }
+
+
+def text_origin(corpus: dict[str, Any], tokenizer: dict[str, Any]) -> dict[str, str]:
+    """Attributes that say which documents were tokenized, and with what."""
+    fields = {f"corpus_{field}": corpus[field] or "default" for field in ("subset", "split", "text_field")}
+    return {**origin("corpus", corpus), **fields, **origin("tokenizer", tokenizer)}
+
+
+def of_token_shard(attributes: Attributes) -> dict[str, Any]:
+    """Attributes of what is computed from a token shard: those of the shard, and the digest of its tokens.
+
+    Args:
+        attributes: root attributes of the token shard.
+    """
+    kept = {name: value for name, value in attributes.items() if name not in ("format", "digest")}
+    return {**kept, "token_shard_digest": attributes["digest"]}
+
+
+def deciding(attributes: Attributes) -> dict[str, Any]:
+    """The attributes in which the files of one sample agree."""
+    return {name: value for name, value in attributes.items() if name not in MAY_DIFFER}
+
+
+def sample_attributes(shards: Mapping[str, Attributes]) -> dict[str, Any]:
+    """Attributes of a table that is made of token shards, for :func:`check_same_run`.
+
+    Args:
+        shards: path → root attributes, in the order of the sample.
+    """
+    return {**deciding(next(iter(shards.values()))), "token_shards": list(map(_tokens, shards.values()))}
+
+
+def check_same_run(shards: Mapping[str, Attributes], tables: Iterable[Attributes] = ()) -> None:
+    """Check that shards, and tables of the tokens that they hold, can meet in one statistic.
+
+    Args:
+        shards: path → root attributes of all shards of a sample, in their order.
+        tables: attributes of tables from :func:`layerscope.io.tables.read_table`; they are compared in what they have.
+
+    Raises:
+        UserError: two files differ in an attribute that decides values; the line names both, and both values.
+    """
+    files = {path: deciding(attributes) for path, attributes in shards.items()}
+    names = sorted({name for attributes in files.values() for name in attributes})
+    of_tables = {str(attributes.get("path")): attributes for attributes in tables}
+    for name in names:
+        _agree(name, {path: attributes.get(name) for path, attributes in files.items()}, of_tables)
+    for path, attributes in of_tables.items():
+        read = attributes.get("token_shards", list(map(_tokens, shards.values())))
+        if len(read) != len(shards):
+            raise _two_runs(path, f"it is made of {len(read)} token shards, and the sample has {len(shards)}", shards)
+        for shard, tokens in zip(shards, read, strict=True):
+            _agree("token_shard_digest", {shard: _tokens(shards[shard])}, {path: {"token_shard_digest": tokens}})
+
+
+def _tokens(attributes: Attributes) -> Any:
+    """Digest of the tokens of a shard; that of a token shard is of its tokens."""
+    return attributes.get("token_shard_digest", attributes.get("digest"))
+
+
+def _agree(name: str, of_shards: dict[str, Any], tables: Mapping[str, Attributes]) -> None:
+    values = of_shards | {path: attributes[name] for path, attributes in tables.items() if name in attributes}
+    [(usual, _)] = Counter(values.values()).most_common(1)
+    like_most = next(path for path, value in values.items() if value == usual)
+    for path, value in values.items():
+        if value != usual:
+            raise _two_runs(path, f"its {name} is {value}, that of {like_most} is {usual}", [path, like_most])
+
+
+def _two_runs(path: str, what: str, files: Iterable[str]) -> UserError:
+    folders = dict.fromkeys(shlex.quote(str(Path(file).parent)) for file in (path, *files))
+    return UserError(
+        f"{path}: {what}; they are not of one run: delete those that are not of your present settings and sources, or "
+        f"all of them, and run again (rm -r {' '.join(folders)})"
+    )

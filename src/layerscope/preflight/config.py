@@ -1,0 +1,67 @@
+"""The whole configuration: its sections, those of all studies, and the JSON schema made from them."""
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from pydantic import Field, create_model
+
+from layerscope.config.sections import (
+    Corpus,
+    Extraction,
+    Model,
+    Name,
+    ResultsFolder,
+    Sampling,
+    Section,
+    Tokenizer,
+)
+from layerscope.studies.registry import STUDIES
+from layerscope.studies.study import Study
+
+
+class _Studies(Section):
+    """Which studies run; one that is left out or null does not."""
+
+    def chosen(self) -> dict[str, Any]:
+        """The settings of the studies that run, by name."""
+        return {name: settings for name, settings in self if settings}
+
+
+if TYPE_CHECKING:
+    Studies = _Studies
+else:
+    Studies = create_model(
+        "Studies", __base__=_Studies, **{name: (study.settings_type | None, None) for name, study in STUDIES.items()}
+    )
+
+
+class Config(Section):
+    """The whole configuration of the workflow."""
+
+    models: dict[Name, Model] = Field(min_length=1)
+    tokenizers: dict[Name, Tokenizer] = Field(min_length=1)
+    corpora: dict[Name, Corpus] = Field(min_length=1)
+    sampling: Sampling = Sampling()
+    extraction: Extraction = Extraction()
+    studies: Studies
+    results: ResultsFolder = Field("results", description="Folder that everything is written to.")
+
+    def chosen(self) -> dict[str, Study]:
+        """The studies that run, by name. Of their models, those that there are."""
+        sampling: Any = getattr(self, "sampling", None)  # None of a configuration with mistakes
+        return {
+            name: STUDIES[name](settings, self._models_of(settings), sampling)
+            for name, settings in self.studies.chosen().items()
+        }
+
+    def _models_of(self, settings: Any) -> dict[str, Model]:
+        return {name: model for name in getattr(settings, "models", ()) if (model := self.models.get(name))}
+
+
+def schema() -> str:
+    """The JSON schema of the configuration, as it stands in workflow/schemas/config.schema.json."""
+    return json.dumps(Config.model_json_schema(), indent=2) + "\n"
+
+
+if __name__ == "__main__":
+    print(schema(), end="")

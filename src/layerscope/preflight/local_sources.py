@@ -1,0 +1,222 @@
+"""What is known before any job starts: the sources on this machine, checked against the config and each other.
+
+What is on the hub is checked when it is fetched.
+"""
+
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from layerscope.config.mistakes import Mistakes
+from layerscope.config.sections import Corpus, CorpusStudySettings, Model
+from layerscope.io.errors import UserError, at
+from layerscope.model.architectures import architecture_of
+from layerscope.model.weights import check_plain, check_weights, model_files
+from layerscope.preflight.config import Config
+from layerscope.sources import (
+    check_counts,
+    check_layers,
+    check_positions,
+    check_tokenizer,
+    check_vocabulary,
+    is_local,
+    layers_of,
+    positions_of,
+    read_model_config,
+    tokenizer_files,
+    vocabulary_of,
+)
+from layerscope.tokenize.documents import corpus_files, read_documents
+from layerscope.tokenize.packing import check_document
+from layerscope.tokenize.tokenizer import LoadedTokenizer, load_tokenizer
+
+
+@dataclass(frozen=True)
+class LocalModel:
+    """What a model on this machine says of itself."""
+
+    config: dict[str, Any]
+    layers: int
+    positions: int | None
+
+
+def check_local_sources(config: Config, mistakes: Mistakes) -> dict[str, int]:
+    """Open the local sources that the studies use, as far as takes no time.
+
+    Note sources that are neither there nor a hub id, or cannot be read; models that are none, are not what the config
+    says, or read other tokens than their tokenizers give; corpora whose first document cannot be used; sentences
+    likewise.
+
+    Returns:
+        Number of layers of each model that was opened.
+    """
+    for kind in ("models", "tokenizers", "corpora"):
+        for name, entry in getattr(config, kind).items():
+            with mistakes, at(f"{kind}.{name}.source"):
+                _check_place(f"config: {kind}.{name}.source", entry.source)
+    studies = config.chosen().values()
+    models = {name: model for study in studies for name, model in study.models.items()}
+    tokenizers = _open_tokenizers(config, models, mistakes)
+    opened = _open_models(models, mistakes)
+    _check_models(models, opened, tokenizers, mistakes)
+    limits = {name: model.positions for name, model in opened.items() if model.positions}
+    with mistakes:
+        reading = [study for study in studies if issubclass(study.settings_type, CorpusStudySettings)]
+        names = [name for study in reading for name in study.models]
+        _check_length(config.sampling.sequence_length, names, opened, limits)
+    for name, readers in _tokenizers_of_corpora(config).items():
+        with mistakes, at(f"corpora.{name}.source"):
+            if _is_here(config.corpora[name].source):
+                text = _check_corpus(name, config.corpora[name])
+                for tokenizer in sorted(readers & set(tokenizers)):
+                    usable = tokenizers.pop(tokenizer)  # one that fails here fails on the sentences for the same reason
+                    check_document(name, usable, text)
+                    tokenizers[tokenizer] = usable
+    for study in studies:
+        with mistakes, at(f"studies.{study.name}"):
+            usable_ones = {name: tokenizers[name] for name in _tokenizers_of(study.models) if name in tokenizers}
+            study.check_files(usable_ones, limits, mistakes)
+    return {name: model.layers for name, model in opened.items()}
+
+
+def _is_here(source: str) -> bool:
+    return os.path.exists(source)  # noqa: PTH110  Path.exists() raises where permissions are missing
+
+
+def _check_place(key: str, source: str) -> None:
+    try:
+        if not is_local(source) or Path(source).exists():
+            return
+    except OSError as error:
+        raise UserError(f"{key}: '{source}' cannot be read ({error.strerror})") from None
+    raise UserError(f"{key}: '{source}' is neither a file or folder here nor a hub id (owner/name)")
+
+
+def _check_readable(key: str, files: Iterable[Path]) -> None:
+    """Look whether files can be opened, without opening them: a pipe would wait for ever."""
+    for file in files:
+        if os.path.lexists(file) and not os.access(file, os.R_OK):
+            raise UserError(f"{key}: {file} cannot be read; its permissions or its link must allow it")
+        if os.path.lexists(file) and not file.is_file():
+            raise UserError(f"{key}: {file} is not a regular file; put one there")
+
+
+@contextmanager
+def _listing(key: str, source: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise UserError(f"{key}: '{source}' cannot be read ({error.strerror})") from None
+
+
+def _open_tokenizers(config: Config, models: dict[str, Model], mistakes: Mistakes) -> dict[str, LoadedTokenizer]:
+    """Tokenizers of ``models`` that are on this machine, by name."""
+    loaded: dict[str, LoadedTokenizer] = {}
+    for name in _tokenizers_of(models):
+        with mistakes, at(f"tokenizers.{name}.source"):
+            if name in config.tokenizers and _is_here(config.tokenizers[name].source):
+                loaded[name] = _open_tokenizer(name, config.tokenizers[name].source)
+    return loaded
+
+
+def _tokenizers_of(models: Mapping[str, Model]) -> dict[str, list[str]]:
+    """Names of tokenizers, with those of their models."""
+    found: dict[str, list[str]] = {}
+    for name, model in models.items():
+        if hasattr(model, "tokenizer"):
+            found.setdefault(model.tokenizer, []).append(name)
+    return found
+
+
+def _open_tokenizer(name: str, source: str) -> LoadedTokenizer:
+    _check_readable(f"config: tokenizers.{name}.source", tokenizer_files(Path(source)))
+    check_tokenizer(name, source, Path(source))
+    return load_tokenizer({"name": name, "path": source})
+
+
+def _open_models(models: dict[str, Model], mistakes: Mistakes) -> dict[str, LocalModel]:
+    """Those of ``models`` that are on this machine and can be used, by name; each source is opened once."""
+    opened: dict[str, LocalModel] = {}  # by source
+    tried, weighed = set(), set()
+    for name, model in models.items():
+        with mistakes, at(f"models.{name}.source"):
+            source = model.source
+            if _is_here(source) and source not in tried:
+                tried.add(source)
+                opened[source] = _open_model(name, source)
+            if source in opened and source not in weighed and model.weights == "trained":
+                weighed.add(source)
+                _open_weights(name, Path(source))
+    return {name: opened[model.source] for name, model in models.items() if getattr(model, "source", None) in opened}
+
+
+def _open_model(name: str, source: str) -> LocalModel:
+    key = f"config: models.{name}.source"
+    _check_readable(key, [Path(source, "config.json")])
+    model_config = read_model_config(source)
+    layers = layers_of(name, model_config)
+    architecture_of(model_config.get("model_type"), name)
+    vocabulary_of(name, model_config)
+    check_counts(name, model_config)
+    check_plain(name, model_config)
+    return LocalModel(model_config, layers, positions_of(name, model_config))
+
+
+def _open_weights(name: str, folder: Path) -> None:
+    key = f"config: models.{name}.source"
+    with _listing(key, str(folder)):
+        _check_readable(key, model_files(name, folder, "trained"))
+    check_weights(name, folder)
+
+
+def _check_models(
+    models: dict[str, Model],
+    opened: dict[str, LocalModel],
+    tokenizers: dict[str, LoadedTokenizer],
+    mistakes: Mistakes,
+) -> None:
+    """Note what the config says of models on this machine that they are not."""
+    for name, found in opened.items():
+        with mistakes:
+            check_layers(name, models[name].layers, found.config)
+        with mistakes:
+            tokenizer = models[name].tokenizer
+            if tokenizer in tokenizers:
+                check_vocabulary(name, tokenizer, tokenizers[tokenizer].largest, found.config)
+
+
+def _check_length(
+    sequence_length: int, names: Iterable[str], opened: dict[str, LocalModel], limits: dict[str, int]
+) -> None:
+    """Check the length of the sequences against the model that takes the fewest tokens."""
+    shortest = min((name for name in names if name in limits), key=limits.__getitem__, default=None)
+    if shortest:
+        check_positions(shortest, sequence_length, opened[shortest].config)
+
+
+def _tokenizers_of_corpora(config: Config) -> dict[str, set[str]]:
+    """Names of the corpora that the studies read, with those of the tokenizers that read them."""
+    found: dict[str, set[str]] = {}
+    for study in config.chosen().values():
+        if (name := getattr(study.settings, "corpus", None)) in config.corpora:
+            found.setdefault(name, set()).update(_tokenizers_of(study.models))
+    return found
+
+
+def _check_corpus(name: str, corpus: Corpus) -> str:
+    """The first document with text; an empty one of JSON that is not in lines: it cannot be had without the last."""
+    source = corpus.source
+    key = f"config: corpora.{name}.source"
+    with _listing(key, source):
+        files = corpus_files(source)
+    _check_readable(key, files)
+    if files[0].suffix == ".json":
+        return ""
+    documents: Any = read_documents(name, {"source": source, "text_field": corpus.text_field})
+    text = next(documents, None)
+    if text is None:
+        raise UserError(f"corpus {name}: {source} holds no documents with text")
+    return text

@@ -1,0 +1,104 @@
+"""What the keys of the config say of each other."""
+
+from collections.abc import Collection
+from itertools import product
+
+from layerscope.config.mistakes import Mistakes
+from layerscope.config.sections import Sampling
+from layerscope.io.errors import UserError
+from layerscope.preflight.config import Config
+from layerscope.studies.registry import STUDIES
+from layerscope.studies.study import Study
+
+MOST_SHARDS = 10_000  # their files have four digits
+TABLES = (".csv", ".parquet")  # of all models together, beside the folders of the models
+
+
+def check_references(config: Config, mistakes: Mistakes) -> None:
+    """Note names that are not there or collide, and settings that do not fit each other."""
+    with mistakes:
+        _check_shards(config.sampling)
+    for name, model in config.models.items():
+        with mistakes:
+            _check_name(name)
+        with mistakes:
+            _check_known(model.tokenizer, config.tokenizers, f"models.{name}.tokenizer", "tokenizers")
+    with mistakes:
+        if not any([getattr(config.studies, name) for name in STUDIES]):
+            raise UserError(f"config: studies: no study is named; allowed are {', '.join(STUDIES)}")
+    for study in config.chosen().values():
+        _check_study(study, config, mistakes)
+
+
+def check_layers_exist(config: Config, found: dict[str, int], mistakes: Mistakes) -> None:
+    """Note chosen layers that a model of the study does not have.
+
+    Args:
+        found: number of layers of each model that was opened; the config may say another.
+    """
+    for name, study in config.chosen().items():
+        for setting in study.settings_type.chosen_layers:
+            with mistakes:
+                layers = {model: found.get(model) or config.models[model].layers for model in study.models}
+                fewest = min(layers, key=layers.__getitem__, default="")
+                layer = getattr(study.settings, setting, None)
+                if layer is not None and layers and layer >= layers[fewest]:
+                    raise UserError(
+                        f"config: studies.{name}.{setting}: {layer} is not a layer of {fewest}; allowed are 0 to "
+                        f"{layers[fewest] - 1}"
+                    )
+
+
+def _check_shards(sampling: Sampling) -> None:
+    sequences, size = sampling.sequences, sampling.sequences_per_shard
+    if sequences % size:
+        raise UserError(
+            f"config: sampling.sequences: {sequences} is not a multiple of sequences_per_shard ({size}); "
+            f"{-(-sequences // size) * size} would be"
+        )
+    if sampling.shards > MOST_SHARDS:
+        raise UserError(
+            f"config: sampling.sequences_per_shard: {size} makes {sampling.shards} shards of {sequences} sequences; "
+            f"at most {MOST_SHARDS} are allowed, so write at least {-(-sequences // MOST_SHARDS)}"
+        )
+
+
+def _check_name(model: str) -> None:
+    if model.endswith(TABLES):
+        raise UserError(f"config: models: the name '{model}' may be that of a table; choose one that ends otherwise")
+
+
+def _check_study(study: Study, config: Config, mistakes: Mistakes) -> None:
+    key, settings = f"studies.{study.name}", study.settings
+    with mistakes:
+        if len(set(settings.models)) != len(settings.models):
+            raise UserError(f"config: {key}.models: {settings.models} names a model twice; name each once")
+    for name in getattr(settings, "models", []):
+        with mistakes:
+            _check_known(name, config.models, f"{key}.models", "models")
+    with mistakes:
+        if study.corpus is not None:
+            _check_known(study.corpus, config.corpora, f"{key}.corpus", "corpora")
+    with mistakes:
+        _check_figures(study, config.models)
+    with mistakes:
+        study.check_settings(config.tokenizers, mistakes)
+
+
+def _check_known(name: str, table: Collection[str], key: str, table_key: str) -> None:
+    if name not in table:
+        raise UserError(f"config: {key}: '{name}' is not in {table_key}; allowed are {', '.join(table)}")
+
+
+def _check_figures(study: Study, models: Collection[str]) -> None:
+    """A file can be asked for by the figure's name and the model's together: they must tell one figure."""
+    owners: dict[str, str] = {}
+    figures = [figure for figure in study.figures if figure.shows == "model"]
+    for figure, model in product(figures, models):
+        file = figure.file.format(model=model)
+        other = owners.setdefault(file, model)
+        if other != model and not {model, other}.isdisjoint(study.settings.models):
+            raise UserError(
+                f"config: studies.{study.name}.models: '{other}' and '{model}' would share the figure {file}; rename "
+                "one of them in models"
+            )

@@ -1,0 +1,1 @@
+"""Statistics that the studies share: correlation, jackknife over clusters, multiple testing, claims."""

@@ -1,0 +1,27 @@
+"""What controls leave of many neurons at once, in float64."""
+
+import numpy as np
+from scipy.linalg import orth
+
+from layerscope.stats.jackknife import NOTHING_LEFT
+
+
+def control_basis(controls: np.ndarray) -> np.ndarray:
+    """Orthonormal columns that span 1 and ``controls`` [n, controls]: [n, rank].
+
+    Controls that say the same, or do not vary, count once.
+    """
+    centred = controls - controls.mean(axis=0)
+    spread = np.linalg.norm(centred, axis=0)
+    scaled = centred[:, spread > 0] / spread[spread > 0]
+    ones = np.full((len(controls), 1), len(controls) ** -0.5)
+    return np.hstack([ones, orth(scaled, rcond=NOTHING_LEFT)]) if scaled.size else ones
+
+
+def residuals(rows: np.ndarray, basis: np.ndarray) -> np.ndarray:
+    """What least squares on ``basis`` leaves of each row [rows, n]; rows that it explains wholly become zero."""
+    left = rows - (rows @ basis) @ basis.T
+    left -= (left @ basis) @ basis.T  # once more, for the digits that the first pass cancelled
+    explained = np.linalg.norm(left, axis=-1) <= NOTHING_LEFT * np.linalg.norm(rows, axis=-1)
+    left[explained] = 0
+    return left

@@ -1,0 +1,1 @@
+"""The studies, each with all that is its own in a folder."""

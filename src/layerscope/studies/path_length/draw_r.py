@@ -1,0 +1,53 @@
+"""The figure of correlations with the residual stream's path length."""
+
+import numpy as np
+import pandas as pd
+from matplotlib.patches import Patch
+from matplotlib.ticker import MaxNLocator
+
+from layerscope.plotting import BLUE, GREY, VERMILION, figure
+from layerscope.stats.claims import FEWEST, Draws
+from layerscope.studies.path_length.draw import FILTERS, NAMES
+
+KINDS = {"pearson": "r", "spearman": "rho"}  # column of layers.csv → statistic of the draws
+SUFFIXES = {"all": "_all", "without_first": ""}
+COLOURS = {"all": VERMILION, "without_first": BLUE}
+
+
+def draw_r(outputs: list[str], model: str, layers: pd.DataFrame, draws: pd.DataFrame) -> None:
+    """r of attention's and of the MLP's path length with the residual's, per layer, with and without the first token of
+    each sequence: Pearson's above, Spearman's below.
+
+    Args:
+        layers: of :func:`path_length.summarize_layers.layers_table`.
+        draws: the model's, of :func:`path_length.jackknife.jackknife_paths`.
+    """
+    rows, drawn = layers[layers["model"] == model], Draws(draws)
+    documents = int(draws["clusters"].iloc[0])
+    with figure(outputs, 8.2, 5.8) as shown:
+        panels = shown.subplots(2, 2, sharex=True, sharey=True)
+        for i, (kind, statistic) in enumerate(KINDS.items()):
+            for j, name in enumerate(("attn", "mlp")):
+                ax = panels[i, j]
+                ax.axhline(0, color=GREY, linewidth=0.8)
+                for token_filter, suffix in SUFFIXES.items():
+                    of, colour = rows[rows["token_filter"] == token_filter], COLOURS[token_filter]
+                    r, of_draws = of[f"r_{kind}_{name}"], f"{statistic}_{name}{suffix}"
+                    reach = drawn.half_width(drawn.of("left_out", of_draws)[0], of_draws)
+                    low, high = np.clip([r - reach, r + reach], -1, 1)
+                    ax.fill_between(of["layer"], low, high, color=colour, alpha=0.3, linewidth=0)
+                    label = f"{FILTERS[token_filter]} tokens" if token_filter == "all" else FILTERS[token_filter]
+                    # The broken line is drawn last, so that curves that agree are both seen.
+                    style = "-" if token_filter == "all" else (0, (4, 2))
+                    ax.plot(of["layer"], r, color=colour, linestyle=style, label=label)
+                ax.set_ylim(-1.05, 1.05)
+                ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+                ax.set_title(f"{NAMES[name]} and residual stream")
+            panels[i, 0].set_ylabel(f"{kind.capitalize()}'s r\nof path lengths over tokens")
+        for ax in panels[1]:
+            ax.set_xlabel("layer")
+        few = "" if documents >= FEWEST else f" (under {FEWEST}: intervals are not to be trusted)"
+        shown.suptitle(f"{model}: n = {rows['tokens'].max():,} tokens of {documents} documents{few}", fontsize=9)
+        handles = panels[0, 0].get_legend_handles_labels()[0]
+        handles.append(Patch(color=GREY, alpha=0.6, linewidth=0, label="95 % interval, leaving out documents"))
+        shown.legend(handles=handles, loc="outside lower center", ncols=3, handlelength=3)

@@ -1,0 +1,115 @@
+"""How sure the summaries of path lengths are: the documents of the sample left out in turn."""
+
+import numpy as np
+import pandas as pd
+
+from layerscope.stats.correlation import pearson
+from layerscope.stats.jackknife import LeftOut, LeftOutPearson, unit
+from layerscope.studies.path_length.sample import read_sample
+
+Summary = tuple[np.ndarray, np.ndarray]  # a statistic of the sample, and with each group of documents left out
+
+
+def jackknife_paths(shards: list[str], vocabulary: pd.DataFrame) -> pd.DataFrame:
+    """Summaries of every layer, as observed and with each document left out.
+
+    Args:
+        shards: path-length shards of a sample, in order.
+        vocabulary: table of the sample's tokenizer.
+
+    Returns:
+        ``statistic``, ``layer``, ``kind`` (``observed``, ``left_out``), ``draw``, ``value``; ``clusters``, documents
+        of the sample, and ``clusters_effective``. Statistics, without the first token of each sequence:
+        ``length_attn``, ``length_mlp`` and ``length_resid``, mean path lengths; ``step_attn`` and ``step_mlp``, mean
+        steps; ``cosine``, mean cosine of attention's and the MLP's output; ``r_attn`` and ``r_mlp``, Pearson's r of the
+        path lengths with that of the residual stream, and ``rho_attn`` and ``rho_mlp``, Spearman's. ``r_attn_all`` and
+        so on are with the first token.
+    """
+    values, tokens = read_sample(shards, vocabulary)
+    # The same documents are left out with the first tokens and without, so that the two can be compared.
+    left_out = LeftOut(tokens.document)
+    parts = []
+    with np.errstate(divide="ignore", invalid="ignore"):  # of one document, nothing is left
+        for layer in range(len(values["path_resid"])):
+            of = {name: array[layer].astype(np.float64) for name, array in values.items()}
+            found = layer_summaries(of, tokens.position > 0, left_out)
+            for i, kind in enumerate(("observed", "left_out")):
+                table = pd.DataFrame({statistic: drawn[i] for statistic, drawn in found.items()})
+                table = table.assign(draw=table.index, layer=layer, kind=kind)
+                parts.append(table.melt(["layer", "kind", "draw"], var_name="statistic"))
+    return pd.concat(parts, ignore_index=True).assign(clusters=left_out.clusters, clusters_effective=left_out.effective)
+
+
+def layer_summaries(of: dict[str, np.ndarray], after_first: np.ndarray, left_out: LeftOut) -> dict[str, Summary]:
+    """The statistics of :func:`jackknife_paths` of one layer.
+
+    Args:
+        of: quantities [tokens].
+        after_first: [tokens], bool: which are not the first of a sequence.
+    """
+    means_of = {f"length_{name}": f"path_{name}" for name in ("attn", "mlp", "resid")}
+    means_of |= {f"step_{name}": f"step_{name}" for name in ("attn", "mlp")} | {"cosine": "cosine_attn_mlp"}
+    found = {statistic: means(of[name], after_first, left_out) for statistic, name in means_of.items()}
+    paths = np.stack([of["path_attn"], of["path_mlp"]])
+    for suffix, keep in (("", after_first), ("_all", np.ones_like(after_first))):
+        r = correlations(paths, of["path_resid"], keep, left_out)
+        rho = rank_correlations(paths, of["path_resid"], keep, left_out)
+        for i, name in enumerate(("attn", "mlp")):
+            found[f"r_{name}{suffix}"] = r[0][i], r[1][i]
+            found[f"rho_{name}{suffix}"] = rho[0][i], rho[1][i]
+    return found
+
+
+def means(x: np.ndarray, keep: np.ndarray, left_out: LeftOut) -> Summary:
+    """Mean of ``x`` [tokens] over the tokens ``keep``."""
+    return np.array([x[keep].mean()]), left_out.means(x, keep)
+
+
+def correlations(rows: np.ndarray, y: np.ndarray, keep: np.ndarray, left_out: LeftOut) -> Summary:
+    """Pearson's r of each of ``rows`` [rows, tokens] with ``y`` over the tokens ``keep``.
+
+    Returns:
+        [rows, 1] and [rows, groups].
+    """
+    units = np.zeros((len(rows) + 1, len(y)))
+    units[:, keep] = unit(np.stack([*rows, y])[:, keep])
+    observed = pearson(rows[:, keep], y[keep])[:, None]
+    return observed, LeftOutPearson(left_out, units[-1], keep).of(units[:-1])
+
+
+def rank_correlations(rows: np.ndarray, y: np.ndarray, keep: np.ndarray, left_out: LeftOut) -> Summary:
+    """Spearman's r of each of ``rows`` [rows, tokens] with ``y`` over the tokens ``keep``, ranked anew without a group.
+
+    Returns:
+        [rows, 1] and [rows, groups].
+    """
+    # What is ranked anew is counts of values, which are sorted once.
+    counted = [np.unique(of[keep], return_inverse=True, return_counts=True)[1:] for of in (*rows, y)]
+    kept = left_out.groups.labels[keep]
+    parts = [np.flatnonzero(kept == group) for group in range(len(left_out.groups))]
+    found = np.stack([_spearman(counted, part) for part in [np.array([], dtype=int), *parts]], axis=1)
+    return found[:, :1], found[:, 1:]
+
+
+def _spearman(counted: list[tuple[np.ndarray, np.ndarray]], part: np.ndarray) -> np.ndarray:
+    """Spearman's r of each variable with the last one, without the tokens of ``part``: [variables - 1].
+
+    Args:
+        counted: of each variable, the place of each token's value among the different values, and their counts.
+    """
+    ranks = np.stack([_centred_ranks(places, counts, part) for places, counts in counted])
+    # Exact, as ranks are whole numbers or halves: what does not vary has a sum of squares of 0.
+    products = ranks @ ranks.T - ranks[:, part] @ ranks[:, part].T
+    squares = np.diag(products)
+    return products[:-1, -1] / np.sqrt(squares[:-1] * squares[-1])
+
+
+def _centred_ranks(places: np.ndarray, counts: np.ndarray, part: np.ndarray) -> np.ndarray:
+    """Ranks of all tokens but ``part``, ties at their mean rank, less the mean of ranks.
+
+    Returns:
+        [tokens], of no meaning at ``part``.
+    """
+    left = counts - np.bincount(places[part], minlength=len(counts))
+    so_far = np.cumsum(left)
+    return (so_far - (left + so_far[-1]) / 2)[places]

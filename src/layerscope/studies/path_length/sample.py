@@ -1,0 +1,32 @@
+"""The tokens of a sample that take part in statistics of path lengths."""
+
+from dataclasses import fields
+
+import numpy as np
+import pandas as pd
+
+from layerscope.io.errors import UserError
+from layerscope.studies.path_length.path_shards import read_path_shards
+from layerscope.tokenize.token_shards import Tokens
+from layerscope.tokenize.vocabulary import takes_part
+
+
+def read_sample(paths: list[str], vocabulary: pd.DataFrame) -> tuple[dict[str, np.ndarray], Tokens]:
+    """Quantities [layers, tokens] and tokens of a sample, without special tokens and pieces of UTF-8 characters.
+
+    Args:
+        paths: path-length shards of the sample, in order.
+        vocabulary: table of the sample's tokenizer, of :mod:`layerscope.tokenize.vocabulary`.
+
+    Raises:
+        UserError: as :func:`read_path_shards`, or too few tokens are left to correlate anything.
+    """
+    values, tokens = read_path_shards(paths, [vocabulary])
+    part = takes_part(vocabulary, tokens.input_ids)
+    if (tokens.position[part] > 0).sum() < 3:
+        raise UserError(
+            f"path_length: of the sample's {len(part)} tokens fewer than three are neither special tokens, nor pieces "
+            "of characters, nor the first of a sequence; take more text"
+        )
+    kept = Tokens(**{field.name: getattr(tokens, field.name)[part] for field in fields(tokens)})
+    return {name: array[:, part] for name, array in values.items()}, kept

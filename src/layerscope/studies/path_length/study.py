@@ -1,0 +1,77 @@
+"""The study as the workflow sees it."""
+
+from typing import ClassVar, Literal
+
+from pydantic import Field
+
+from layerscope.config.sections import CorpusStudySettings
+from layerscope.studies.path_length.lengths import SITES
+from layerscope.studies.study import Figure, Study
+
+LAYERS = "path_length/layers.csv"
+SHARDS = "path_length/{model}/shard_{shard}.h5"
+
+
+class PathLengthSettings(CorpusStudySettings):
+    """How far attention, MLP and the residual stream move per layer and token."""
+
+    streams: Literal["reduced", "stored"] = Field(
+        "reduced", description="reduced: keep only lengths while extracting; stored: keep the streams in shards."
+    )
+    drop_first_token: bool = Field(True, description="Draw means without the first token of each sequence.")
+
+
+class PathLength(Study):
+    """How far attention, MLP and the residual stream move per layer and token."""
+
+    name = "path_length"
+    title = "Path length"
+    settings_type = PathLengthSettings
+    depends: ClassVar = {
+        "extract_paths": ("dtype", "batch_size"),
+        "reduce_paths": (),
+        "summarize_path_length": ("models",),
+        "jackknife_paths": (),
+        "evaluate_path_length_claims": ("models", "untrained"),
+    }
+    figures = (
+        Figure("path_lengths", "draw:draw_lengths", {"shards": SHARDS}, "lengths by layer and token"),
+        Figure(
+            "path_r",
+            "draw_r:draw_r",
+            {"layers": LAYERS, "draws": "path_length/{model}/draws.parquet"},
+            "r with the residual stream",
+        ),
+        Figure(
+            "path_means",
+            "draw:draw_mean_length",
+            {"layers": LAYERS},
+            "mean lengths",
+            shows="all models",
+            settings={"token_filter": "token_filter"},
+        ),
+        Figure(
+            "path_cumulative",
+            "draw:draw_cumulative",
+            {"layers": LAYERS},
+            "cumulative lengths",
+            shows="all models",
+            settings={"token_filter": "token_filter"},
+        ),
+    )
+
+    @property
+    def sites(self) -> tuple[str, ...]:
+        return SITES if self.settings.streams == "stored" else ()
+
+    @property
+    def shard_jobs(self) -> int:
+        return len(self.models)  # streams are reduced
+
+    @property
+    def token_filter(self) -> str:
+        """Which tokens means are drawn of, as in layers.csv."""
+        return "without_first" if self.settings.drop_first_token else "all"
+
+    def described(self) -> list[str]:
+        return self.paths("path_length/{model}/shard_0000.h5")

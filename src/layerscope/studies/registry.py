@@ -1,0 +1,8 @@
+"""All studies by name."""
+
+from layerscope.studies.path_length.study import PathLength
+from layerscope.studies.study import Study
+from layerscope.studies.token_length.study import TokenLength
+from layerscope.studies.token_similarity.study import TokenSimilarity
+
+STUDIES: dict[str, type[Study]] = {study.name: study for study in (TokenLength, TokenSimilarity, PathLength)}

@@ -1,0 +1,195 @@
+"""What a study is: its settings, what it reads, what each of its jobs depends on, its figures, its part of the report.
+
+The workflow, the checks before it and the report ask a :class:`Study`; none of them knows one by name. Importing a
+study takes no time: its functions are named, ``module:function``, and imported in the job that calls them.
+"""
+
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from itertools import product
+from pathlib import Path
+from string import Formatter
+from typing import Any, ClassVar, Literal
+
+from layerscope.config.mistakes import Mistakes
+from layerscope.config.sections import CorpusStudySettings, Model, Sampling, StudySettings
+from layerscope.tokenize.tokenizer import LoadedTokenizer
+
+RESULTS = "<results>"  # the folder of results; Snakemake puts its name in
+PACKAGE = "layerscope.studies"
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A figure: what is drawn, by which function, from which files.
+
+    The caption is ``captions/{name}.rst`` in the study's folder.
+    """
+
+    name: str
+    draw: str  # function of the study that is called with the paths to write, what it reads, and its settings
+    reads: dict[str, str]  # argument of the function → a pattern for Study.paths, within the results
+    label: str  # what it shows, in a few words
+    shows: Literal["model", "all models", "pairs of models", "sample"] = "model"  # "model": one figure for each
+    settings: Mapping[str, str] = field(default_factory=dict)  # further arguments, by the settings that give them
+
+    @property
+    def file(self) -> str:
+        """Name of its files, without ending; a pattern if there is one for each model."""
+        return f"{self.name}_{{model}}" if self.shows == "model" else self.name
+
+
+class Study:
+    """A study under the settings of one configuration.
+
+    Args:
+        settings: its section of the config.
+        models: its models by name.
+        sampling: how much is sampled of its corpus.
+    """
+
+    name: ClassVar[str]  # of its folders, its rules file and its section of the config
+    title: ClassVar[str]
+    settings_type: ClassVar[type[StudySettings]]
+    figures: ClassVar[tuple[Figure, ...]]  # in the order of the report
+    # Script → what its result depends on beside the files that it reads: settings of the study or of `extraction`, or
+    # properties of the study.
+    depends: ClassVar[Mapping[str, tuple[str, ...]]]
+    local_files: ClassVar[tuple[str, ...]] = ()  # settings that name a file, on whose content jobs depend
+    makes_claims: ClassVar[bool] = True  # which its claims.csv holds
+
+    def __init__(self, settings: Any, models: Mapping[str, Model], sampling: Sampling) -> None:
+        self.settings, self.models, self.sampling = settings, models, sampling
+
+    @property
+    def sites(self) -> tuple[str, ...]:
+        """Sites that it reads from activation shards of its models and corpus."""
+        return ()
+
+    @property
+    def shard_reads(self) -> int:
+        """How many files of activation shards its jobs read, for each shard and counted once for each job."""
+        return 0
+
+    @property
+    def shard_jobs(self) -> int:
+        """How many jobs of its own it has for each shard."""
+        return 0
+
+    @property
+    def counted_tokens(self) -> int:
+        """How many tokens of its corpus are counted for the frequency of each type."""
+        return 0
+
+    @property
+    def corpus(self) -> str | None:
+        """Name of the corpus that it reads, if it reads one."""
+        return self.settings.corpus if isinstance(self.settings, CorpusStudySettings) else None
+
+    @property
+    def tokenizers(self) -> list[str]:
+        """Names of the tokenizers of its models, each once."""
+        return list(dict.fromkeys(model.tokenizer for model in self.models.values()))
+
+    def readers(self, tokenizer: str) -> list[str]:
+        """Names of its models that read the tokens of a tokenizer."""
+        return [name for name, model in self.models.items() if model.tokenizer == tokenizer]
+
+    @property
+    def untrained(self) -> list[str]:
+        """Names of its models whose weights are random."""
+        return [name for name, model in self.models.items() if model.weights == "random"]
+
+    @property
+    def section(self) -> str:
+        """The function that writes its part of the report, ``package.module:function``."""
+        return f"{PACKAGE}.{self.name}.section:section"
+
+    def function(self, figure: Figure) -> str:
+        """The function that draws a figure, ``package.module:function``."""
+        return f"{PACKAGE}.{self.name}.{figure.draw}"
+
+    def tables(self) -> dict[str, str]:
+        """Tables that its part of the report reads, as patterns for :meth:`paths`, by name."""
+        return {"layers": f"{self.name}/layers.csv"}
+
+    def described(self) -> list[str]:
+        """One HDF5 file of each model, whose attributes say how its values came about."""
+        raise NotImplementedError
+
+    def drawn(self) -> tuple[Figure, ...]:
+        """Its figures under these settings."""
+        return self.figures
+
+    def check_settings(self, tokenizers: Collection[str], mistakes: Mistakes) -> None:
+        """Note settings that do not fit each other, the models or their ``tokenizers``, which the config names."""
+
+    def check_files(
+        self, tokenizers: Mapping[str, LoadedTokenizer], positions: Mapping[str, int], mistakes: Mistakes
+    ) -> None:
+        """Note local files that cannot be used.
+
+        Args:
+            tokenizers: those of its models that are on this machine, by name.
+            positions: how many tokens a model takes at most, of the models on this machine that have a limit.
+        """
+
+    def value(self, key: str) -> Any:
+        """A property or a setting of the study."""
+        return (
+            getattr(self, key) if isinstance(getattr(type(self), key, None), property) else getattr(self.settings, key)
+        )
+
+    def paths(self, pattern: str, **known: str) -> list[str]:
+        """The files of the results that a pattern names.
+
+        Args:
+            pattern: within the results. Of ``{model}``, ``{layer}`` (of that model), ``{shard}`` and ``{tokenizer}`` it
+                names all; ``{corpus}`` and a setting that chooses a layer have one value.
+            known: values for placeholders of which one is meant.
+        """
+        values = self._values(_placeholders(pattern), known)
+        return [f"{RESULTS}/{pattern.format(**of)}" for of in values]
+
+    def _values(self, names: list[str], known: Mapping[str, str]) -> Iterator[dict[str, str]]:
+        """Values of placeholders in all combinations; layers after the model."""
+        of_models = "model" in names and "model" not in known
+        for model in self.models if of_models else [known.get("model", "")]:
+            given = {**known, "model": model}
+            others = [name for name in names if name not in given]
+            for values in product(*(self._choices(name, model) for name in others)):
+                yield {**given, **dict(zip(others, values, strict=True))}
+
+    def _choices(self, name: str, model: str) -> Iterable[str]:
+        match name:
+            case "layer":
+                return [f"{layer:02d}" for layer in range(self.models[model].layers)]
+            case "shard":
+                return [f"{shard:04d}" for shard in range(self.sampling.shards)]
+            case "tokenizer":
+                return self.tokenizers
+            case "corpus":
+                return [str(self.corpus)]
+        return [f"{self.value(name):02d}"]  # a chosen layer
+
+    def inputs(self, reads: Mapping[str, str], **known: str) -> dict[str, str | list[str]]:
+        """The paths of each argument: one, or a list where the pattern names several."""
+        found: dict[str, str | list[str]] = {}
+        for argument, pattern in reads.items():
+            paths = self.paths(pattern, **known)
+            several = {"model", "layer", "shard", "tokenizer"} & set(_placeholders(pattern)) - set(known)
+            found[argument] = paths if several else paths[0]
+        return found
+
+    def caption(self, figure: Figure) -> Path:
+        """The file of a figure's caption."""
+        return Path(__file__).parent / self.name / f"captions/{figure.name}.rst"
+
+
+def keyed_by_tokenizer(reads: Mapping[str, str]) -> list[str]:
+    """Arguments of which there is one file for each tokenizer."""
+    return [argument for argument, pattern in reads.items() if "tokenizer" in _placeholders(pattern)]
+
+
+def _placeholders(pattern: str) -> list[str]:
+    return [name for _, name, _, _ in Formatter().parse(pattern) if name]

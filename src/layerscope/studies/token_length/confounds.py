@@ -1,0 +1,94 @@
+"""What goes together with token length: how frequent the token is, its leading space, its place in the sequence."""
+
+import numpy as np
+import pandas as pd
+from scipy.interpolate import BSpline
+from scipy.stats import pearsonr, spearmanr
+
+from layerscope.studies.token_length.length_groups import token_lengths
+from layerscope.tokenize.token_shards import Tokens
+
+CONFOUNDS = ("log_frequency", "leading_space", "position")
+INTERIOR_KNOTS = (0.2, 0.4, 0.6, 0.8)  # quantiles over tokens
+
+
+class Confounds:
+    """The confounds of a sample's tokens, and what is controlled for in each measure of r over tokens.
+
+    Args:
+        table: of :func:`confounds_of`, of the tokens that take part.
+        frequency_control: ``line``: log frequency as it is; ``spline``: a curve of it.
+    """
+
+    def __init__(self, table: pd.DataFrame, frequency_control: str) -> None:
+        log_frequency = table["log_frequency"].to_numpy()
+        frequency = spline_basis(log_frequency) if frequency_control == "spline" else log_frequency[:, None]
+        every = np.column_stack([frequency, table[["leading_space", "position"]]])
+        # measure → [tokens, controls]
+        self.controls = {"r": frequency[:, :0], "r_given_frequency": frequency, "r_given_all": every}
+
+
+def spline_basis(x: np.ndarray) -> np.ndarray:
+    """Cubic B-splines [n, functions] with knots at the quintiles of ``x`` [n] (de Boor 1978): any smooth curve of it.
+
+    A line where ``x`` has too few values for a curve.
+    """
+    if len(np.unique(x)) < 4 + len(INTERIOR_KNOTS):
+        return x[:, None]
+    ends = [x.min()] * 4, [x.max()] * 4
+    interior = np.unique(np.quantile(x, INTERIOR_KNOTS))
+    knots = np.concatenate([ends[0], interior[(interior > x.min()) & (interior < x.max())], ends[1]])
+    return BSpline.design_matrix(x, knots, 3).toarray()
+
+
+def confounds_of(vocabulary: pd.DataFrame, frequency: pd.DataFrame, tokens: Tokens) -> pd.DataFrame:
+    """The confounds of each token, a row a token.
+
+    Args:
+        vocabulary: table of :mod:`layerscope.tokenize.vocabulary`.
+        frequency: table of :mod:`layerscope.tokenize.frequency`.
+
+    Returns:
+        ``log_frequency``, natural logarithm of 1 + the token's count in the corpus (1, because a token of the sample
+        may lie beyond what was counted); ``leading_space``, 0 or 1; ``position`` in the sequence, from 0.
+    """
+    ids = tokens.input_ids
+    return pd.DataFrame(
+        {
+            "log_frequency": np.log1p(frequency["count"].to_numpy())[ids],
+            "leading_space": vocabulary["leading_space"].to_numpy()[ids].astype(np.float64),
+            "position": tokens.position.astype(np.float64),
+        }
+    )
+
+
+def sample_confounds(vocabulary: pd.DataFrame, frequency: pd.DataFrame, tokens: Tokens) -> pd.DataFrame:
+    """:func:`confounds_table` of the tokens of a sample that take part in the statistics."""
+    sample = token_lengths(vocabulary, tokens.input_ids)
+    confounds = confounds_of(vocabulary, frequency, tokens)[sample.keep]
+    return confounds_table(sample.lengths, tokens.input_ids[sample.keep], confounds)
+
+
+def confounds_table(lengths: np.ndarray, types: np.ndarray, confounds: pd.DataFrame) -> pd.DataFrame:
+    """Correlation of length with each confound, over tokens and over types.
+
+    Args:
+        lengths: [tokens], characters.
+        types: [tokens], token ids.
+        confounds: their rows of :func:`confounds_of`.
+
+    Returns:
+        A row a confound: ``confound``, ``pearson``, ``spearman`` (over tokens), ``pearson_types`` and
+        ``spearman_types`` (over different tokens, position averaged), ``tokens``, ``types``. NaN for a confound that
+        does not vary.
+    """
+    of_types = confounds.assign(length=lengths).groupby(types).mean()
+    rows = []
+    for name in CONFOUNDS:
+        row: dict[str, object] = {"confound": name}
+        for suffix, x, y in (("", lengths, confounds[name]), ("_types", of_types["length"], of_types[name])):
+            varies = np.ptp(y) > 0
+            row[f"pearson{suffix}"] = pearsonr(x, y).statistic if varies else np.nan
+            row[f"spearman{suffix}"] = spearmanr(x, y).statistic if varies else np.nan
+        rows.append(row | {"tokens": len(lengths), "types": len(of_types)})
+    return pd.DataFrame(rows)

@@ -1,0 +1,75 @@
+"""Hartigan's dip test of a row of values, and which mixtures of two modes it could see."""
+
+import numpy as np
+import pandas as pd
+from diptest import dipstat, diptest
+
+from layerscope.stats.multiple_testing import ALPHA
+from layerscope.studies.token_length.length_groups import token_lengths
+from layerscope.studies.token_length.summaries import TABLE_END
+
+SMALLEST_P = 1e-5  # where the table of the dip test ends
+SHARES = (0.5, 0.2, 0.05)  # of the values in the smaller mode
+SEPARATIONS = np.arange(2, 8.5, 0.5)  # of the modes, in the standard deviation within each
+
+
+def dip_tests(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Hartigan and Hartigan's (1985) dip of each row [rows, n], and its p: two arrays [rows].
+
+    The p is that of the package's table: of 1,000,001 simulated uniform samples, so that ten are beyond its last
+    quantile, 1e-5. What the package gives for a dip beyond that quantile runs along a line to 0 at the largest of them
+    and is no p. There, p is at most ``SMALLEST_P``, and by Massart's (1990) inequality: the dip of data with one mode
+    is at most their largest distance from their distribution, which exceeds d with a probability of at most
+    2 exp(-2 n d²). Of more than ``TABLE_END`` values p is NaN: the table has none, and the dip alone says how far they
+    are from one mode. Both are NaN of fewer than four values.
+    """
+    unknown = np.full(len(rows), np.nan)
+    if rows.shape[1] < 4:
+        return unknown, unknown
+    ordered = np.sort(rows, axis=1)
+    if rows.shape[1] > TABLE_END:
+        return np.array([dipstat(row, sort_x=False) for row in ordered]), unknown
+    dip, p = np.array([diptest(row, sort_x=False) for row in ordered]).T
+    bound = np.minimum(2 * np.exp(-2 * rows.shape[1] * dip**2), SMALLEST_P)
+    return dip, np.where(p > SMALLEST_P, p, bound)
+
+
+def dip_power(values: int, draws: int, rng: np.random.Generator) -> pd.DataFrame:
+    """How often the dip test takes a mixture of two normal distributions for several modes.
+
+    Args:
+        values: in each simulated neuron.
+        draws: simulated neurons of each mixture and separation. Of all separations they are the same values, moved
+            apart, so that power differs by the separation alone.
+
+    Returns:
+        ``values``, ``share_of_smaller``, ``separation``; ``power_1e5`` and ``power_05``, the share of simulated neurons
+        with p <= 1e-5 and p <= 5 %, NaN beyond the test's table; ``draws``.
+    """
+    power = np.full((2, len(SHARES), len(SEPARATIONS)), np.nan)
+    if 4 <= values <= TABLE_END:
+        power[:] = 0
+        for _ in range(draws):
+            for mixture, share in enumerate(SHARES):
+                higher = np.arange(values) < rng.binomial(values, share)
+                _, p = dip_tests(rng.standard_normal(values) + SEPARATIONS[:, None] * higher)
+                power[:, mixture] += p <= SMALLEST_P, p <= ALPHA
+        power /= draws
+    table = {"values": values, "share_of_smaller": np.repeat(SHARES, len(SEPARATIONS))}
+    table |= {"separation": np.tile(SEPARATIONS, len(SHARES))}
+    table |= {"power_1e5": power[0].ravel(), "power_05": power[1].ravel()}
+    return pd.DataFrame(table).assign(draws=draws)
+
+
+def dip_power_table(vocabulary: pd.DataFrame, input_ids: np.ndarray, draws: int, seed: int) -> pd.DataFrame:
+    """:func:`dip_power` at the numbers of types, and of types of short tokens, of a sample; in ``population``.
+
+    Args:
+        vocabulary: table of :func:`layerscope.tokenize.vocabulary.vocabulary_table`.
+        input_ids: [tokens].
+    """
+    sample = token_lengths(vocabulary, input_ids)
+    types, rng = input_ids[sample.keep], np.random.default_rng(seed)
+    sizes = {"types": len(np.unique(types)), "short_types": len(np.unique(types[sample.group == 0]))}
+    tables = [dip_power(size, draws, rng).assign(population=population) for population, size in sizes.items()]
+    return pd.concat(tables)[["population", *tables[0].columns[:-1]]]

@@ -1,0 +1,22 @@
+"""How the three groups of tokens look in every figure."""
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+
+from layerscope.plotting import BLUE, GREY, ORANGE
+from layerscope.studies.token_length.length_groups import GROUPS
+
+GROUP_COLOURS = dict(zip(GROUPS, (ORANGE, GREY, BLUE), strict=True))
+GROUP_NAMES = {"short": "shorter than the median", "median": "of median length", "long": "longer than the median"}
+
+
+def densities(ax: Axes, bins: pd.DataFrame) -> None:
+    """A line a length group, each of area 1."""
+    edges = np.append(bins["left"], bins["right"].iloc[-1])
+    for group in GROUPS:
+        counts = bins[group].to_numpy()
+        density = counts / max(1, counts.sum()) / np.diff(edges)
+        ax.stairs(density, edges, color=GROUP_COLOURS[group], linewidth=1.2, label=GROUP_NAMES[group])
+    ax.set_ylim(0)
+    ax.set_xlim(edges[0], edges[-1])

@@ -1,0 +1,203 @@
+"""The study as the workflow sees it."""
+
+from collections.abc import Collection, Iterator, Mapping
+from itertools import pairwise
+from typing import ClassVar, Literal, Self
+
+from pydantic import Field
+
+from layerscope.config.mistakes import Mistakes
+from layerscope.config.sections import CorpusStudySettings, Layer, Model, Pair, Seed
+from layerscope.io.errors import UserError
+from layerscope.studies.study import Figure, Study
+
+EVIDENCE = "token_length/evidence.csv"
+VOCABULARY = "tokens/{tokenizer}/{corpus}/vocabulary.parquet"
+
+
+class TokenLengthSettings(CorpusStudySettings):
+    """MLP pre-activations of every layer against the length of the token in characters."""
+
+    chosen_layers: ClassVar = ("histogram_layer",)
+
+    histogram_layer: Layer | None = Field(
+        None, description="Layer whose activations are drawn by length group; default: the middle one."
+    )
+    histogram_bins: int = Field(2048, ge=16, le=65536, description="Bins of the activation histograms.")
+    frequency_tokens: int = Field(
+        1_000_000, ge=1, description="Tokens of the corpus that are counted for the frequency of each."
+    )
+    pairs: list[Pair] | None = Field(
+        None,
+        description="Pairs of `models` with one tokenizer, whose neurons are matched and profiles compared; default: "
+        "the trained ones that are neighbours in number of layers.",
+    )
+    frequency_control: Literal["spline", "line"] = Field(
+        "spline", description="How frequency is taken out: spline: along a curve of its logarithm; line: a line."
+    )
+    draws: int = Field(200, ge=100, le=10_000, description="Draws of the nulls, and made-up neurons with one mode.")
+    seed: Seed = Field(0, description="Seed of the draws.")
+
+    def filled_in(self, models: Mapping[str, Model]) -> Self:
+        filled = super().filled_in(models)
+        return filled if self.pairs is not None else filled.model_copy(update={"pairs": list(_neighbours(models))})
+
+
+def _neighbours(models: Mapping[str, Model]) -> Iterator[list[str]]:
+    """Pairs of trained models that read the same tokens: each with the next by number of layers."""
+    trained = {name: model for name, model in models.items() if model.weights == "trained"}
+    for tokenizer in dict.fromkeys(model.tokenizer for model in trained.values()):
+        sharing = [name for name, model in trained.items() if model.tokenizer == tokenizer]
+        yield from map(list, pairwise(sorted(sharing, key=lambda name: trained[name].layers)))
+
+
+class TokenLength(Study):
+    """MLP pre-activations of every layer against the length of the token in characters."""
+
+    name = "token_length"
+    title = "Token length"
+    settings_type = TokenLengthSettings
+    depends: ClassVar = {
+        "correlate_token_length": ("histogram_bins",),
+        "summarize_token_length": ("models",),
+        "resample_token_length": ("draws", "seed", "frequency_control"),
+        "summarize_evidence": ("models",),
+        "test_unimodality": ("draws", "seed"),
+        "simulate_dip_power": ("draws", "seed"),
+        "summarize_multimodality": ("models",),
+        "match_neurons": ("seed",),
+        "summarize_matches": ("pairs",),
+        "correlate_profiles": ("pairs",),
+        "correlate_confounds": (),
+        "count_lengths": (),
+        "evaluate_token_length_claims": ("models", "tokenizers", "pairs", "untrained"),
+    }
+    figures = (
+        Figure(
+            "token_lengths", "draw_sample:draw_token_lengths", {"vocabularies": VOCABULARY}, "token lengths", "sample"
+        ),
+        Figure(
+            "activations",
+            "draw_sample:draw_activations",
+            {
+                "histogram": "token_length/{model}/histogram_{histogram_layer}.parquet",
+                "standardised": "token_length/{model}/modes_{histogram_layer}.parquet",
+            },
+            "activations by length group",
+            settings={"layer": "histogram_layer"},
+        ),
+        Figure(
+            "r_by_layer",
+            "draw_distribution:draw_r_by_layer",
+            {"tables": "token_length/{model}/layer_{layer}.parquet", "evidence": EVIDENCE},
+            "r by layer",
+        ),
+        Figure("r_confounds", "draw_r:draw_r_confounds", {"evidence": EVIDENCE}, "r given confounds"),
+        Figure(
+            "r_across_models",
+            "draw_r:draw_r_across_models",
+            {"layers": "token_length/layers.csv", "evidence": EVIDENCE},
+            "r on relative depth",
+            shows="all models",
+        ),
+        Figure(
+            "r_spread",
+            "draw_r:draw_r_spread",
+            {"layers": "token_length/layers.csv", "evidence": EVIDENCE},
+            "spread of r",
+            shows="all models",
+        ),
+        Figure(
+            "multimodality",
+            "draw_modality:draw_multimodality",
+            {"modality": "token_length/modality.csv"},
+            "multimodal neurons",
+            shows="all models",
+        ),
+        Figure(
+            "dip_power",
+            "draw_modality:draw_dip_power",
+            {"power": "token_length/dip_power_{tokenizer}.csv"},
+            "power of the dip test",
+            shows="sample",
+        ),
+        Figure(
+            "modes",
+            "draw_modality:draw_modes",
+            {
+                "modality": "token_length/{model}/modality_{layer}.parquet",
+                "histograms": "token_length/{model}/modes_{layer}.parquet",
+            },
+            "neurons with the largest dips",
+        ),
+        Figure(
+            "profiles",
+            "draw_pairs:draw_profiles",
+            {"profiles": "token_length/profiles.csv"},
+            "quantiles of r on relative depth",
+            shows="pairs of models",
+        ),
+        Figure(
+            "matches",
+            "draw_pairs:draw_matches",
+            {"matches": "token_length/matches.csv"},
+            "matched neurons",
+            shows="pairs of models",
+        ),
+    )
+
+    @property
+    def sites(self) -> tuple[str, ...]:
+        return ("mlp_pre",)
+
+    @property
+    def shard_reads(self) -> int:
+        # Three jobs for each layer, and one for each layer of the other model of a pair that reads both; shards and their
+        # manifests.
+        matched = sum(self.models[other].layers for _, other in self.settings.pairs)
+        return 6 * sum(model.layers for model in self.models.values()) + 4 * matched
+
+    @property
+    def counted_tokens(self) -> int:
+        tokens: int = self.settings.frequency_tokens
+        return tokens
+
+    def drawn(self) -> tuple[Figure, ...]:
+        return tuple(figure for figure in self.figures if figure.shows != "pairs of models" or self.settings.pairs)
+
+    def described(self) -> list[str]:
+        return self.paths("activations/{model}/{corpus}/shard_0000.h5")
+
+    def tables(self) -> dict[str, str]:
+        tables = super().tables() | {
+            "vocabularies": VOCABULARY,
+            "evidence": EVIDENCE,
+            "modality": "token_length/modality.csv",
+            "confounds": "token_length/confounds_{tokenizer}.csv",
+            "dip_power": "token_length/dip_power_{tokenizer}.csv",
+        }
+        if self.settings.pairs:
+            tables |= {"profiles": "token_length/profiles.csv", "matches": "token_length/matches.csv"}
+        return tables
+
+    def check_settings(self, tokenizers: Collection[str], mistakes: Mistakes) -> None:
+        """Note pairs that are not of two of its models with one tokenizer."""
+        names = self.settings.models
+        if len(set(names)) == len(self.models) == len(names):  # else a pair may be right, and the list wrong
+            for pair in self.settings.pairs or ():
+                with mistakes:
+                    self._check_pair(pair, tokenizers)
+
+    def _check_pair(self, pair: list[str], tokenizers: Collection[str]) -> None:
+        key = f"config: studies.{self.name}.pairs"
+        for name in pair:
+            if name not in self.models:
+                raise UserError(f"{key}: '{name}' is not in the study's models; allowed are {', '.join(self.models)}")
+        if pair[0] == pair[1]:
+            raise UserError(f"{key}: '{pair[0]}' is paired with itself; name two models")
+        one, other = (self.models[name].tokenizer for name in pair)
+        if one != other and one in tokenizers and other in tokenizers:
+            raise UserError(
+                f"{key}: {pair[0]} and {pair[1]} read different tokens (tokenizers {one} and {other}); pair models "
+                "with one tokenizer"
+            )

@@ -1,0 +1,169 @@
+"""How many modes the activations of a neuron have: dip test, bimodality coefficient, and histograms that can tell."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from layerscope.extract.activation_shards import LayerReader
+from layerscope.stats.correlation import moments, varies
+from layerscope.stats.jackknife import Groups, unit
+from layerscope.studies.token_length import SITE
+from layerscope.studies.token_length.dip_test import dip_tests
+from layerscope.studies.token_length.length_groups import GROUPS, POOLED, TokenLengths, token_lengths
+
+BLOCK_BYTES = 32 << 20  # of float64 held at once
+POPULATIONS = ("tokens", "short_tokens", "types", "short_types")
+TOP = 4  # neurons of a layer whose own histograms are kept
+EDGES = np.linspace(-6, 6, 121)  # of the pooled histogram, in standard deviations of each neuron
+NEURON_BINS = 60
+
+
+def modality_of_layer(
+    shards: list[str], vocabulary: pd.DataFrame, layer: int, draws: int, seed: int
+) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+    """Test the neurons of one layer for more than one mode.
+
+    Args:
+        shards: activation shards of the sample, in order.
+        vocabulary: table of :func:`layerscope.tokenize.vocabulary.vocabulary_table`.
+        layer: which one.
+        draws: how many unimodal neurons are made up for comparison.
+        seed: of them.
+
+    Returns:
+        Three tables. Of neurons: ``neuron``, ``alike`` (the share of variance between token types), for each of
+        ``POPULATIONS`` ``dip_{population}`` and ``p_{population}``, and ``bimodality_tokens`` and
+        ``bimodality_short_tokens``; neurons that never vary have NaN, as has p of more than ``TABLE_END`` values. The
+        same of made-up neurons with one mode, as :func:`unimodal_rows` makes them, whose ``alike`` are drawn from the
+        layer's. Of histograms: ``neuron`` (-1: all, each standardised), ``left``, ``right``, and the counts ``short``,
+        ``median``, ``long``; that of all has a bin from -inf and one to inf, and of single neurons there are only the
+        few of largest ``dip_types``.
+
+    Raises:
+        UserError: a shard is damaged, or they and the tables of their tokens are not of one run.
+    """
+    with LayerReader(shards, SITE, layer, [vocabulary]) as reader:
+        input_ids = reader.tokens().input_ids
+        sample = token_lengths(vocabulary, input_ids)
+        of = Populations.of(sample, input_ids[sample.keep])
+        pooled = np.zeros((3, len(EDGES) + 1), dtype=np.int64)
+        parts, top = [], pd.DataFrame({"dip_types": []})
+        rows_of_top: dict[int, np.ndarray] = {}
+        block = max(1, BLOCK_BYTES // (8 * len(sample.keep)))
+        for start in range(0, reader.width, block):
+            rows = reader.columns(start, min(start + block, reader.width))[:, sample.keep].astype(np.float64)
+            part = modality_table(rows, of).set_index(np.arange(start, start + len(rows)))
+            parts.append(part)
+            pooled += with_tails(unit(rows) * np.sqrt(rows.shape[1]), sample.group)
+            top = pd.concat([top, part[["dip_types"]]]).nlargest(TOP, "dip_types")
+            rows_of_top = {n: rows[n - start] if n >= start else rows_of_top[n] for n in top.index}
+    neurons = pd.concat(parts).rename_axis("neuron").reset_index()
+    rng = np.random.default_rng(seed)
+    alike = rng.choice(neurons["alike"].dropna(), draws) if neurons["alike"].notna().any() else np.zeros(draws)
+    histograms = [histogram_table(POOLED, np.r_[-np.inf, EDGES, np.inf], pooled)]
+    for neuron, row in rows_of_top.items():
+        edges = np.linspace(row.min(), row.max(), NEURON_BINS + 1)
+        histograms.append(histogram_table(neuron, edges, by_group(row[None], sample.group, edges)))
+    unimodal = modality_table(unimodal_rows(alike, of.types, rng), of)
+    return neurons, unimodal, pd.concat(histograms, ignore_index=True)
+
+
+@dataclass(frozen=True)
+class Populations:
+    """What is tested for modes: tokens or means of types, all of them or the short ones."""
+
+    types: Groups
+    short: np.ndarray  # [tokens], bool
+    short_types: np.ndarray  # [types], bool
+
+    @classmethod
+    def of(cls, sample: TokenLengths, types: np.ndarray) -> "Populations":
+        groups = Groups(types)
+        short = sample.group == 0
+        return cls(groups, short, short[groups.first])
+
+
+def modality_table(rows: np.ndarray, of: Populations) -> pd.DataFrame:
+    """Dips and bimodality coefficients of neurons [neurons, tokens], a row each.
+
+    Over tokens, tokens of a type lie close together, and a frequent type can be a mode of its own. Over types, each
+    counts once, by its mean: these are the independent values that the p of the dip test asks for.
+    """
+    means = of.types.means(rows)
+    short = rows[:, of.short]
+    values = dict(zip(POPULATIONS, (rows, short, means, means[:, of.short_types]), strict=True))
+    table: dict[str, Any] = {"alike": share_between(rows, means, of.types)}
+    for population, x in values.items():
+        table[f"dip_{population}"], table[f"p_{population}"] = dip_tests(x)
+        if population in ("tokens", "short_tokens"):
+            table[f"bimodality_{population}"] = bimodality_coefficient(x)
+    result = pd.DataFrame(table)
+    result[~varies(rows)] = np.nan
+    return result
+
+
+def bimodality_coefficient(rows: np.ndarray) -> np.ndarray:
+    """(skewness² + 1) / (excess kurtosis + 3 (n-1)²/((n-2)(n-3))) of each row [rows, n], from unbiased moments (SAS).
+
+    5/9 for a uniform distribution, 1/3 for a normal one; skewed data with one mode can exceed 5/9.
+    """
+    n = rows.shape[1]
+    if n < 4:
+        return np.full(len(rows), np.nan)
+    biased = moments(rows)
+    skewness = biased["skewness"] * np.sqrt(n * (n - 1)) / (n - 2)
+    kurtosis = (n - 1) / ((n - 2) * (n - 3)) * ((n + 1) * biased["kurtosis"] + 6)
+    return (skewness**2 + 1) / (kurtosis + 3 * (n - 1) ** 2 / ((n - 2) * (n - 3)))
+
+
+def share_between(rows: np.ndarray, means: np.ndarray, types: Groups) -> np.ndarray:
+    """Share of variance that lies between types: the intraclass correlation of unequal groups, by analysis of variance.
+
+    Args:
+        rows: [neurons, tokens].
+        means: of the types, [neurons, types].
+
+    Returns:
+        [neurons], 0 to 1; NaN for a neuron that never varies.
+    """
+    tokens, groups = rows.shape[1], len(types)
+    between = ((means - rows.mean(axis=1, keepdims=True)) ** 2 @ types.sizes) / max(1, groups - 1)
+    total = rows.var(axis=1) * tokens
+    within = np.maximum(0, total - between * (groups - 1)) / max(1, tokens - groups)
+    size = (tokens - (types.sizes**2).sum() / tokens) / max(1, groups - 1)
+    with np.errstate(invalid="ignore"):
+        return np.clip((between - within) / (between + (size - 1) * within), 0, 1)
+
+
+def unimodal_rows(alike: np.ndarray, types: Groups, rng: np.random.Generator) -> np.ndarray:
+    """Normal values in which tokens of a type are as alike as in the data: [neurons, tokens].
+
+    Args:
+        alike: [neurons], share of the variance that lies between types.
+    """
+    between = rng.standard_normal((len(alike), len(types)))[:, types.labels]
+    within = rng.standard_normal(between.shape)
+    return np.sqrt(alike)[:, None] * between + np.sqrt(1 - alike)[:, None] * within
+
+
+def by_group(rows: np.ndarray, group: np.ndarray, edges: np.ndarray) -> np.ndarray:
+    """Counts of values [neurons, tokens] by length group and bin (of equal width), pooled over neurons: [3, bins]."""
+    reach = (edges[0], edges[-1])  # numpy is many times faster when it knows that bins are of equal width
+    return np.stack([np.histogram(rows[:, group == i], len(edges) - 1, reach)[0] for i in range(3)])
+
+
+def with_tails(rows: np.ndarray, group: np.ndarray) -> np.ndarray:
+    """:func:`by_group` of ``EDGES``, between the counts of the values below and above: [3, bins + 2]."""
+    beyond = [
+        [np.count_nonzero(rows[:, group == i] < EDGES[0]), np.count_nonzero(rows[:, group == i] > EDGES[-1])]
+        for i in range(3)
+    ]
+    return np.insert(by_group(rows, group, EDGES), [0, len(EDGES) - 1], beyond, axis=1)
+
+
+def histogram_table(neuron: int, edges: np.ndarray, counts: np.ndarray) -> pd.DataFrame:
+    """Bins as rows; ``counts`` [3, bins]."""
+    table = {"neuron": neuron, "left": edges[:-1], "right": edges[1:], **dict(zip(GROUPS, counts, strict=True))}
+    return pd.DataFrame(table)

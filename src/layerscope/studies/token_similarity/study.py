@@ -1,0 +1,80 @@
+"""The study as the workflow sees it."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import ClassVar
+
+from pydantic import Field
+
+from layerscope.config.mistakes import Mistakes
+from layerscope.config.sections import Layer, LocalPath, Seed, StudySettings, Text
+from layerscope.io.errors import UserError
+from layerscope.studies.study import Figure, Study
+from layerscope.studies.token_similarity.sentences import read_sentences, sentence_lines
+from layerscope.tokenize.tokenizer import LoadedTokenizer
+
+HISTOGRAMS = "token_similarity/{model}/histogram_{layer}.parquet"
+LAYERS = "token_similarity/layers.csv"
+
+
+class TokenSimilaritySettings(StudySettings):
+    """Similarity of the dimensions of Q, K and V of a target token, over sentences that hold it."""
+
+    chosen_layers: ClassVar = ("matrix_layer",)
+
+    sentences: LocalPath = Field(description="Text file, one sentence a line.")
+    target: Text = Field(description="The word that every sentence holds, without spaces around it.")
+    seed: Seed = Field(0, description="Draws the non-target token of each sentence.")
+    matrix_layer: Layer | None = Field(
+        None, description="Layer whose matrix of cosines is drawn; default: the middle one."
+    )
+
+
+class TokenSimilarity(Study):
+    """Q, K and V of one target token in many sentences, and how similar their dimensions are, layer by layer."""
+
+    name = "token_similarity"
+    title = "Token similarity"
+    settings_type = TokenSimilaritySettings
+    local_files = ("sentences",)
+    depends: ClassVar = {
+        "extract_vectors": ("dtype", "batch_size", "sentences", "target", "seed"),
+        "compute_cosines": (),
+        "summarize_token_similarity": ("models",),
+        "jackknife_similarity": ("seed",),
+        "evaluate_token_similarity_claims": ("models", "untrained"),
+    }
+    figures = (
+        Figure("cosines", "draw:draw_cosines", {"bins": HISTOGRAMS}, "cosines by layer"),
+        Figure("cosines_centred", "draw:draw_cosines_centred", {"bins": HISTOGRAMS}, "cosines by layer, centred"),
+        Figure("cosine_spread", "draw:draw_spread", {"layers": LAYERS}, "spread of the cosines"),
+        Figure("qkv_moments", "draw:draw_moments", {"layers": LAYERS}, "mean and variance over sentences"),
+        Figure(
+            "matrix",
+            "draw:draw_matrix",
+            {"vectors": "token_similarity/{model}/vectors.h5"},
+            "matrix of cosines",
+            settings={"layer": "matrix_layer"},
+        ),
+    )
+
+    def described(self) -> list[str]:
+        return self.paths("token_similarity/{model}/vectors.h5")
+
+    def check_files(
+        self, tokenizers: Mapping[str, LoadedTokenizer], positions: Mapping[str, int], mistakes: Mistakes
+    ) -> None:
+        """Note sentences that do not hold the target once, or are too long for a model."""
+        settings = self.settings
+        if not Path(settings.sentences).is_file():
+            raise UserError(
+                f"config: studies.token_similarity.sentences: '{settings.sentences}' is not a file here; "
+                "name a text file with one sentence a line"
+            )
+        sentence_lines(settings.sentences, settings.target)
+        for name, tokenizer in tokenizers.items():
+            limits = {model: positions[model] for model in self.readers(name) if model in positions}
+            shortest = min(limits, key=limits.__getitem__, default=None)
+            with mistakes:
+                most = limits[shortest] if shortest else None
+                read_sentences(settings.sentences, settings.target, settings.seed, tokenizer, shortest, most)

@@ -1,0 +1,55 @@
+"""What planning says of itself on standard error, where it takes long; small studies are planned without a word."""
+
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from layerscope.preflight.config import Config
+
+PATIENCE = 5.0  # seconds without a word
+# Snakemake links each job to each file that it reads, and plans about so many of these a second (measured: 5,000 to
+# 10,000, on a core that is shared and on one that is not).
+READS_PER_SECOND = 5_000
+MANY_READS = 20 * READS_PER_SECOND
+
+
+@contextmanager
+def telling(what: str) -> Iterator[None]:
+    """Say what is being done, if it is not done soon."""
+    timer = threading.Timer(PATIENCE, _say, [what])
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+
+
+def announce_plan(config: Config) -> None:
+    """Say how much Snakemake has to plan, if that is much."""
+    jobs, reads = plan_size(config)
+    if reads >= MANY_READS:
+        minutes = max(1, round(reads / READS_PER_SECOND / 60))
+        time = "a minute" if minutes == 1 else f"{minutes} minutes"
+        _say(f"planning about {jobs:,} jobs for {config.sampling.shards:,} shards; this takes about {time}")
+
+
+def plan_size(config: Config) -> tuple[int, int]:
+    """How many jobs the shards need, and how many files of shards are read, counted once for each job that does.
+
+    Jobs and files that do not grow with the number of shards are left out.
+    """
+    tokenized, extracted, own, reads = set(), set(), 0, 0
+    for study in config.chosen().values():
+        if study.corpus:
+            tokenized |= {(tokenizer, study.corpus) for tokenizer in study.tokenizers}
+            extracted |= {(model, study.corpus) for model in study.models if study.sites}
+        own += study.shard_jobs
+        reads += study.shard_reads
+    jobs = len(tokenized) + len(extracted) + own
+    return config.sampling.shards * jobs, config.sampling.shards * (reads + jobs)
+
+
+def _say(what: str) -> None:
+    print(f"layerscope: {what}", file=sys.stderr, flush=True)

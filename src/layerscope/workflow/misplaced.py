@@ -1,0 +1,50 @@
+"""Folders that are where a file of the results should be: Snakemake takes them for the file."""
+
+import os
+import shlex
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any, Protocol
+
+from layerscope.io.errors import UserError
+
+MOST = 5  # of which a line is said
+
+
+class Rule(Protocol):
+    """A rule of Snakemake."""
+
+    def products(self) -> Iterable[Any]:
+        """The files that the rule writes: patterns that match paths."""
+
+
+def check_no_folders(rules: Iterable[Rule], results: str) -> None:
+    """Look for folders where one of ``rules`` would write a file.
+
+    Folders alone are compared, so that it takes no time with tens of thousands of files.
+
+    Raises:
+        UserError: a line for each, with the command that removes it.
+    """
+    patterns = [pattern for rule in rules for pattern in rule.products()]
+    found = [folder for folder in _folders(results) if any(pattern.match(folder) for pattern in patterns)]
+    if found:
+        lines = [
+            f"{folder}: a folder where a file should be; move it away, or delete it and run again "
+            f"(rm -r {shlex.quote(folder)})"
+            for folder in sorted(found)
+        ]
+        more = [f"and {len(lines) - MOST} more such folders"] if len(lines) > MOST else []
+        raise UserError(*lines[:MOST], *more)
+
+
+def _folders(top: str) -> Iterator[str]:
+    """Folders below ``top``, linked ones too."""
+    seen = set()
+    for parent, folders, _ in os.walk(top, followlinks=True):
+        place = os.path.realpath(parent)
+        if place in seen:  # a link to a folder above
+            folders.clear()
+            continue
+        seen.add(place)
+        yield from (str(Path(parent, folder)) for folder in folders)

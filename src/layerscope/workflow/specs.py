@@ -1,0 +1,227 @@
+"""What the result of each job depends on, as one dictionary of plain values a job.
+
+Snakemake compares these between runs (they are every rule's only param) and reruns a job when they differ. So a spec
+holds all that can change the job's result and is not a file the job reads from another job, and nothing else: not the
+device, not threads, not memory.
+"""
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+from layerscope.config.sections import Corpus
+from layerscope.io.errors import at
+from layerscope.io.files import DigestCache, digest_of_file, digest_of_record
+from layerscope.model.weights import model_files
+from layerscope.preflight.config import Config
+from layerscope.sources import is_local, tokenizer_files
+from layerscope.studies.study import RESULTS, Figure, Study, keyed_by_tokenizer
+from layerscope.tokenize.documents import corpus_files
+from layerscope.workflow.fingerprint import code_fingerprint, module_file
+
+PAGE = Path(__file__).parents[1] / "report/page.html"
+
+Spec = dict[str, Any]
+
+
+class Specs:
+    """Specs of the jobs of one configuration.
+
+    Args:
+        config: the validated configuration.
+        scripts: folder of the workflow's scripts.
+        cache: file that remembers digests of local sources.
+    """
+
+    def __init__(self, config: Config, scripts: str | Path, cache: str | Path) -> None:
+        self.config, self.scripts, self.digests = config, Path(scripts), DigestCache(Path(cache))
+        self.studies = config.chosen()
+        self._taken: dict[str, str] = {}
+        self._code: dict[tuple[str, ...], str] = {}
+        self._records: dict[tuple[str, str], str] = {}
+
+    def read_sources(self) -> None:
+        """Take the digests of all sources, so that what cannot be read is found before Snakemake plans job by job."""
+        models = {name: model for study in self.studies.values() for name, model in study.models.items()}
+        for name in models:
+            self.fetch_model(name)
+        for name in {model.tokenizer for model in models.values()}:
+            self.fetch_tokenizer(name)
+        for name in {study.corpus for study in self.studies.values() if study.corpus}:
+            self.resolve_corpus(name)
+        for study in self.studies.values():
+            for key in study.local_files:
+                self._digest_of_setting(study, key)
+
+    def script(self, script: str, *functions: str, **values: Any) -> Spec:
+        """The spec of a script: ``values`` and the fingerprint of its code.
+
+        Keys are sorted, because Snakemake compares the text of the dictionary. It asks for each job: a fingerprint is
+        taken once.
+
+        Args:
+            functions: that the script calls by their names, ``package.module:function``.
+        """
+        key = (script, *functions)
+        if key not in self._code:
+            modules = [module_file(function) for function in functions]
+            self._code[key] = code_fingerprint(self.scripts / f"{script}.py", *modules)
+        return dict(sorted({**values, "code": self._code[key]}.items()))
+
+    def of(self, script: str, **values: Any) -> Spec:
+        """The spec of a script of a study: what the study says that it depends on, and ``values`` that differ from job
+        to job."""
+        study = next(study for study in self.studies.values() if script in study.depends)
+        for key in study.depends[script]:
+            extraction = self.config.extraction
+            values[key] = getattr(extraction, key) if key in type(extraction).model_fields else study.value(key)
+            if key in study.local_files:
+                values["digest"] = self._digest_of_setting(study, key)
+        return self.script(script, **values)
+
+    def figure(self, study: Study, figure: Figure) -> Spec:
+        """The spec of a figure."""
+        function = study.function(figure)
+        settings = {argument: study.value(key) for argument, key in figure.settings.items()}
+        keyed = dict.fromkeys(keyed_by_tokenizer(figure.reads), study.tokenizers)
+        return self.script("draw", function, function=function, settings=settings, keyed=keyed)
+
+    def _digest_of_setting(self, study: Study, key: str) -> str:
+        """Digest of the file that a setting of a study names."""
+        return self._digest(f"studies.{study.name}.{key}", lambda: [Path(study.value(key))])
+
+    def record(self, kind: str, name: str) -> str:
+        """Where the record of a source is: each content that the config names has one of its own.
+
+        So a source that was changed and changed back finds its record as it was, and an attempt that fails takes none
+        away.
+
+        Args:
+            kind: models, tokenizers or corpora.
+        """
+        if (kind, name) not in self._records:
+            content = digest_of_record(self._content(kind, name))[:12]
+            self._records[kind, name] = f"{RESULTS}/sources/{kind}/{name}/{content}.json"
+        return self._records[kind, name]
+
+    def _content(self, kind: str, name: str) -> Spec:
+        """What a record depends on but for code; that of a model is checked against its tokenizer."""
+        fetch = {"models": self.fetch_model, "tokenizers": self.fetch_tokenizer, "corpora": self.resolve_corpus}[kind]
+        content = {key: value for key, value in fetch(name).items() if key != "code"}
+        if kind == "models":
+            content["tokenizer"] = self._content("tokenizers", self.config.models[name].tokenizer)
+        return content
+
+    def _digest(self, key: str, files: Callable[[], Iterable[Path]]) -> str:
+        """Digest of the files of the source at a key of the config, taken once."""
+        if key not in self._taken:
+            with at(key):
+                self._taken[key] = self.digests.digest(files())
+        return self._taken[key]
+
+    def _local_digest(self, key: str, source: str, files: Callable[[], Iterable[Path]]) -> str | None:
+        """As :meth:`_digest`; None for a hub id, which its commit identifies."""
+        return self._digest(key, files) if is_local(source) else None
+
+    def fetch_model(self, name: str) -> Spec:
+        model = self.config.models[name]
+        return self.script(
+            "fetch_model",
+            source=model.source,
+            revision=None if is_local(model.source) else model.revision,
+            layers=model.layers,
+            weights=model.weights,
+            digest=self._local_digest(
+                f"models.{name}.source",
+                model.source,
+                lambda: model_files(name, Path(model.source), model.weights),
+            ),
+        )
+
+    def fetch_tokenizer(self, name: str) -> Spec:
+        tokenizer = self.config.tokenizers[name]
+        return self.script(
+            "fetch_tokenizer",
+            source=tokenizer.source,
+            revision=None if is_local(tokenizer.source) else tokenizer.revision,
+            digest=self._local_digest(
+                f"tokenizers.{name}.source", tokenizer.source, lambda: tokenizer_files(Path(tokenizer.source))
+            ),
+        )
+
+    def resolve_corpus(self, name: str) -> Spec:
+        corpus = self.config.corpora[name]
+        return self.script(
+            "resolve_corpus",
+            **self._documents(corpus),
+            revision=None if is_local(corpus.source) else corpus.revision,
+            digest=self._local_digest(f"corpora.{name}.source", corpus.source, lambda: corpus_files(corpus.source)),
+        )
+
+    def _documents(self, corpus: Corpus) -> Spec:
+        """Where the documents are; a local file or folder has no subsets and no splits."""
+        local = is_local(corpus.source)
+        return {
+            "source": corpus.source,
+            "subset": None if local else corpus.subset,
+            "split": None if local else corpus.split,
+            "text_field": corpus.text_field,
+        }
+
+    def fetch_documents(self, name: str, part: str) -> Spec:
+        """Of a part: ``shards_N``, documents for the first N shards or, of these, more than half; or ``frequency``."""
+        sampling = self.config.sampling
+        size = sampling.sequences_per_shard * sampling.sequence_length
+        if part == "frequency":
+            needed, wanted = 0, self._counted_tokens
+        else:
+            shards = int(part.removeprefix("shards_"))
+            needed, wanted = (shards // 2 + 1) * size, shards * size
+        return self.script(
+            "fetch_documents", **self._documents(self.config.corpora[name]), needed=needed, wanted=wanted
+        )
+
+    @property
+    def _counted_tokens(self) -> int:
+        """Of a corpus, for the frequency of each type: as many as a study asks for."""
+        return max((study.counted_tokens for study in self.studies.values()), default=0)
+
+    def count_tokens(self, corpus: str) -> Spec:
+        return self.script(
+            "count_tokens", text_field=self.config.corpora[corpus].text_field, tokens=self._counted_tokens
+        )
+
+    def tokenize(self, corpus: str) -> Spec:
+        sampling = self.config.sampling
+        return self.script(
+            "tokenize",
+            text_field=self.config.corpora[corpus].text_field,
+            sequence_length=sampling.sequence_length,
+            sequences_per_shard=sampling.sequences_per_shard,
+        )
+
+    def sites(self, model: str, corpus: str) -> list[str]:
+        """Sites that the studies read from activation shards of a model and corpus."""
+        reading = (study for study in self.studies.values() if model in study.models and study.corpus == corpus)
+        return list(dict.fromkeys(site for study in reading for site in study.sites))  # each once
+
+    def extract(self, model: str, corpus: str) -> Spec:
+        settings = self.config.extraction.model_dump(exclude={"device"})
+        return self.script("extract", sites=self.sites(model, corpus), **settings)
+
+    def report(self) -> Spec:
+        """The settings that the report tells of, and the functions that write the parts of the studies."""
+        settings = self.config.model_dump(include={"sampling", "extraction", "studies"}, mode="json")
+        del settings["extraction"]["device"]
+        sections = {name: study.section for name, study in self.studies.items()}
+        tokenizers = {name: study.tokenizers for name, study in self.studies.items()}
+        captions = [study.caption(figure) for study in self.studies.values() for figure in study.figures]
+        return self.script(
+            "report",
+            *sections.values(),
+            settings=settings,
+            sections=sections,
+            tokenizers=tokenizers,
+            template=digest_of_file(PAGE),
+            captions=self.digests.digest(captions),
+        )

@@ -1,0 +1,662 @@
+"""Mutations: code in which a known mistake is made again, which the tests or the run-time checks must notice.
+
+Each is a small replacement in a copy of the package, against which chosen tests are run. They take minutes, so they
+run when LAYERSCOPE_MUTATIONS=1 is set. Run as a script, this file runs those tests.
+"""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+pytestmark = pytest.mark.skipif(
+    os.environ.get("LAYERSCOPE_MUTATIONS") != "1", reason="takes minutes; set LAYERSCOPE_MUTATIONS=1"
+)
+PASSED, FAILED = 0, 1  # pytest's exit codes; others mean that the tests could not be run
+BROKEN = re.compile(r"^E +(\w*SyntaxError|ImportError|NameError|AttributeError|TypeError)", re.MULTILINE)
+TESTS = Path(__file__).parents[1]
+
+
+class Mutation(NamedTuple):
+    file: str  # in the package
+    old: str
+    new: str
+    test: str  # in the folder of tests; noticed means that it fails
+
+
+SITES = "unit/test_architectures.py::test_stored_sites_equal_a_plain_forward_pass"
+HOOK = "unit/test_architectures.py::test_hook_that_cannot_be_right_is_an_error"
+SOUND = "unit/test_checks.py::test_sound_model_passes"
+VOCABULARY = "unit/test_vocabulary.py::test_sentencepiece_tokens_keep_their_leading_space"
+PATHS = "unit/test_path_length.py::test_layers_table_equals_scipy_with_and_without_the_first_token"
+GROUPS = "unit/test_token_length.py::test_groups_are_shorter_equal_and_longer_than_the_median"
+LEVERAGE = "unit/test_null.py::test_one_type_of_most_tokens_does_not_make_the_null_too_narrow"
+UNIFORM = "unit/test_null.py::test_p_is_uniform_where_there_is_nothing"
+TWO_WAY = "unit/test_null.py::test_what_documents_add_to_r_over_types_is_that_of_two_way_clusters"
+VERDICT = "unit/test_claims.py::test_a_verdict_is_on_the_whole_interval_the_null_and_the_clusters"
+NOT_FINITE = "unit/test_extraction.py::test_weight_that_is_not_finite_is_found_at_its_site[nan]"
+
+MUTATIONS = {
+    # What does not belong together.
+    "shards of two runs in one statistic": Mutation(
+        "io/provenance.py",
+        "        if value != usual:",
+        "        if False:",
+        "robustness/test_provenance.py::test_shards_of_two_models_in_one_folder_are_refused",
+    ),
+    "tables of other tokens": Mutation(
+        "extract/activation_shards.py",
+        "check_same_run(attributes, [table.attrs for table in self.tables])",
+        "check_same_run(attributes)",
+        "robustness/test_provenance.py::test_layer_is_read_beside_the_tables_of_its_own_tokens_alone",
+    ),
+    "one record for all contents of a source": Mutation(
+        "workflow/specs.py",
+        "content = digest_of_record(self._content(kind, name))[:12]",
+        "content = digest_of_record({})[:12]",
+        "robustness/bad_input/test_two_runs.py::test_fetch_that_fails_costs_nothing[models-tiny]",
+    ),
+    # What a folder or a configuration asks for.
+    "weights outside the folder": Mutation(
+        "model/weights.py",
+        "Path(piece).name != piece or ",
+        "",
+        "robustness/test_weights.py::test_weights_elsewhere_are_not_loaded[../elsewhere/w.safetensors]",
+    ),
+    "attention as the configuration says": Mutation(
+        "model/forward.py",
+        '            "attn_implementation": architecture_of(config.model_type, record["name"]).attention,\n',
+        "",
+        "robustness/test_weights.py::test_attention_is_not_what_a_configuration_asks_for[gpt2-trained-eager]",
+    ),
+    "clients of the hub in every job": Mutation(
+        "workflow/job.py",
+        "    if not network:",
+        "    if False:",
+        "workflow/test_job.py::test_clients_of_the_hub_are_off_where_nothing_is_fetched[options0-True]",
+    ),
+    # Attention that is not the model's.
+    "the window of local layers is dropped in loading": Mutation(
+        "model/forward.py",
+        "            local_files_only=True,\n",
+        "            local_files_only=True,\n            window_size=2048,\n",
+        f"{SITES}[gpt_neo]",
+    ),
+    "a kernel without the window": Mutation(
+        "model/forward.py",
+        "    return model.to(device).eval()",
+        "    [m.bias.copy_(torch.ones_like(m.bias).tril()) for m in model.modules() if hasattr(m, '_attn')]\n"
+        "    return model.to(device).eval()",
+        f"{SOUND}[gpt_neo-float32]",
+    ),
+    "attention of GPT-2 without 1/sqrt(d)": Mutation(
+        "model/forward.py",
+        "            local_files_only=True,\n",
+        "            local_files_only=True,\n            scale_attn_weights=False,\n",
+        f"{SITES}[gpt2]",
+    ),
+    "attention of GPT-Neo with 1/sqrt(d)": Mutation(
+        "model/forward.py",
+        "    return model.to(device).eval()",
+        "    for m in model.modules():\n        if hasattr(m, '_attn'):\n"
+        "            m._attn = lambda q, k, v, mask, attend=m._attn: attend(q / q.shape[-1] ** 0.5, k, v, mask)\n"
+        "    return model.to(device).eval()",
+        f"{SITES}[gpt_neo]",
+    ),
+    "Q, K and V of GPT-2 taken head by head": Mutation(
+        "model/architectures.py",
+        "    return tensor.chunk(3, dim=-1)[part]",
+        '    return tensor.unflatten(-1, (block.get_submodule("attn").num_heads, 3, -1))[..., part, :].flatten(-2)',
+        f"{SITES}[gpt2]",
+    ),
+    "Q, K and V of GPT-NeoX taken as in GPT-2": Mutation(
+        "model/architectures.py",
+        '_fused("attention.query_key_value", third_of_each_head)',
+        '_fused("attention.query_key_value", third)',
+        f"{SITES}[gpt_neox]",
+    ),
+    # Hooks at the wrong place or with the wrong value.
+    "batch element 0 of a tensor": Mutation(
+        "model/hooks.py",
+        "    if isinstance(value, tuple):\n        value = value[0]",
+        "    value = value[0]",
+        "unit/test_architectures.py::test_block_may_give_a_tensor_or_a_tuple",
+    ),
+    "batch element 0 of a tensor, made to look like a batch": Mutation(
+        "model/hooks.py",
+        "    if isinstance(value, tuple):\n        value = value[0]",
+        "    value = value[0] if isinstance(value, tuple) else value[:1].expand_as(value)",
+        f"{SITES}[gpt2]",
+    ),
+    "any number of dimensions": Mutation(
+        "model/hooks.py",
+        "not isinstance(value, torch.Tensor) or value.ndim != 3",
+        "not isinstance(value, torch.Tensor)",
+        f"{HOOK}",
+    ),
+    "any batch and sequence": Mutation("model/hooks.py", "if found_shape != shape:", "if False:", HOOK),
+    "the final norm is hooked for the last block": Mutation(
+        "model/hooks.py",
+        "        module = block.get_submodule(tap.module)",
+        '        last = site == "resid_post" and layer == len(blocks) - 1\n'
+        '        module = model.get_submodule("ln_f") if last else block.get_submodule(tap.module)',
+        f"{SOUND}[gpt2-float32]",
+    ),
+    "attn_out before its output projection": Mutation(
+        "model/architectures.py",
+        '"attn_out": Tap(attn_projection, "output")',
+        '"attn_out": Tap(attn_projection, "input")',
+        f"{SOUND}[llama-float32]",
+    ),
+    "mlp_pre after the non-linearity": Mutation(
+        "model/architectures.py",
+        '"mlp_pre": Tap(mlp_in, "output")',
+        '"mlp_pre": Tap(mlp_projection, "input")',
+        f"{SOUND}[gpt_neo-float32]",
+    ),
+    "the up projection for the gate": Mutation(
+        "model/architectures.py",
+        '    "mlp.gate_proj",\n',
+        '    "mlp.up_proj",\n',
+        f"{SITES}[llama]",
+    ),
+    "a hook that never fires": Mutation(
+        "model/hooks.py",
+        "if (site, layer) not in fired:\n",
+        "if (site, layer) not in fired:\n                    continue\n",
+        HOOK,
+    ),
+    "a hook that fires twice": Mutation(
+        "model/hooks.py", "        if (site, layer) in fired:", "        if False:", HOOK
+    ),
+    # Checks left out.
+    "the residual identity": Mutation(
+        "model/residual_identity.py",
+        "        if excess > allowed:",
+        "        if False:",
+        "unit/test_architectures.py::test_residual_identity_finds_what_is_more_than_rounding",
+    ),
+    "the recomputed mlp_pre": Mutation(
+        "model/forward.py",
+        "                receiver = MLPRecomputation(model, receiver)",
+        "                pass",
+        "unit/test_checks.py::test_mlp_pre_taken_after_the_non_linearity[gpt2-float32]",
+    ),
+    "causality": Mutation(
+        "model/forward.py",
+        "        check_causality(model, rows)\n",
+        "",
+        "unit/test_checks.py::test_attention_without_causal_mask[gpt2-float32]",
+    ),
+    "the window": Mutation(
+        "model/forward.py",
+        "        check_windows(model, rows.shape[1])\n",
+        "",
+        "unit/test_checks.py::test_window_that_is_not_that_of_the_model",
+    ),
+    "NaN and Inf in a shard": Mutation(
+        "extract/writer.py", "        if not (np.isfinite(low) and np.isfinite(high)):", "        if False:", NOT_FINITE
+    ),
+    "NaN passed over in the range of a shard": Mutation(
+        "extract/writer.py",
+        "low, high = float(values.min()), float(values.max())",
+        "low, high = float(np.nanmin(values)), float(np.nanmax(values))",
+        NOT_FINITE,
+    ),
+    "NaN and Inf in streams that are reduced": Mutation(
+        "model/forward.py",
+        "    if not np.isfinite(values).all():",
+        "    if False:",
+        "unit/test_path_length.py::test_stream_that_is_not_finite_is_refused",
+    ),
+    "float16 storage that overflows": Mutation(
+        "extract/writer.py",
+        "        if max(-low, high) > limit:",
+        "        if False:",
+        "unit/test_extraction.py::test_float16_storage_refuses_what_it_cannot_hold",
+    ),
+    "weights that are missing": Mutation(
+        "model/forward.py",
+        '    if missing := sorted(loading["missing_keys"]):',
+        "    if missing := []:",
+        "unit/test_extraction.py::test_missing_weight_is_not_made_up",
+    ),
+    # Loading.
+    "the precision of the file in place of the wanted one": Mutation(
+        "model/forward.py",
+        '            "dtype": getattr(torch, dtype),\n',
+        "",
+        f"{SOUND}[gpt2-bfloat16]",
+    ),
+    "pickled weights": Mutation(
+        "model/weights.py",
+        ' or not piece.endswith(".safetensors")',
+        "",
+        "robustness/bad_input/test_bad_models.py::test_mistake_is_one_line[weights in a pickle]",
+    ),
+    "code that comes with a model": Mutation(
+        "model/forward.py",
+        "            trust_remote_code=False,\n            local_files_only",
+        "            trust_remote_code=True,\n            local_files_only",
+        "unit/test_extraction.py::test_code_that_comes_with_a_model_is_not_run",
+    ),
+    "code that comes with a model whose weights are not used": Mutation(
+        "model/forward.py",
+        "AutoModel.from_config(config, trust_remote_code=False",
+        "AutoModel.from_config(config, trust_remote_code=True",
+        "unit/test_extraction.py::test_code_that_comes_with_a_model_is_not_run",
+    ),
+    "TF32": Mutation(
+        "model/forward.py",
+        "torch.backends.cuda.matmul.allow_tf32 = False",
+        "torch.backends.cuda.matmul.allow_tf32 = True",
+        "unit/test_extraction.py::test_tf32_is_off",
+    ),
+    # Shapes and shards.
+    "a last batch that is not filled up": Mutation(
+        "model/forward.py",
+        "np.resize(rows[start : start + batch_size], shape)",
+        "rows[start : start + batch_size]",
+        "unit/test_extraction.py::test_last_batch_that_is_not_full_gives_the_same_bits",
+    ),
+    "what fills up the last batch is stored": Mutation(
+        "studies/path_length/lengths.py",
+        "            kept = min(len(lengths), len(row) - start)",
+        "            kept = len(lengths)",
+        "unit/test_path_length.py::test_values_equal_plain_hooks_and_numpy",
+    ),
+    "a shard under its final name before it is whole": Mutation(
+        "extract/writer.py",
+        "        self.temporary = partial_file(self.path)",
+        "        self.temporary = self.path",
+        "unit/test_activation_shards.py::test_killed_process_leaves_no_file_of_the_final_name",
+    ),
+    "a shard that is not read back": Mutation(
+        "extract/writer.py",
+        "        verify_structure(self.temporary, manifest)\n",
+        "",
+        "unit/test_activation_shards.py::test_file_that_cannot_be_read_back_is_not_kept",
+    ),
+    "a shard without checksums": Mutation(
+        "extract/writer.py",
+        '"fletcher32": True}',
+        '"fletcher32": False}',
+        "unit/test_activation_shards.py::test_byte_that_flips_after_opening_is_found_on_reading",
+    ),
+    "any file under its final name before it is whole": Mutation(
+        "io/files.py",
+        "    temporary = partial_file(path)\n",
+        "    partial_file(path)\n    temporary = path\n",
+        "unit/test_files.py::test_a_failure_keeps_what_was_there",
+    ),
+    # Tokens.
+    "tokens decoded all at once": Mutation(
+        "tokenize/vocabulary.py",
+        "tokenizer.decode([[*anchor, i] for i in ids])]",
+        "(skip * [' '] + tokenizer.decode([[*ids]]) * len(ids))][: len(ids)]",
+        VOCABULARY,
+    ),
+    "tokens decoded without an anchor": Mutation(
+        "tokenize/vocabulary.py",
+        "    skip = len(tokenizer.decode([anchor])[0])",
+        "    anchor, skip = [], 0",
+        VOCABULARY,
+    ),
+    "a text with several encodings": Mutation(
+        "tokenize/tokenizer.py",
+        "        backend.model.dropout = None\n",
+        "",
+        "unit/test_tokenize.py::test_a_text_has_one_encoding_whatever_the_file_asks_for",
+    ),
+    "an end-of-text token from text": Mutation(
+        "tokenize/tokenizer.py",
+        "    backend.encode_special_tokens = True\n",
+        "",
+        "unit/test_tokenize.py::test_what_a_special_token_is_called_is_text_within_a_document",
+    ),
+    "copies that editors keep are documents": Mutation(
+        "tokenize/documents.py",
+        'if not name.startswith(".") and Path(name)',
+        "if Path(name)",
+        "unit/test_tokenize.py::test_what_is_hidden_in_a_folder_is_no_document",
+    ),
+    "token length without the leading space": Mutation(
+        "tokenize/vocabulary.py", "[len(text) for text in texts]", "[len(text.strip()) for text in texts]", VOCABULARY
+    ),
+    "special tokens take part": Mutation(
+        "tokenize/vocabulary.py", '~(vocabulary["special"] | vocabulary["partial"])', '~vocabulary["partial"]', GROUPS
+    ),
+    "pieces of characters take part": Mutation(
+        "tokenize/vocabulary.py", '~(vocabulary["special"] | vocabulary["partial"])', '~vocabulary["special"]', GROUPS
+    ),
+    # The first token.
+    "the first token stays": Mutation(
+        "studies/path_length/summarize_layers.py", "tokens.position > 0", "tokens.position >= 0", PATHS
+    ),
+    "the first token of documents is left out": Mutation(
+        "studies/path_length/summarize_layers.py",
+        "tokens.position > 0",
+        "np.diff(tokens.document, prepend=-1) == 0",
+        PATHS,
+    ),
+    # Statistics.
+    "r from raw sums": Mutation(
+        "stats/correlation.py",
+        "    centred = rows - rows.mean(axis=1, keepdims=True)\n    y = y - y.mean()\n",
+        "    centred = rows\n",
+        "unit/test_statistics.py::test_correlation_equals_scipy_on_every_row",
+    ),
+    "r in float32": Mutation(
+        "stats/correlation.py",
+        "    rows = np.asarray(rows, dtype=np.float64)\n    y =",
+        "    rows = np.asarray(rows, dtype=np.float32)\n    y =",
+        "unit/test_statistics.py::test_correlation_equals_scipy_on_every_row",
+    ),
+    "ties ranked in their order": Mutation(
+        "stats/correlation.py",
+        "pd.DataFrame(rows.T).rank()",
+        'pd.DataFrame(rows.T).rank(method="first")',
+        "unit/test_statistics.py::test_correlation_equals_scipy_on_every_row",
+    ),
+    "moments about the mean of all neurons": Mutation(
+        "stats/correlation.py",
+        "    centred = rows - mean[:, None]",
+        "    centred = rows - mean.mean()",
+        "unit/test_statistics.py::test_moments_equal_scipy_on_every_row",
+    ),
+    "neurons of different means pooled as they are": Mutation(
+        "studies/token_length/unimodality_test.py",
+        "with_tails(unit(rows) * np.sqrt(rows.shape[1]), sample.group)",
+        "with_tails(rows, sample.group)",
+        "test_unimodality.py::test_layer_and_table",
+    ),
+    # The null of r.
+    "common types as their residuals are": Mutation(
+        "studies/token_length/sign_flip_null.py",
+        "    result = weights.copy()\n",
+        "    return weights\n    result = weights.copy()\n",
+        "unit/test_null.py::test_leverage_is_put_back_by_the_inverse_root_of_the_hat_matrix",
+    ),
+    "the whole hat matrix of a type in place of its root": Mutation(
+        "studies/token_length/sign_flip_null.py",
+        "(1 - shares) ** -0.5",
+        "(1 - shares) ** -1.0",
+        f"{LEVERAGE}[r-0.9]",
+    ),
+    "a sign for every token": Mutation(
+        "studies/token_length/resample_layer.py",
+        "parts = self.types.sums(left * self.null_weights[measure])",
+        "parts = self.types.sums(np.abs(left) * self.null_weights[measure])",
+        f"{UNIFORM}[noise-measures0]",
+    ),
+    "p on one side": Mutation(
+        "studies/token_length/sign_flip_null.py",
+        "return 2 * ndtr",
+        "return ndtr",
+        "unit/test_null.py::test_p_is_that_of_a_normal_distribution",
+    ),
+    "a line for the curve of frequency": Mutation(
+        "studies/token_length/confounds.py",
+        'spline_basis(log_frequency) if frequency_control == "spline" else log_frequency[:, None]',
+        "log_frequency[:, None]",
+        f"{UNIFORM}[frequency-measures2]",
+    ),
+    "one knot for the curve of frequency": Mutation(
+        "studies/token_length/confounds.py",
+        "INTERIOR_KNOTS = (0.2, 0.4, 0.6, 0.8)",
+        "INTERIOR_KNOTS = (0.5,)",
+        "unit/test_evidence.py::test_every_measure_equals_a_plain_computation[spline]",
+    ),
+    "what documents add to r over types": Mutation(
+        "studies/token_length/resample_layer.py",
+        "    widen_types(r)\n",
+        "",
+        "unit/test_evidence.py::test_r_over_types_is_as_sure_as_documents_leave_it",
+    ),
+    "documents added to r over types without their share in types": Mutation(
+        "studies/token_length/resample_layer.py",
+        " - (both**2).sum(axis=1)",
+        "",
+        TWO_WAY,
+    ),
+    "r over types narrowed by documents": Mutation(
+        "studies/token_length/resample_layer.py",
+        "np.sqrt(max(1.0, 1 + of_documents / of_types))",
+        "np.sqrt(1 + of_documents / of_types)",
+        "unit/test_null.py::test_widening_never_narrows_and_passes_over_neurons_that_never_vary",
+    ),
+    "neurons that never vary in what documents add": Mutation(
+        "studies/token_length/resample_layer.py",
+        '                found[measure, "variances"][constant] = np.nan\n',
+        "",
+        "unit/test_evidence.py::test_a_neuron_that_never_varies_has_no_r",
+    ),
+    # Intervals.
+    "the jackknife as the standard deviation": Mutation(
+        "stats/jackknife.py",
+        "np.sqrt((groups - 1) / groups * ((values",
+        "np.sqrt(1 / groups * ((values",
+        "unit/test_resampling.py::test_the_jackknife_gives_the_error_of_a_mean",
+    ),
+    "clusters of any size are as many as they are": Mutation(
+        "stats/jackknife.py",
+        "float(sizes.sum() ** 2 / (sizes**2).sum())",
+        "float(len(sizes))",
+        "unit/test_resampling.py::test_effective_number_of_groups",
+    ),
+    "a kernel of a whole standard error": Mutation(
+        "studies/token_length/neuron_summaries.py",
+        "return max(0.5 * float(",
+        "return max(1.0 * float(",
+        "unit/test_over_neurons.py::test_the_width_of_the_kernel_gives_a_share_its_variance",
+    ),
+    "the plain jackknife of a median": Mutation(
+        "studies/token_length/neuron_summaries.py",
+        "    return np.median(values) + weights @ changes / weights.sum()",
+        "    return np.median(values[:, None] + changes, axis=0)",
+        "unit/test_over_neurons.py::test_the_plain_jackknife_of_a_median_is_far_too_wide",
+    ),
+    "variance of r with its errors": Mutation(
+        "studies/token_length/neuron_summaries.py",
+        '"variance": variance - error,',
+        '"variance": variance,',
+        "unit/test_over_neurons.py::test_variance_is_that_of_the_neurons_and_not_of_their_errors",
+    ),
+    "errors of r that neurons share taken for their own": Mutation(
+        "studies/token_length/neuron_summaries.py",
+        "    apart = changes - changes.mean(axis=0)\n    return",
+        "    apart = changes\n    return",
+        "unit/test_over_neurons.py::test_the_error_of_neurons_is_taken_out_of_their_variance",
+    ),
+    "changes of the variance with each change in it": Mutation(
+        "studies/token_length/neuron_summaries.py",
+        "((r - r.mean()) @ apart + (apart**2).sum(axis=0))",
+        "((r - r.mean()) @ apart)",
+        "unit/test_over_neurons.py::test_variance_left_out_is_that_of_the_unbiased_estimate",
+    ),
+    "overlap in bins of a whole standard deviation": Mutation(
+        "studies/token_length/group_effects.py",
+        "REACH, BINS = 6.0, 24",
+        "REACH, BINS = 6.0, 12",
+        "unit/test_group_effects.py::test_overlap_is_that_of_plain_histograms",
+    ),
+    "overlap without what lies beyond the bins": Mutation(
+        "studies/token_length/group_effects.py",
+        "np.clip((values + REACH) * (BINS / (2 * REACH)), 0, BINS - 1)",
+        "np.mod((values + REACH) * (BINS / (2 * REACH)), BINS)",
+        "unit/test_group_effects.py::test_overlap_is_that_of_plain_histograms",
+    ),
+    "kurtosis about zero where documents are left out": Mutation(
+        "studies/token_length/group_effects.py",
+        "m4 = fourth - 4 * mean * third + 6 * mean**2 * second - 3 * mean**4",
+        "m4 = fourth",
+        "unit/test_group_effects.py::test_kurtosis_is_scipys_with_and_without_each_document",
+    ),
+    # Claims.
+    "a verdict on fewer than 30 clusters": Mutation(
+        "stats/claims.py", "        if estimate.clusters < FEWEST:", "        if False:", VERDICT
+    ),
+    "a verdict beside the null": Mutation(
+        "stats/claims.py",
+        "        if estimate.null_low <= estimate.effect <= estimate.null_high:",
+        "        if False:",
+        VERDICT,
+    ),
+    "a verdict on the effect without its interval": Mutation(
+        "stats/claims.py",
+        "if not (estimate.low > self.above and estimate.high < self.below):",
+        "if not (self.above < estimate.effect < self.below):",
+        VERDICT,
+    ),
+    "the null band by the extremes of its draws": Mutation(
+        "stats/multiple_testing.py",
+        "    reach = student_quantile(len(draws) - 1, level) * draws.std(ddof=1)\n",
+        "    return float(draws.min()), float(draws.max())\n",
+        "unit/test_evidence.py::test_the_null_band_and_p_are_students_t_about_the_draws",
+    ),
+    "Markov's bound closed from above": Mutation(
+        "studies/token_length/claims.py",
+        "return Estimate(share, at_least(share, SMALLEST_P), 1.0, *null,",
+        "return Estimate(share, at_least(share, SMALLEST_P), share, *null,",
+        "unit/test_claims.py::test_claim_on_modes_can_be_supported_and_never_refuted",
+    ),
+    "modes of the larger model beside those that are seen in the smaller": Mutation(
+        "studies/token_length/claims.py",
+        'possible = share_of_neurons(pair[0].modality, "types", "share")',
+        'possible = share_of_neurons(pair[0].modality, "types", "share_1e5")',
+        "unit/test_claims.py::test_more_modes_of_the_larger_model_are_supported_or_open",
+    ),
+    "models compared at one depth of many as if at the only one": Mutation(
+        "studies/token_length/claims.py",
+        'one.quantile(ALPHA / len(grid), "r_median")',
+        'one.quantile(ALPHA, "r_median")',
+        "unit/test_claims.py::test_models_differ_where_one_layer_does",
+    ),
+    "an explained share of nothing": Mutation(
+        "studies/token_length/claims.py",
+        "    if observed[0] <= np.quantile(null, 1 - ALPHA):",
+        "    if False:",
+        "unit/test_claims.py::test_frequency_explains_a_slope_and_nothing_where_there_is_nothing",
+    ),
+    "tokens of the sample taken for independent": Mutation(
+        "studies/token_length/sample_claims.py",
+        "        if error > 0:",
+        "        if False:",
+        "unit/test_sample_claims.py::test_korn_and_graubards_interval_by_hand",
+    ),
+    # Files that changed after they were written.
+    "a CSV table is read as it is": Mutation(
+        "io/tables.py",
+        "    check_seal(path)\n",
+        "",
+        "unit/test_tables.py::test_csv_that_was_saved_by_another_program_is_refused",
+    ),
+    "a record is read as it is": Mutation(
+        "io/files.py",
+        "    if written != digest_of_record(record):",
+        "    if False:",
+        "unit/test_files.py::test_json_that_was_edited_is_refused",
+    ),
+    "activations are read as they are": Mutation(
+        "extract/activation_shards.py",
+        '        if digest.hexdigest() != self.expected[name]["digest"]:',
+        "        if False:",
+        "unit/test_activation_shards.py::test_value_that_was_changed_by_hdf5_itself_is_found_on_opening",
+    ),
+    "shards of another commit": Mutation(
+        "io/provenance.py",
+        '    *("model_source", ',
+        '    *("model_commit", "tokenizer_commit", "corpus_commit", "model_source", ',
+        "unit/test_activation_shards.py::test_shard_of_another_commit_is_refused",
+    ),
+}
+
+
+def run_tests(package: Path, tests: list[str]) -> int:
+    """Run tests against the package in a folder; pytest's exit code."""
+    import layerscope
+
+    assert Path(layerscope.__file__).is_relative_to(package)
+    options = ["-q", "--no-header", "--exitfirst", "-p", "no:cacheprovider", "--basetemp", str(package / "temporary")]
+    return int(pytest.main(["--numprocesses=0", *options, *(str(TESTS / test) for test in tests)]))
+
+
+def serve() -> None:
+    """Run tests as they are asked for, each time in a fork: most of a short run is the import of libraries."""
+    import pandas  # noqa: F401
+    import scipy.stats  # noqa: F401
+    from transformers import GPT2Model, GPTNeoModel, GPTNeoXModel, LlamaModel  # noqa: F401
+
+    sys.dont_write_bytecode = True
+    for line in sys.stdin:
+        package, tests = json.loads(line)
+        if not (child := os.fork()):
+            code = -1
+            try:
+                output = os.open(f"{package}/output", os.O_CREAT | os.O_WRONLY)
+                os.dup2(output, 1)
+                os.dup2(output, 2)
+                sys.path.insert(0, package)
+                os.environ["PYTHONPATH"] = package  # of processes that tests start
+                code = run_tests(Path(package), tests)
+            finally:
+                sys.stdout.flush()
+                os._exit(code)
+        print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
+
+
+Run = Callable[[Path, list[str]], tuple[int, str]]
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
+    """Runs tests against the package in a folder, and gives pytest's exit code and output."""
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    # Where transformers would put the code of a model.
+    environment = {**os.environ, "HF_MODULES_CACHE": str(tmp_path_factory.mktemp("code"))}
+    with subprocess.Popen([sys.executable, __file__], env=environment, text=True, **pipes) as server:
+
+        def ask(package: Path, tests: list[str]) -> tuple[int, str]:
+            server.stdin.write(json.dumps([str(package), tests]) + "\n")
+            server.stdin.flush()
+            return int(server.stdout.readline()), (package / "output").read_text(encoding="utf-8")
+
+        yield ask
+
+
+@pytest.fixture
+def package(tmp_path: Path, project: Path) -> Path:
+    """A folder with a copy of the package."""
+    ignored = shutil.ignore_patterns("__pycache__")
+    shutil.copytree(project / "src/layerscope", tmp_path / "layerscope", ignore=ignored)
+    return tmp_path
+
+
+def test_without_a_mutation_all_pass(run: Run, package: Path) -> None:
+    code, output = run(package, sorted({mutation.test for mutation in MUTATIONS.values()}))
+    assert code == PASSED, output
+    assert "skipped" not in output.splitlines()[-1]
+
+
+@pytest.mark.parametrize("name", MUTATIONS)
+def test_mutation_is_noticed(run: Run, package: Path, name: str) -> None:
+    mutation = MUTATIONS[name]
+    path = package / "layerscope" / mutation.file
+    text = path.read_text(encoding="utf-8")
+    assert text.count(mutation.old) == 1, f"{mutation.file} no longer holds the code to be mutated just once"
+    mutated = text.replace(mutation.old, mutation.new)
+    compile(mutated, mutation.file, "exec")
+    path.write_text(mutated, encoding="utf-8")
+    code, output = run(package, [mutation.test])
+    assert code == FAILED and not BROKEN.search(output), output
+
+
+if __name__ == "__main__":
+    serve()

@@ -1,0 +1,80 @@
+"""What the report says in sentences: each number is that of its table, and none is said that rests on too little."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from layerscope.report.claims import decimals
+from layerscope.studies.token_length.findings import evidence_findings, power_findings
+
+MEASURES = ("r", "r_given_frequency", "r_given_all", "r_types")
+
+
+def power(seen_from: dict[float, float]) -> pd.DataFrame:
+    """A table in which mixtures of the given shares are always seen from a separation on."""
+    rows = [
+        {"population": population, "values": 1234, "share_of_smaller": share, "separation": separation}
+        | {"power_1e5": float(separation >= at and population == "types")}
+        for population in ("types", "short_types")
+        for share, at in seen_from.items()
+        for separation in np.arange(2, 8.5, 0.5)
+    ]
+    return pd.DataFrame(rows)
+
+
+def test_the_smallest_separation_that_is_seen_is_said() -> None:
+    (said,) = power_findings({"mini": power({0.5: 3.5, 0.2: 8, 0.05: 9})})
+    assert "1,234 types of mini" in said
+    assert "3.5 standard deviations where one has 50%" in said
+    assert "8 standard deviations where one has 20%" in said
+    assert "more than 8 standard deviations where one has 5%" in said
+
+
+def test_of_a_power_of_four_fifths_and_not_less() -> None:
+    table = power({0.5: 3})
+    table.loc[table["separation"] == 3, "power_1e5"] = 0.79
+    assert ": 3.5 standard deviations" in power_findings({"mini": table})[0]
+    table.loc[table["separation"] == 3, "power_1e5"] = 0.8
+    assert ": 3 standard deviations" in power_findings({"mini": table})[0]
+
+
+def test_nothing_is_said_of_power_where_the_test_has_no_p() -> None:
+    assert power_findings({"mini": power({0.5: 3}).assign(power_1e5=np.nan)}) == []
+
+
+def evidence(documents: int, types: int) -> pd.DataFrame:
+    """Of two layers; the first has a median r of 0.1 over tokens and of 0.2 over types."""
+    rows = []
+    for layer in (0, 1):
+        for measure in MEASURES:
+            over_types = measure == "r_types"
+            value = (0.2 if over_types else 0.1) - 0.1 * layer
+            row = {"model": "m", "layer": layer, "measure": measure, "statistic": "median", "value": value}
+            row |= {"low": value - 0.01, "high": value + 0.03, "null_low": -0.05, "null_high": 0.05}
+            rows.append(row | {"clusters": types if over_types else documents, "documents": documents})
+        for measure in ("r", "r_given_all"):
+            for method in ("bh", "by"):
+                row = {"model": "m", "layer": layer, "measure": measure, "statistic": f"significant_{method}"}
+                rows.append(row | {"value": 0.5, "documents": documents})
+    return pd.DataFrame(rows)
+
+
+def test_both_questions_are_answered_with_their_intervals() -> None:
+    said = evidence_findings(evidence(40, 3000), {})
+    assert "+0.100 [+0.090, +0.130]" in said[0] and "40 documents" in said[0]
+    assert "+0.200 [+0.190, +0.230]" in said[0] and "3,000 left out" in said[0]
+
+
+@pytest.mark.parametrize(("documents", "types"), [(29, 3000), (40, 29)])
+def test_an_interval_of_few_clusters_is_not_said(documents: int, types: int) -> None:
+    said = evidence_findings(evidence(documents, types), {})
+    assert not any("95 % interval is" in sentence for sentence in said)
+    assert any("29 documents" in sentence for sentence in said) == (documents == 29)
+
+
+@pytest.mark.parametrize(
+    ("width", "digits"),
+    [(1.0, 3), (0.02, 3), (0.01, 3), (0.0099, 4), (0.0004, 5), (1e-9, 6), (0.0, 3), (np.inf, 3), (np.nan, 3)],
+)
+def test_an_interval_is_shown_with_two_of_its_digits(width: float, digits: int) -> None:
+    assert decimals(width) == digits

@@ -1,0 +1,110 @@
+"""The estimate of what activation shards take on the disk, held against real files and against the space there is."""
+
+import shutil
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from tiny_models import LAYERS, extract, save_random_tokens, save_tiny_model
+from transformers import AutoConfig
+
+from layerscope.extract.disk_space import check_space, shard_bytes, site_width
+from layerscope.io.errors import UserError
+from layerscope.model.architectures import SITES
+
+SPEC = {"storage_dtype": "float32", "compression": "none"}
+GB = 10**9
+
+
+@pytest.mark.parametrize("model_type", LAYERS)
+def test_widths_are_those_of_the_stored_sites(tmp_path: Path, model_type: str) -> None:
+    record = save_tiny_model(model_type, tmp_path / "model")
+    save_random_tokens(tmp_path / "tokens.h5", 2, 16)
+    manifest = extract(tmp_path / "tokens.h5", record, tmp_path / "shard.h5")
+    config = AutoConfig.from_pretrained(record["path"])
+    assert len(manifest["datasets"]) == len(SITES) * config.num_hidden_layers
+    for name, dataset in manifest["datasets"].items():
+        assert site_width(config, name.partition("/")[0]) == dataset["shape"][1]
+
+
+@pytest.mark.parametrize(
+    ("sequences", "changes"),
+    [
+        (4, {}),  # whole chunks of rows
+        (5, {}),  # a chunk that is filled up
+        (4, {"n_embd": 72, "n_inner": 300}),  # columns that are filled up
+    ],
+)
+@pytest.mark.parametrize("storage_dtype", ["float32", "float16"])
+def test_estimate_is_the_size_of_the_file(tmp_path: Path, sequences: int, changes: dict, storage_dtype: str) -> None:
+    record = save_tiny_model("gpt2", tmp_path / "model", **changes)
+    save_random_tokens(tmp_path / "tokens.h5", sequences, 128)
+    extract(tmp_path / "tokens.h5", record, tmp_path / "shard.h5", storage_dtype=storage_dtype)
+    config = AutoConfig.from_pretrained(record["path"])
+    estimate = shard_bytes(config, list(SITES), sequences * 128, storage_dtype)
+    assert estimate == pytest.approx((tmp_path / "shard.h5").stat().st_size, rel=0.03)
+
+
+@pytest.fixture
+def free(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
+    """The free space that every disk has; to be changed."""
+    usage = SimpleNamespace(free=10 * GB)
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage)
+    return usage
+
+
+def test_what_has_no_room_is_refused_with_both_figures(tmp_path: Path, free: SimpleNamespace) -> None:
+    check_space(tmp_path / "shard_0000.h5", 10, GB, SPEC)
+    free.free -= 1
+    with pytest.raises(UserError) as error:
+        check_space(tmp_path / "shard_0000.h5", 10, GB, SPEC)
+    assert str(error.value) == (
+        f"{tmp_path}: 10 activation shards need 10 GB, and 10 GB are free there; free some, lower sampling.sequences, "
+        "or set extraction.storage_dtype: float16 (half as much) or extraction.compression: gzip (slow)"
+    )
+
+
+def test_who_stores_half_precision_is_not_told_to(tmp_path: Path, free: SimpleNamespace) -> None:
+    free.free = GB // 4
+    with pytest.raises(UserError, match=r"2 activation shards need 2 GB, and 250 MB are free") as error:
+        check_space(tmp_path / "shard_0000.h5", 2, GB, {**SPEC, "storage_dtype": "float16"})
+    assert "float16" not in str(error.value)
+
+
+def test_shards_that_are_there_need_nothing_but_the_one_that_is_made_anew(
+    tmp_path: Path, free: SimpleNamespace
+) -> None:
+    for shard in (0, 1, 7):  # the last is of an earlier, larger sample
+        (tmp_path / f"shard_{shard:04d}.h5").touch()
+    free.free = 3 * GB
+    check_space(tmp_path / "shard_0001.h5", 4, GB, SPEC)  # itself, and 2 and 3
+    check_space(tmp_path / "shard_0002.h5", 5, GB, SPEC)
+    with pytest.raises(UserError, match="4 activation shards need 4 GB, and 3 GB are free"):
+        check_space(tmp_path / "shard_0001.h5", 5, GB, SPEC)
+
+
+def test_what_other_jobs_have_begun_to_write_is_not_counted_twice(tmp_path: Path, free: SimpleNamespace) -> None:
+    (tmp_path / ".shard_0001.0a1b2c3d.partial.h5").write_bytes(bytes(1000))
+    free.free = 3000
+    check_space(tmp_path / "shard_0000.h5", 2, 2000, SPEC)
+    free.free -= 1
+    with pytest.raises(UserError):
+        check_space(tmp_path / "shard_0000.h5", 2, 2000, SPEC)
+
+
+def test_compressed_shards_may_try(tmp_path: Path, free: SimpleNamespace) -> None:
+    free.free = GB
+    check_space(tmp_path / "shard_0000.h5", 10, GB, {**SPEC, "compression": "gzip"})
+
+
+def test_extraction_asks_for_the_whole_sample_before_it_writes(tmp_path: Path, free: SimpleNamespace) -> None:
+    record = save_tiny_model("gpt2", tmp_path / "model")
+    save_random_tokens(tmp_path / "tokens.h5", 4, 128)
+    output = tmp_path / "activations/shard_0000.h5"
+    one = shard_bytes(AutoConfig.from_pretrained(record["path"]), ["mlp_pre"], 512, "float32")
+    free.free = 3 * one
+    with pytest.raises(UserError, match="4 activation shards need"):
+        extract(tmp_path / "tokens.h5", record, output, sites=["mlp_pre"], shards=4)
+    assert not list(output.parent.iterdir())
+    extract(tmp_path / "tokens.h5", record, output, sites=["mlp_pre"], shards=3)
+    assert output.exists()

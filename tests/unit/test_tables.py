@@ -1,0 +1,87 @@
+"""Tables between jobs come back as they were written, or not at all."""
+
+import random
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from layerscope.io.errors import UserError
+from layerscope.io.tables import read_csv, read_table, write_csv, write_table
+
+NEGATIVE_NAN = np.frombuffer(bytes.fromhex("000000000000f8ff"), np.float64)[0]
+TABLE = pd.DataFrame(
+    {
+        "neuron": np.arange(64, dtype=np.int32),
+        "r": np.random.default_rng(0).normal(size=64),
+        "minimum": np.random.default_rng(1).normal(size=64).astype(np.float32),
+        "text": [" a", "", "\ufffd", "\n"] * 16,
+        "special": np.arange(64) % 3 == 0,
+    }
+)
+TABLE.loc[:2, "r"] = [np.nan, NEGATIVE_NAN, -0.0]
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    write_table(tmp_path / "table.parquet", TABLE)
+    return tmp_path / "table.parquet"
+
+
+def test_table_is_read_as_it_was_written(path: Path) -> None:
+    table = read_table(path)
+    pd.testing.assert_frame_equal(table, TABLE, check_exact=True)
+    assert np.signbit(table["r"][2])
+    assert table.attrs == {"path": str(path)} and TABLE.attrs == {}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda table: table.assign(r=table["r"] + 1e-12),
+        lambda table: table.rename(columns={"r": "rho"}),
+        lambda table: table.astype({"neuron": np.int64}),
+        lambda table: table[:-1],
+        lambda table: table.assign(text=table["text"].str.upper()),
+    ],
+    ids=["value", "name", "type", "row", "text"],
+)
+def test_table_that_was_written_again_by_another_is_refused(path: Path, change) -> None:
+    """With the digest of before, as pandas keeps it, or without any."""
+    for attributes in (pd.read_parquet(path).attrs, {}):
+        changed = change(TABLE)
+        changed.attrs = attributes
+        changed.to_parquet(path)
+        with pytest.raises(UserError, match="its values differ from those that were written") as error:
+            read_table(path)
+        assert str(error.value).endswith(f"delete it and run again (rm {path})")
+
+
+def test_flipped_bit_is_found_or_changes_nothing(path: Path) -> None:
+    """Anywhere: in the values, where they are, or what they are called."""
+    content, draw, found = path.read_bytes(), random.Random(0), 0
+    for _ in range(300):
+        flipped = bytearray(content)
+        flipped[draw.randrange(len(content))] ^= 1 << draw.randrange(8)
+        path.write_bytes(flipped)
+        try:
+            pd.testing.assert_frame_equal(read_table(path), TABLE, check_exact=True)
+        except UserError as error:
+            assert str(error).startswith(f"{path}: ") and "\n" not in str(error)
+            found += 1
+    assert found > 150  # the rest are bytes that readers pass over
+
+
+def test_csv_keeps_every_digit(tmp_path: Path) -> None:
+    table = TABLE[["neuron", "r", "special"]].astype({"neuron": np.int64})
+    write_csv(tmp_path / "table.csv", table)
+    pd.testing.assert_frame_equal(read_csv(tmp_path / "table.csv"), table, check_exact=True)
+
+
+def test_csv_that_was_saved_by_another_program_is_refused(tmp_path: Path) -> None:
+    """As a spreadsheet does, with fewer digits."""
+    write_csv(tmp_path / "table.csv", TABLE)
+    pd.read_csv(tmp_path / "table.csv").to_csv(tmp_path / "table.csv", index=False, float_format="%.6g")
+    with pytest.raises(UserError, match=r"table\.csv: differs from what was written; delete it and run again \(rm "):
+        read_csv(tmp_path / "table.csv")

@@ -1,0 +1,71 @@
+"""Planning says what it does where that takes long, and nothing where it does not."""
+
+import copy
+import time
+from typing import Any
+
+import pytest
+from planning import CONFIG, PROJECT
+
+from layerscope.preflight.config import Config
+from layerscope.workflow import announce
+from layerscope.workflow.announce import announce_plan, plan_size, telling
+
+
+def study(shards: int, **changes: Any) -> Config:
+    settings = copy.deepcopy(CONFIG)
+    for name, model in settings["models"].items():
+        model["layers"] = {"a": 2, "b": 3, "c": 4}[name]
+    settings["tokenizers"]["mini"] = {"source": "resources/tokenizers/mini"}
+    settings["corpora"]["embedded"] = {"source": "resources/corpus/documents.jsonl"}
+    settings["studies"]["token_similarity"] |= {"sentences": "resources/sentences_her.txt", "target": "her"}
+    settings["sampling"] = {"sequences": shards, "sequences_per_shard": 1}
+    for place, value in changes.items():
+        section, key = place.split("__")
+        settings["studies"][section][key] = value
+    return Config.model_validate(settings)
+
+
+def test_size() -> None:
+    # One corpus is tokenized, two models are extracted, the lengths of one reduced. Five layers are read by three
+    # rules, shards and manifests; three layers are matched, from shards and manifests of two models.
+    jobs = 1 + 2 + 1
+    assert plan_size(study(10)) == (10 * jobs, 10 * (5 * 3 * 2 + 3 * 4 + jobs))
+    jobs += 1  # of another corpus
+    assert plan_size(study(10, path_length__corpus="other"))[0] == 10 * jobs
+    jobs += 1  # whose streams are stored
+    assert plan_size(study(10, path_length__corpus="other", path_length__streams="stored"))[0] == 10 * jobs
+
+
+def test_much_is_announced(capsys: pytest.CaptureFixture[str]) -> None:
+    announce_plan(study(10_000))
+    assert capsys.readouterr().err == (
+        "layerscope: planning about 40,000 jobs for 10,000 shards; this takes about 2 minutes\n"
+    )
+
+
+@pytest.mark.parametrize("shards", [1, 2, 1_000])
+def test_little_is_not(capsys: pytest.CaptureFixture[str], shards: int) -> None:
+    announce_plan(study(shards))
+    assert capsys.readouterr().err == ""
+
+
+def test_what_takes_long_is_told(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    with telling("nothing"):
+        pass
+    monkeypatch.setattr(announce, "PATIENCE", 0.05)
+    with telling("reading the sources"):
+        time.sleep(0.3)
+    assert capsys.readouterr().err == "layerscope: reading the sources\n"
+
+
+def test_fingerprints_are_taken_once_a_plan(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They take longer than all else that a job needs of a plan."""
+    from layerscope.workflow import specs
+
+    taken = []
+    monkeypatch.setattr(specs, "code_fingerprint", lambda script: str(taken.append(script)))
+    plan = specs.Specs(study(2), PROJECT / "workflow/scripts", "digests.json")
+    for _ in range(3):
+        plan.extract("a", "embedded"), plan.tokenize("embedded")
+    assert len(taken) == 2

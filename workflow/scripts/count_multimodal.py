@@ -1,7 +1,0 @@
-from layerscope.job import inputs_of_models, job
-from layerscope.tables import write_csv
-from layerscope.token_length.multimodality import multimodality_table
-
-with job(snakemake) as task:
-    table = multimodality_table(inputs_of_models(task, "modality"), inputs_of_models(task, "unimodal"))
-    write_csv(task.output[0], table)

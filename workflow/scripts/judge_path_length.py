@@ -1,7 +1,0 @@
-from layerscope.job import job
-from layerscope.path_length.claims import claims_table
-from layerscope.tables import read_table, write_csv
-
-with job(snakemake) as task:
-    tables = {model: read_table(task.input[f"of_{model}"]) for model in task.params.spec["models"]}
-    write_csv(task.output[0], claims_table(tables, task.params.spec["controls"]))

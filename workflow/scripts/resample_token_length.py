@@ -1,0 +1,14 @@
+from layerscope.io.tables import read_table, write_table
+from layerscope.studies.token_length.resample_layer import assess_layer
+from layerscope.workflow.job import job
+
+with job(snakemake) as task:
+    tables = assess_layer(
+        task.input.shards,
+        read_table(task.input.vocabulary),
+        read_table(task.input.frequency),
+        int(task.wildcards.layer),
+        **{key: task.params.spec[key] for key in ("draws", "seed", "frequency_control")},
+    )
+    for table, path in zip(tables, task.output, strict=True):
+        write_table(path, table)

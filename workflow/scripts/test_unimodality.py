@@ -1,0 +1,13 @@
+from layerscope.io.tables import read_table, write_table
+from layerscope.studies.token_length.unimodality_test import modality_of_layer
+from layerscope.workflow.job import job
+
+with job(snakemake) as task:
+    tables = modality_of_layer(
+        task.input.shards,
+        read_table(task.input.vocabulary),
+        int(task.wildcards.layer),
+        **{key: task.params.spec[key] for key in ("draws", "seed")},
+    )
+    for table, path in zip(tables, task.output, strict=True):
+        write_table(path, table)
