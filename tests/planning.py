@@ -159,6 +159,8 @@ def plan(arguments: list[str]) -> dict[str, list]:
             "rule": job.rule.name,
             "wildcards": dict(job.wildcards_dict),
             "writes": [str(path) for path in job.output],
+            "script": job.rule.script and Path(job.rule.script).name,
+            "spec": job.params.get("spec"),
             "reads": [numbers[other] for other in made[0].job_dependencies(job)],
         }
         for job in jobs

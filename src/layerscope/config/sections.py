@@ -1,5 +1,6 @@
 """The sections of the configuration, and the kinds of values that their keys may hold."""
 
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
@@ -30,15 +31,17 @@ def _one_error(value: Any, validate: Callable[[Any], Any]) -> Any:
         raise PydanticCustomError("count_or_auto", "input should be 'auto' or an integer of at least 1") from None
 
 
-def _relative(path: str) -> str:
-    """A path within the folder of the project, as Snakemake writes it."""
-    parts = PurePosixPath(path).parts
-    if not parts or parts[0] in ("/", "..", "~") or ".." in parts or parts[0].startswith("."):
-        raise PydanticCustomError("folder", "input should be a folder within the project's, such as results/pilot")
-    return str(PurePosixPath(path))
+def _within_the_project(folder: str) -> str:
+    """A relative path in its shortest form; Snakemake takes ``<``, ``{`` and their like for more than characters."""
+    path = PurePosixPath(folder)
+    if not re.fullmatch(r"[\w./-]+", folder, re.ASCII) or path.is_absolute() or path.parts[:1] in [(), (".snakemake",)]:
+        raise PydanticCustomError("folder", "input should be a folder in that of the project, such as results-pilot")
+    if ".." in path.parts:
+        raise PydanticCustomError("folder", "input should be a folder in that of the project, without ..")
+    return str(path)
 
 
-ResultsFolder = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._/-]+$"), AfterValidator(_relative)]
+ResultsFolder = Annotated[str, AfterValidator(_within_the_project)]
 LocalPath = Annotated[Text, AfterValidator(_with_home)]
 Layer = Annotated[int, Field(ge=0)]
 Pair = Annotated[list[Name], Field(min_length=2, max_length=2)]

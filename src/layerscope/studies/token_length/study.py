@@ -152,8 +152,8 @@ class TokenLength(Study):
 
     @property
     def shard_reads(self) -> int:
-        # Three jobs for each layer, and one for each layer of the other model of a pair that reads both; shards and their
-        # manifests.
+        # Three jobs for each layer, and one for each layer of the other model of a pair that reads both: shards and
+        # their manifests.
         matched = sum(self.models[other].layers for _, other in self.settings.pairs)
         return 6 * sum(model.layers for model in self.models.values()) + 4 * matched
 
