@@ -117,6 +117,22 @@ BAD = [
         "curve",
         "studies.token_length.frequency_control: \"curve\" is not allowed: input should be 'spline' or 'line'",
     ),
+    *(
+        (
+            "results",
+            folder,
+            f'results: "{folder}" is not allowed: input should be a folder in that of the project, {what}',
+        )
+        for folder, what in {
+            "": "such as results-pilot",
+            ".": "such as results-pilot",
+            "/tmp/pilot": "such as results-pilot",
+            "<pilot>": "such as results-pilot",
+            "{pilot}": "such as results-pilot",
+            ".snakemake/pilot": "such as results-pilot",
+            "../pilot": "without ..",
+        }.items()
+    ),
     ("studies", {}, f"studies: no study is named; allowed are {', '.join(Studies.model_fields)}"),
     ("seed", 1, "seed: no such key; allowed are models, tokenizers, corpora, sampling, extraction, studies, results"),
     (

@@ -257,6 +257,21 @@ TABLES = [
 ]
 
 
+def test_another_folder_of_results_has_files_of_its_own(finished):
+    folder = finished.parent / "pilot"
+    shutil.copytree(finished, folder)
+    (folder / "study.yaml").write_text(json.dumps({**CONFIG, "results": "results-pilot/first"}))
+    table = "tokens/mini/embedded/vocabulary.parquet"
+    snakemake(folder, f"results-pilot/first/{table}")
+    assert (folder / "results-pilot/first" / table).read_bytes() == (finished / "results" / table).read_bytes()
+    assert list((folder / "results-pilot/first/logs/tokenize").rglob("*.log"))
+    before, after = (
+        {path.relative_to(study): path.stat().st_mtime_ns for path in (study / "results").rglob("*") if path.is_file()}
+        for study in (finished, folder)
+    )
+    assert before == after
+
+
 def test_growing_equals_a_run_from_scratch(finished):
     """Bit for bit, in the tables of both studies of a corpus."""
     grown, scratch = finished.parent / "grown", finished.parent / "scratch"
