@@ -5,13 +5,13 @@ import pandas as pd
 from calibration_text import Text, zscore
 
 from layerscope.stats.jackknife import jackknife_error, unit
-from layerscope.stats.multiple_testing import p_of_draws, student_quantile
-from layerscope.stats.partial_correlation import control_basis, residuals
+from layerscope.stats.multiple_testing import p_of_resamples, student_quantile
+from layerscope.stats.partial_correlation import covariate_basis, residuals
 from layerscope.studies.token_length.neuron_summaries import summaries
-from layerscope.studies.token_length.resample_layer import LayerDraws, assess
+from layerscope.studies.token_length.resample_layer import LayerResamples, assess
 
 FEW, MANY = 16, 48  # neurons, for size and power, and for coverage
-DRAWS, BATCH = 200, 20
+RESAMPLES, BATCH = 200, 20
 SIGNALS = 16  # that the neurons of a layer share
 TYPE, DOCUMENT, OWN = 0.75, 0.17, 0.64  # sizes of the effects, in standard deviations
 LEVEL = 0.05
@@ -57,8 +57,8 @@ class Neurons:
     def truth(self) -> dict[str, np.ndarray]:
         """r of each neuron over the whole pool, read without end: measure → [neurons]."""
         found, fixed = {}, self.fixed(self.pool.places)
-        for measure, controls in self.pool.confounds().controls.items():
-            basis = control_basis(controls)
+        for measure, covariates in self.pool.confounds().covariates.items():
+            basis = covariate_basis(covariates)
             length = unit(residuals(self.pool.lengths[None].astype(np.float64), basis))[0]
             left = residuals(fixed, basis)
             norm = np.sqrt((left**2).sum(axis=1) + OWN**2 * (len(length) - basis.shape[1]))
@@ -75,20 +75,20 @@ def mixed(own: np.ndarray, signals: np.ndarray, shared: bool, rng: np.random.Gen
 def one_set(made: Neurons, tokens: int, rng: np.random.Generator) -> dict[str, float]:
     """What one data set says: shares of its neurons that pass, and of each summary the value, its error and its p."""
     sample = made.pool.draw(rng, tokens)
-    draws = LayerDraws(
-        sample.token_lengths, sample.types, sample.documents, sample.confounds(), DRAWS, int(rng.integers(2**31))
+    resamples = LayerResamples(
+        sample.token_lengths, sample.types, sample.documents, sample.confounds(), RESAMPLES, int(rng.integers(2**31))
     )
-    table, drawn = assess(draws, [made.read(sample)])
+    table, drawn = assess(resamples, [made.read(sample)])
     found = {f"passing {name}": (table[name] <= LEVEL).mean() for name in ("p", "p_given_all")}
-    found["documents"] = float(draws.documents.clusters)
+    found["documents"] = float(resamples.documents.clusters)
     for (measure, statistic), of in drawn.groupby(["measure", "statistic"]):
         kinds = {k: v.to_numpy() for k, v in of.groupby("kind")["value"]}
         value, name = kinds["observed"][0], f"{measure}_{statistic}"
         found[f"value {name}"] = value
         if "null" in kinds:
-            found[f"p {name}"] = p_of_draws(value, kinds["null"])
-        if "left_out" in kinds:
-            found[f"error {name}"] = float(jackknife_error(kinds["left_out"]))
+            found[f"p {name}"] = p_of_resamples(value, kinds["null"])
+        if "jackknife" in kinds:
+            found[f"error {name}"] = float(jackknife_error(kinds["jackknife"]))
             found[f"quantile {name}"] = student_quantile(of["clusters_effective"].iloc[0] - 1)
     return found
 
@@ -125,11 +125,11 @@ def coverage_table(sets: pd.DataFrame) -> pd.DataFrame:
         value, error = sets[f"value {name}"], sets[f"error {name}"]
         # The mean of the batch holds each of its data sets.
         apart = (value - value.groupby(sets["layer"]).transform("mean")) * (BATCH / (BATCH - 1)) ** 0.5
-        reach, spread = error * sets[f"quantile {name}"], apart.std()
-        row = {"summary": name, "coverage": (apart.abs() <= reach).mean(), "error / sd": error.mean() / spread}
+        half_width, spread = error * sets[f"quantile {name}"], apart.std()
+        row = {"summary": name, "coverage": (apart.abs() <= half_width).mean(), "error / sd": error.mean() / spread}
         if f"true {name}" in sets:
             miss = value - sets[f"true {name}"]
-            row |= {"coverage of truth": (miss.abs() <= reach).mean(), "bias / sd": miss.mean() / spread}
+            row |= {"coverage of truth": (miss.abs() <= half_width).mean(), "bias / sd": miss.mean() / spread}
         rows.append(row)
     return pd.DataFrame(rows).set_index("summary")
 

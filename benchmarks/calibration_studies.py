@@ -9,19 +9,19 @@ from calibration_r import BATCH, Neurons
 from calibration_text import Text
 
 from layerscope.io.tables import write_table
-from layerscope.stats.jackknife import LeftOut, jackknife_error
+from layerscope.stats.jackknife import Jackknife, jackknife_error
 from layerscope.stats.multiple_testing import student_quantile
 from layerscope.studies.path_length.jackknife import correlations, means, rank_correlations
 from layerscope.studies.token_length import claims as length_claims
 from layerscope.studies.token_length.dip_test import SMALLEST_P
 from layerscope.studies.token_length.multimodality import multimodality_table
-from layerscope.studies.token_length.resample_layer import LayerDraws, assess
+from layerscope.studies.token_length.resample_layer import LayerResamples, assess
 from layerscope.studies.token_length.sample_claims import SampleLengths
 from layerscope.studies.token_length.unimodality_test import Populations, modality_table
 from layerscope.studies.token_similarity import claims as similarity_claims
 from layerscope.studies.token_similarity.jackknife import jackknife_layer
 
-NEURONS, DRAWS = 32, 200
+NEURONS, RESAMPLES = 32, 200
 MODELS = {"small": 4, "large": 5}
 SENTENCES, DIMENSIONS, SHARED = 54, 32, 3
 PATHS, TRUE_R = 4, 0.3  # layers, and r of their path lengths
@@ -31,7 +31,9 @@ def token_length_claims(pool: Text, tokens: int, rng: np.random.Generator) -> pd
     """Claims on two models whose neurons know nothing of length and have one mode."""
     sample = pool.draw(rng, tokens)
     seed = int(rng.integers(2**31))
-    draws = LayerDraws(sample.token_lengths, sample.types, sample.documents, sample.confounds(), DRAWS, seed)
+    resamples = LayerResamples(
+        sample.token_lengths, sample.types, sample.documents, sample.confounds(), RESAMPLES, seed
+    )
     populations = Populations.of(sample.token_lengths, sample.types)
     evidence = {}
     with tempfile.TemporaryDirectory() as folder:
@@ -39,7 +41,7 @@ def token_length_claims(pool: Text, tokens: int, rng: np.random.Generator) -> pd
             tables, paths = [], []
             for layer in range(layers):
                 rows = Neurons(pool, "shared", np.zeros(NEURONS), rng).read(sample)
-                tables.append(assess(draws, [rows])[1])
+                tables.append(assess(resamples, [rows])[1])
                 paths.append(str(Path(folder) / f"{model}_{layer}.parquet"))
                 write_table(paths[-1], modality_table(rows, populations))
             modality = multimodality_table({model: paths}, {model: paths})
@@ -64,19 +66,19 @@ def path_lengths(pool: Text, tokens: int, sets: int, seed: int) -> pd.DataFrame:
         resid, own = (Neurons(pool, "plain", np.zeros(PATHS), rng) for _ in range(2))
         for _ in range(BATCH):
             sample = pool.draw(rng, tokens)
-            of, left_out = resid.read(sample), LeftOut(sample.documents)
+            of, jackknife = resid.read(sample), Jackknife(sample.documents)
             after = np.ones(len(sample.documents), dtype=bool)
             path = 10 + TRUE_R * of + (1 - TRUE_R**2) ** 0.5 * own.read(sample)
             for layer in range(PATHS):
                 r, rho = (
-                    found(path[[layer]], of[layer], after, left_out) for found in (correlations, rank_correlations)
+                    found(path[[layer]], of[layer], after, jackknife) for found in (correlations, rank_correlations)
                 )
                 summaries = {"r": (r[0][0], r[1][0]), "rho": (rho[0][0], rho[1][0])}
-                summaries["mean length"] = means(path[layer], after, left_out)
+                summaries["mean length"] = means(path[layer], after, jackknife)
                 row = {"layer": batch * PATHS + layer}
                 for name, (value, without) in summaries.items():
                     row |= {f"value {name}": value[0], f"error {name}": float(jackknife_error(without))}
-                    row[f"quantile {name}"] = student_quantile(left_out.effective - 1)
+                    row[f"quantile {name}"] = student_quantile(jackknife.effective - 1)
                 rows.append(row)
     return pd.DataFrame(rows)
 

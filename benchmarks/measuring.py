@@ -1,4 +1,4 @@
-"""What measuring a layer costs with everything on: 8,192 tokens, 8,192 neurons, 200 draws, on one core.
+"""What measuring a layer costs with everything on: 8,192 tokens, 8,192 neurons, 200 resamples, on one core.
 
     python benchmarks/measuring.py
 
@@ -24,7 +24,7 @@ from layerscope.studies.token_length.resample_layer import assess_layer
 from layerscope.studies.token_length.unimodality_test import modality_of_layer
 from layerscope.tokenize.token_shards import Tokens
 
-TOKENS, NEURONS, TYPES, SEQUENCES, DRAWS = 8192, 8192, 2500, 16, 200
+TOKENS, NEURONS, TYPES, SEQUENCES, RESAMPLES = 8192, 8192, 2500, 16, 200
 
 
 def write_shard(path: Path, ids: np.ndarray, rng: np.random.Generator) -> None:
@@ -48,8 +48,8 @@ def main() -> None:
         manifest = str(shard.with_suffix(".json"))
         jobs = {
             "measure": lambda: measure_layer([str(shard)], [manifest], vocabulary, 0, 2048),
-            "assess": lambda: assess_layer([str(shard)], vocabulary, frequency, 0, DRAWS, 0),
-            "test modality": lambda: modality_of_layer([str(shard)], vocabulary, 0, DRAWS, 0),
+            "assess": lambda: assess_layer([str(shard)], vocabulary, frequency, 0, RESAMPLES, 0),
+            "test modality": lambda: modality_of_layer([str(shard)], vocabulary, 0, RESAMPLES, 0),
         }
         seconds = {}
         for name, job in jobs.items():
@@ -57,7 +57,7 @@ def main() -> None:
             job()
             seconds[name] = time.perf_counter() - started
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(f"{TOKENS:,} tokens x {NEURONS:,} neurons, {DRAWS} draws:", end=" ")
+    print(f"{TOKENS:,} tokens x {NEURONS:,} neurons, {RESAMPLES} resamples:", end=" ")
     print(", ".join(f"{name} {value:.1f} s" for name, value in seconds.items()), end="; ")
     print(f"together {sum(seconds.values()):.1f} s, {peak:,.0f} MiB at most")
 

@@ -30,7 +30,7 @@ CONFIG: dict[str, Any] = {
             "pairs": [["a", "b"]],
             "corpus": "embedded",
             "histogram_bins": 64,
-            "draws": 100,
+            "resamples": 100,
         },
         "token_similarity": {"models": ["a"]},
         "path_length": {"models": ["a"], "corpus": "embedded"},

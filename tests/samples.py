@@ -6,9 +6,9 @@ import scipy.special
 
 from layerscope.studies.token_length.confounds import Confounds
 from layerscope.studies.token_length.length_groups import TokenLengths
-from layerscope.studies.token_length.resample_layer import LayerDraws
+from layerscope.studies.token_length.resample_layer import LayerResamples
 
-TYPES, DOCUMENTS, TOKENS, DRAWS = 300, 50, 3000, 200
+TYPES, DOCUMENTS, TOKENS, RESAMPLES = 300, 50, 3000, 200
 
 
 class Sample:
@@ -29,7 +29,7 @@ class Sample:
         shares = scipy.special.softmax(frequency + tilts, axis=1)
         self.types = np.concatenate([self.rng.choice(TYPES, n, p=p) for n, p in zip(sizes, shares, strict=True)])
         self.lengths = length[self.types]
-        self.controls = pd.DataFrame(
+        self.covariates = pd.DataFrame(
             {
                 "log_frequency": frequency[self.types],
                 "leading_space": (self.types % 3 == 0).astype(float),
@@ -41,9 +41,9 @@ class Sample:
     def token_lengths(self) -> TokenLengths:
         return TokenLengths(np.ones(TOKENS, dtype=bool), self.lengths, float(np.median(self.lengths)))
 
-    def draws(self, frequency_control: str = "spline", seed: int = 0) -> LayerDraws:
-        confounds = Confounds(self.controls, frequency_control)
-        return LayerDraws(self.token_lengths, self.types, self.documents, confounds, DRAWS, seed)
+    def resamples(self, frequency_covariate: str = "spline", seed: int = 0) -> LayerResamples:
+        confounds = Confounds(self.covariates, frequency_covariate)
+        return LayerResamples(self.token_lengths, self.types, self.documents, confounds, RESAMPLES, seed)
 
     def noise(self, neurons: int, of_document: float = 0.3, heavy: bool = False) -> np.ndarray:
         """Activations [neurons, tokens] in which tokens of a type, and tokens of a document, are alike."""

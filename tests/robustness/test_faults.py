@@ -21,7 +21,7 @@ STUDY = {
     "models": {"tiny": {"source": "tiny", "tokenizer": "mini", "layers": 3}},
     "sampling": {"sequences": 4, "sequence_length": 32, "sequences_per_shard": 2},
     "studies": {
-        "token_length": {"models": ["tiny"], "corpus": "embedded", "histogram_layer": 1, "draws": 100, "pairs": []},
+        "token_length": {"models": ["tiny"], "corpus": "embedded", "histogram_layer": 1, "resamples": 100, "pairs": []},
         "token_similarity": {"models": ["tiny"], "matrix_layer": 1},
         "path_length": {"models": ["tiny"], "corpus": "embedded"},
     },

@@ -404,7 +404,7 @@ MUTATIONS = {
     ),
     "a line for the curve of frequency": Mutation(
         "studies/token_length/confounds.py",
-        'spline_basis(log_frequency) if frequency_control == "spline" else log_frequency[:, None]',
+        'spline_basis(log_frequency) if frequency_covariate == "spline" else log_frequency[:, None]',
         "log_frequency[:, None]",
         f"{UNIFORM}[frequency-measures2]",
     ),
@@ -483,14 +483,14 @@ MUTATIONS = {
     ),
     "overlap in bins of a whole standard deviation": Mutation(
         "studies/token_length/group_effects.py",
-        "REACH, BINS = 6.0, 24",
-        "REACH, BINS = 6.0, 12",
+        "LIMIT, BINS = 6.0, 24",
+        "LIMIT, BINS = 6.0, 12",
         "unit/test_group_effects.py::test_overlap_is_that_of_plain_histograms",
     ),
     "overlap without what lies beyond the bins": Mutation(
         "studies/token_length/group_effects.py",
-        "np.clip((values + REACH) * (BINS / (2 * REACH)), 0, BINS - 1)",
-        "np.mod((values + REACH) * (BINS / (2 * REACH)), BINS)",
+        "np.clip((values + LIMIT) * (BINS / (2 * LIMIT)), 0, BINS - 1)",
+        "np.mod((values + LIMIT) * (BINS / (2 * LIMIT)), BINS)",
         "unit/test_group_effects.py::test_overlap_is_that_of_plain_histograms",
     ),
     "kurtosis about zero where documents are left out": Mutation(
@@ -515,10 +515,10 @@ MUTATIONS = {
         "if not (self.above < estimate.effect < self.below):",
         VERDICT,
     ),
-    "the null band by the extremes of its draws": Mutation(
+    "the null band by the extremes of its resamples": Mutation(
         "stats/multiple_testing.py",
-        "    reach = student_quantile(len(draws) - 1, level) * draws.std(ddof=1)\n",
-        "    return float(draws.min()), float(draws.max())\n",
+        "    half_width = student_quantile(len(resamples) - 1, level) * resamples.std(ddof=1)\n",
+        "    return float(resamples.min()), float(resamples.max())\n",
         "unit/test_evidence.py::test_the_null_band_and_p_are_students_t_about_the_draws",
     ),
     "Markov's bound closed from above": Mutation(

@@ -11,7 +11,7 @@ import scipy.stats
 from samples import Sample
 
 from layerscope.report.claims import shown
-from layerscope.stats.claims import FEWEST, QUESTIONS, UNKNOWN, Claim, Draws, Estimate, judge
+from layerscope.stats.claims import FEWEST, QUESTIONS, UNKNOWN, Claim, Estimate, Resamples, judge
 from layerscope.stats.jackknife import jackknife_error
 from layerscope.stats.multiple_testing import null_band
 from layerscope.studies.token_length import claims as lengths
@@ -68,7 +68,7 @@ def test_a_row_of_the_table_says_all_that_was_asked() -> None:
     (row,) = judge([claim], "study", "one, other", True, Estimate(1, 0.5, 1.5, -0.1, 0.1, 12))
     assert row == {
         "claim": "positive", "statement": "It is positive.", "reference": "It was positive.", "about": "model",
-        "study": "study", "models": "one, other", "control": True, "statistic": "it", "criterion": "effect > 0",
+        "study": "study", "models": "one, other", "untrained": True, "statistic": "it", "criterion": "effect > 0",
         "of_training": False, "clustered_by": "types", "effect": 1, "low": 0.5, "high": 1.5, "null_low": -0.1,
         "null_high": 0.1, "clusters": 12, "verdict": "undetermined",
         "reason": "12 types, and an interval takes at least 30",
@@ -77,7 +77,7 @@ def test_a_row_of_the_table_says_all_that_was_asked() -> None:
 
 def drawn(
     statistics: dict[str, np.ndarray], spread: float, seed: int = 0, clusters: int = CLUSTERS, null: float = 1.0
-) -> Draws:
+) -> Resamples:
     """Given values of layers, each with a standard error of about ``spread``.
 
     Their null is about zero, ``null`` times as wide; of 0, there is none.
@@ -87,57 +87,59 @@ def drawn(
         layers = len(values)
         values_of[statistic, "observed"] = values[:, None]
         around = spread / CLUSTERS**0.5 * rng.normal(size=(layers, CLUSTERS))
-        values_of[statistic, "left_out"] = values[:, None] + around
+        values_of[statistic, "jackknife"] = values[:, None] + around
         if null and not statistic.startswith(("overlap", "kurtosis")):
             values_of[statistic, "null"] = null * spread * rng.normal(size=(layers, NULLS))
     counts = pd.DataFrame({"statistic": [*statistics], "clusters": clusters, "clusters_effective": 81.0})
-    draws = Draws(counts.assign(layer=0, kind="observed", draw=0, value=0.0).iloc[:0])
-    draws.clusters, draws.freedom = counts.set_index("statistic")["clusters"], pd.Series(80.0, index=[*statistics])
-    draws.values = values_of
-    return draws
+    resamples = Resamples(counts.assign(layer=0, kind="observed", resample=0, value=0.0).iloc[:0])
+    resamples.clusters, resamples.df = counts.set_index("statistic")["clusters"], pd.Series(80.0, index=[*statistics])
+    resamples.values = values_of
+    return resamples
 
 
 def test_a_table_becomes_arrays_of_layers_and_draws() -> None:
     rows = [
         (statistic, layer, kind, draw, sign * (10 * layer + draw))
         for statistic, sign in (("x", 1.0), ("y", -1.0))
-        for kind, count in (("observed", 1), ("null", 4), ("left_out", 3))
+        for kind, count in (("observed", 1), ("null", 4), ("jackknife", 3))
         for layer in (1, 0)
         for draw in reversed(range(count))
     ]
-    table = pd.DataFrame(rows, columns=["statistic", "layer", "kind", "draw", "value"])
-    draws = Draws(table.assign(clusters=7, clusters_effective=4.5))
-    x, y = draws.of("left_out", "x", "y")
+    table = pd.DataFrame(rows, columns=["statistic", "layer", "kind", "resample", "value"])
+    resamples = Resamples(table.assign(clusters=7, clusters_effective=4.5))
+    x, y = resamples.of("jackknife", "x", "y")
     assert x.tolist() == [[0, 1, 2], [10, 11, 12]] == (-y).tolist()
-    assert draws.of("null", "x")[0].tolist() == [[0, 1, 2, 3], [10, 11, 12, 13]]
-    assert (draws.fewest("x", "y"), draws.freedom["y"]) == (7, 3.5)
-    unknown = Draws(table.assign(clusters=7, clusters_effective=4.5, value=table["value"].where(table["layer"] == 1)))
+    assert resamples.of("null", "x")[0].tolist() == [[0, 1, 2, 3], [10, 11, 12, 13]]
+    assert (resamples.fewest("x", "y"), resamples.df["y"]) == (7, 3.5)
+    unknown = Resamples(
+        table.assign(clusters=7, clusters_effective=4.5, value=table["value"].where(table["layer"] == 1))
+    )
     assert np.isnan(unknown.of("null", "x")[0]).tolist() == [[True] * 4, [False] * 4]
 
 
 def test_an_estimate_has_the_interval_of_its_effect_and_the_band_of_its_null() -> None:
     """The effect is taken of all layers with one group left out: what layers share does not average out."""
-    draws = drawn({"x": np.array([1.0, 3.0]), "y": np.array([1.0, 1.0])}, 0.1)
-    found = draws.estimate(lambda x, y: (x * y).mean(axis=0), "x", "y")
-    x, y = draws.of("left_out", "x", "y")
+    resamples = drawn({"x": np.array([1.0, 3.0]), "y": np.array([1.0, 1.0])}, 0.1)
+    found = resamples.estimate(lambda x, y: (x * y).mean(axis=0), "x", "y")
+    x, y = resamples.of("jackknife", "x", "y")
     values = (x[0] * y[0] + x[1] * y[1]) / 2
     error = np.sqrt(99 / 100 * ((values - values.mean()) ** 2).sum())
     assert found.effect == 2
     assert found.high - 2 == 2 - found.low == pytest.approx(scipy.stats.t.ppf(0.975, 80) * error)
-    null = np.prod(draws.of("null", "x", "y"), axis=0).mean(axis=0)
+    null = np.prod(resamples.of("null", "x", "y"), axis=0).mean(axis=0)
     assert (found.null_low, found.null_high) == pytest.approx(null_band(null))
     assert found.clusters == CLUSTERS
     assert np.isnan(drawn({"x": np.ones(2)}, 0.1, null=0).estimate(lambda x: x[0], "x").null_low)
 
 
 def test_an_estimate_is_of_the_statistic_with_the_fewest_clusters() -> None:
-    table = pd.DataFrame({"layer": 0, "draw": [0, 0, 1, 2] * 2, "kind": ["observed", *["left_out"] * 3] * 2})
+    table = pd.DataFrame({"layer": 0, "resample": [0, 0, 1, 2] * 2, "kind": ["observed", *["jackknife"] * 3] * 2})
     table = table.assign(statistic=np.repeat(["x", "y"], 4), value=[1, 0.9, 1.0, 1.1] * 2)
     counts = {"clusters": np.repeat([50, 40], 4), "clusters_effective": np.repeat([8.0, 20.0], 4)}
-    draws = Draws(table.assign(**counts))
-    assert draws.fewest("x", "y") == 40
-    assert draws.quantile(0.05, "x", "y") == pytest.approx(scipy.stats.t.ppf(0.975, 7))
-    assert np.isnan(Draws(table.assign(clusters=1, clusters_effective=1.0)).quantile(0.05, "x"))
+    resamples = Resamples(table.assign(**counts))
+    assert resamples.fewest("x", "y") == 40
+    assert resamples.quantile(0.05, "x", "y") == pytest.approx(scipy.stats.t.ppf(0.975, 7))
+    assert np.isnan(Resamples(table.assign(clusters=1, clusters_effective=1.0)).quantile(0.05, "x"))
 
 
 MODALITY = pd.DataFrame(
@@ -278,7 +280,7 @@ def test_claim_on_modes_is_undetermined_where_p_is_unknown() -> None:
     of = evidence(LAYERS)
     assert verdict("neurons_multimodal", of_shares(nan, nan)) == "undetermined"
     assert lengths.several_modes(of_shares(nan, nan)) is UNKNOWN
-    assert lengths.several_modes(Evidence(of.draws, MODALITY.assign(neurons=0, share_1e5=nan))) is UNKNOWN
+    assert lengths.several_modes(Evidence(of.resamples, MODALITY.assign(neurons=0, share_1e5=nan))) is UNKNOWN
     few = Evidence(drawn(LAYERS, SPREAD, clusters=20), MODALITY.assign(share_1e5=0.9))
     assert verdict("neurons_multimodal", few) == "undetermined"
 
@@ -286,7 +288,7 @@ def test_claim_on_modes_is_undetermined_where_p_is_unknown() -> None:
 def test_a_layer_without_neurons_that_vary_has_no_say_in_the_share_with_several_modes() -> None:
     rows = pd.concat([MODALITY.assign(share_1e5=0.3), MODALITY.assign(neurons=0, share_1e5=nan)])
     rows = pd.concat([rows, MODALITY.assign(neurons=30, share_1e5=0.1)])
-    estimate = lengths.several_modes(Evidence(evidence(LAYERS).draws, rows))
+    estimate = lengths.several_modes(Evidence(evidence(LAYERS).resamples, rows))
     assert estimate.effect == pytest.approx((10 * 0.3 + 30 * 0.1) / 40)
 
 
@@ -307,10 +309,10 @@ def test_models_differ_where_one_layer_does() -> None:
     pair = pair_of(*APART)
     found = lengths.largest_difference(pair)
     assert found.effect == pytest.approx(0.3)
-    one, other = (of.draws.of("left_out", "r_median")[0][-1] for of in pair)
+    one, other = (of.resamples.of("jackknife", "r_median")[0][-1] for of in pair)
     error = jackknife_error(other - one)
     assert found.high - 0.3 == 0.3 - found.low == pytest.approx(scipy.stats.t.ppf(1 - 0.025 / 4, 80) * error)
-    null = np.subtract(*(of.draws.of("null", "r_median")[0][-1] for of in pair))
+    null = np.subtract(*(of.resamples.of("null", "r_median")[0][-1] for of in pair))
     assert found.null_high == pytest.approx(scipy.stats.t.ppf(1 - 0.025 / 4, NULLS - 1) * null.std(ddof=1), rel=0.2)
     assert (found.null_low, found.clusters) == (0, CLUSTERS)
 
@@ -321,7 +323,7 @@ def test_models_are_compared_at_the_same_depth_with_the_same_documents_left_out(
     assert lengths.largest_difference(pair_of(*straight)).effect == pytest.approx(0, abs=1e-12)
     one, other = pair_of({"r_median": np.zeros(4)}, {"r_median": np.full(4, 0.1)}, spread=0.1)
     alone = lengths.largest_difference((one, other))
-    (shared,), (own,) = (of.draws.of("left_out", "r_median") for of in (one, other))
+    (shared,), (own,) = (of.resamples.of("jackknife", "r_median") for of in (one, other))
     own[:] = 0.1 + shared + 1e-3 * (own - 0.1)
     together = lengths.largest_difference((one, other))
     assert together.high - together.low < 0.01 * (alone.high - alone.low)
@@ -346,9 +348,9 @@ def test_heavier_tails_of_the_larger_model() -> None:
     assert verdict("larger_heavier_tails", pair_of({}, heavier, spread=50.0), CLAIMS_ON_PAIRS) == "undetermined"
     pair = pair_of({}, heavier)
     found = lengths.difference_of_kurtosis(pair)
-    left_out = np.subtract(*(of.draws.of("left_out", "kurtosis_median")[0].mean(axis=0) for of in reversed(pair)))
+    jackknife = np.subtract(*(of.resamples.of("jackknife", "kurtosis_median")[0].mean(axis=0) for of in reversed(pair)))
     assert found.effect == 1
-    assert found.high - 1 == pytest.approx(scipy.stats.t.ppf(0.975, 80) * jackknife_error(left_out))
+    assert found.high - 1 == pytest.approx(scipy.stats.t.ppf(0.975, 80) * jackknife_error(jackknife))
 
 
 @pytest.mark.parametrize(
@@ -377,12 +379,12 @@ def test_more_modes_of_the_larger_model_are_supported_or_open(
 def assessed(seed: int, layers: int = 4, neurons: int = 40, shift: float = 0.0) -> Evidence:
     """Neurons without a signal, or that fall with length, that read made-up text: all layers the same tokens."""
     sample = Sample(seed)
-    draws, tables = [], []
+    resamples, tables = [], []
     for _ in range(layers):
-        layer = sample.draws()
-        draws.append(assess(layer, [sample.noise(neurons) - shift * sample.lengths])[1])
+        layer = sample.resamples()
+        resamples.append(assess(layer, [sample.noise(neurons) - shift * sample.lengths])[1])
         tables.append(MODALITY)
-    return Evidence.of(draws, pd.concat(tables))
+    return Evidence.of(resamples, pd.concat(tables))
 
 
 @pytest.fixture(scope="module")
@@ -408,13 +410,13 @@ def test_claims_are_supported_by_neurons_that_fall_with_length() -> None:
 
 
 def test_tables_of_layers_become_draws(noise: list[Evidence]) -> None:
-    draws = noise[0].draws
+    resamples = noise[0].resamples
     for statistic in ("shift_mean", "overlap_mean", "kurtosis_median", "r_types_variance", "r_given_all_std"):
-        assert draws.of("observed", statistic)[0].shape == (4, 1)
-    assert [values.shape for values in draws.of("null", "r_median", "shift_mean")] == [(4, 200)] * 2
-    assert draws.of("left_out", "r_types_median")[0].shape == (4, 200)
-    assert draws.of("left_out", "r_median", "kurtosis_median", "overlap_mean")[2].shape == (4, 50)
-    assert draws.fewest("r_median") == 50 < draws.fewest("r_types_median")
+        assert resamples.of("observed", statistic)[0].shape == (4, 1)
+    assert [values.shape for values in resamples.of("null", "r_median", "shift_mean")] == [(4, 200)] * 2
+    assert resamples.of("jackknife", "r_types_median")[0].shape == (4, 200)
+    assert resamples.of("jackknife", "r_median", "kurtosis_median", "overlap_mean")[2].shape == (4, 50)
+    assert resamples.fewest("r_median") == 50 < resamples.fewest("r_types_median")
 
 
 def test_the_table_of_claims_names_models_pairs_and_tokenizers(noise: list[Evidence]) -> None:
@@ -428,7 +430,7 @@ def test_the_table_of_claims_names_models_pairs_and_tokenizers(noise: list[Evide
     assert set(found["models"]) == {
         "small", "large", "large-random", "small, large", "large, large-random", "tokenizer mini"
     }  # fmt: skip
-    assert set(found.loc[found["control"], "models"]) == {"large-random", "large, large-random"}
+    assert set(found.loc[found["untrained"], "models"]) == {"large-random", "large, large-random"}
     assert set(found.loc[found["about"] == "sample", "models"]) == {"tokenizer mini"}
     assert set(found["study"]) == {"token_length"}
     assert not found.duplicated(["claim", "models"]).any()
@@ -438,7 +440,7 @@ def test_the_table_of_claims_names_models_pairs_and_tokenizers(noise: list[Evide
 def test_the_report_says_what_random_weights_show_too() -> None:
     table = pd.DataFrame(
         judge([POSITIVE], "s", "trained", False, Estimate(1, 0.5, 1.5, -0.1, 0.1))
-        + judge([POSITIVE], "s", "control", True, Estimate(0.4, 0.1, 0.7))
+        + judge([POSITIVE], "s", "random", True, Estimate(0.4, 0.1, 0.7))
         + judge([POSITIVE], "s", "few", False, Estimate(0.4, 0.1, 0.7, clusters=7))
     )
     (rows,) = shown(table)

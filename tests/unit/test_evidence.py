@@ -6,17 +6,25 @@ import numpy as np
 import pandas as pd
 import pytest
 import scipy.stats
-from samples import DOCUMENTS, DRAWS, TOKENS, Sample
+from samples import DOCUMENTS, RESAMPLES, TOKENS, Sample
 from scipy.interpolate import BSpline
 
 from layerscope.io.tables import write_table
 from layerscope.stats.jackknife import jackknife_error
-from layerscope.stats.multiple_testing import ALPHA, at_least, null_band, p_of_draws, passes, share, student_quantile
-from layerscope.stats.partial_correlation import control_basis, residuals
+from layerscope.stats.multiple_testing import (
+    ALPHA,
+    at_least,
+    null_band,
+    p_of_resamples,
+    passes,
+    share,
+    student_quantile,
+)
+from layerscope.stats.partial_correlation import covariate_basis, residuals
 from layerscope.studies.token_length.confounds import CONFOUNDS, Confounds, confounds_of, confounds_table, spline_basis
 from layerscope.studies.token_length.evidence import discoveries, evidence_table
 from layerscope.studies.token_length.neuron_summaries import STATISTICS
-from layerscope.studies.token_length.resample_layer import LayerDraws, assess
+from layerscope.studies.token_length.resample_layer import LayerResamples, assess
 from layerscope.studies.token_length.summaries import MEASURES
 from layerscope.tokenize.frequency import frequency_table
 from layerscope.tokenize.token_shards import Tokens
@@ -28,9 +36,9 @@ def sample() -> Sample:
     return Sample(1)
 
 
-def plain_partial(x: np.ndarray, y: np.ndarray, controls: np.ndarray) -> float:
+def plain_partial(x: np.ndarray, y: np.ndarray, covariates: np.ndarray) -> float:
     """Correlation of what ordinary least squares leaves of both."""
-    design = np.column_stack([np.ones(len(x)), controls])
+    design = np.column_stack([np.ones(len(x)), covariates])
     left = [v - design @ np.linalg.lstsq(design, v, rcond=None)[0] for v in (x, y)]
     return float(scipy.stats.pearsonr(*left).statistic)
 
@@ -46,11 +54,11 @@ def plain_spline(x: np.ndarray) -> np.ndarray:
 def test_every_measure_equals_a_plain_computation(sample: Sample, control: str) -> None:
     rows = sample.noise(5) + 20
     rows[0] += 0.3 * sample.lengths
-    rows[1] += sample.controls["log_frequency"].to_numpy() ** 2
-    found = sample.draws(control).of_neurons(rows)
-    log_frequency = sample.controls["log_frequency"].to_numpy()
+    rows[1] += sample.covariates["log_frequency"].to_numpy() ** 2
+    found = sample.resamples(control).of_neurons(rows)
+    log_frequency = sample.covariates["log_frequency"].to_numpy()
     frequency = plain_spline(log_frequency) if control == "spline" else log_frequency[:, None]
-    every = np.column_stack([frequency, sample.controls[["leading_space", "position"]]])
+    every = np.column_stack([frequency, sample.covariates[["leading_space", "position"]]])
     for i, x in enumerate(rows):
         means = pd.DataFrame({"x": x, "y": sample.lengths}).groupby(sample.types).mean()
         expected = {
@@ -74,9 +82,9 @@ def test_splines_of_frequency_hold_every_cubic_and_bend_at_the_quintiles() -> No
     by_scipy = np.column_stack([BSpline(knots, np.eye(8)[i], 3)(x) for i in range(8)])
     np.testing.assert_allclose(basis, by_scipy, atol=1e-12)
     bent = np.column_stack([2 - x + 3 * x**2 - x**3, np.clip(x - inside[1], 0, None) ** 3])
-    assert not residuals(bent.T, control_basis(basis)).any()
+    assert not residuals(bent.T, covariate_basis(basis)).any()
     elsewhere = np.clip(x - 0.5 * (inside[1] + inside[2]), 0, None) ** 3
-    assert residuals(elsewhere[None], control_basis(basis)).any()
+    assert residuals(elsewhere[None], covariate_basis(basis)).any()
 
 
 def test_of_few_values_or_of_one_frequent_value_a_curve_is_what_they_allow() -> None:
@@ -86,8 +94,8 @@ def test_of_few_values_or_of_one_frequent_value_a_curve_is_what_they_allow() -> 
     lumped = np.r_[np.full(700, 5.0), np.linspace(0, 4, 190), np.linspace(6, 7, 110)]
     assert spline_basis(lumped).shape[1] == 5
     assert spline_basis(np.r_[np.full(900, 9.0), np.linspace(0, 4, 100)]).shape[1] == 4
-    controls = Confounds(pd.DataFrame({name: few for name in CONFOUNDS}), "spline").controls
-    assert {name: values.shape[1] for name, values in controls.items()} == {
+    covariates = Confounds(pd.DataFrame({name: few for name in CONFOUNDS}), "spline").covariates
+    assert {name: values.shape[1] for name, values in covariates.items()} == {
         "r": 0, "r_given_frequency": 1, "r_given_all": 3
     }  # fmt: skip
 
@@ -95,15 +103,15 @@ def test_of_few_values_or_of_one_frequent_value_a_curve_is_what_they_allow() -> 
 @pytest.mark.parametrize("measure", MEASURES)
 def test_left_out_is_r_on_the_rest_with_the_fit_of_the_controls_kept(sample: Sample, measure: str) -> None:
     rows = sample.noise(2) - 0.1 * sample.lengths
-    draws = sample.draws()
-    found = draws.of_neurons(rows)[measure, "left_out"]
+    resamples = sample.resamples()
+    found = resamples.of_neurons(rows)[measure, "jackknife"]
     if measure == "r_types":
         frame = pd.DataFrame({"y": sample.lengths, "a": rows[0], "b": rows[1]}).groupby(sample.types).mean()
-        x, y, labels = frame[["a", "b"]].to_numpy().T, frame["y"].to_numpy(), draws.types_left_out.groups.labels
+        x, y, labels = frame[["a", "b"]].to_numpy().T, frame["y"].to_numpy(), resamples.types_jackknife.groups.labels
         assert np.bincount(labels).max() == 2  # more than 200 types, left out by one or two
     else:
-        # The controls are fit to all tokens.
-        basis = draws.bases[measure]
+        # The covariates are fit to all tokens.
+        basis = resamples.bases[measure]
         x, y, labels = residuals(rows, basis), residuals(sample.lengths[None], basis)[0], sample.documents
     for group in (0, 3, found.shape[1] - 1):
         rest = labels != group
@@ -116,15 +124,15 @@ def test_left_out_is_r_on_the_rest_with_the_fit_of_the_controls_kept(sample: Sam
 def test_a_neuron_that_never_varies_has_no_r(sample: Sample) -> None:
     rows = sample.noise(2)
     rows[1] = 0.1
-    for values in sample.draws().of_neurons(rows).values():
+    for values in sample.resamples().of_neurons(rows).values():
         assert np.isnan(values[1]).all()
         assert not np.isnan(values[0]).any()
 
 
 def test_controls_that_explain_everything_leave_nothing() -> None:
     x = np.random.default_rng(0).normal(size=(1, 50))
-    basis = control_basis(np.column_stack([x[0], 2 * x[0] + 1, np.full(50, 3.0)]))
-    assert basis.shape == (50, 2)  # the constant, and what the first two controls share
+    basis = covariate_basis(np.column_stack([x[0], 2 * x[0] + 1, np.full(50, 3.0)]))
+    assert basis.shape == (50, 2)  # the constant, and what the first two covariates share
     assert not residuals(3 * x + 7, basis).any()
 
 
@@ -160,7 +168,7 @@ def assessed(sample: Sample) -> tuple[np.ndarray, pd.DataFrame, pd.DataFrame]:
     """Neurons, one of which never varies, taken in two blocks."""
     rows = sample.noise(30) - 0.05 * sample.lengths
     rows[12] = 1.0
-    return rows, *assess(sample.draws(), [rows[:13], rows[13:]])
+    return rows, *assess(sample.resamples(), [rows[:13], rows[13:]])
 
 
 def test_the_table_of_neurons_has_r_its_errors_and_p(
@@ -191,13 +199,13 @@ def test_the_table_of_draws_has_every_summary_of_every_kind(
     counts = drawn.groupby(["measure", "statistic", "kind"]).size().to_dict()
     expected: dict[tuple[str, str, str], int] = {}
     for measure in MEASURES:
-        left_out = 200 if measure == "r_types" else DOCUMENTS
+        jackknife = 200 if measure == "r_types" else DOCUMENTS
         for statistic in STATISTICS:
-            expected |= {(measure, statistic, "observed"): 1, (measure, statistic, "null"): DRAWS}
-            expected |= {(measure, statistic, "left_out"): left_out} if statistic != "std" else {}
+            expected |= {(measure, statistic, "observed"): 1, (measure, statistic, "null"): RESAMPLES}
+            expected |= {(measure, statistic, "jackknife"): jackknife} if statistic != "std" else {}
     for measure, statistic in (("shift", "mean"), ("overlap", "mean"), ("kurtosis", "median")):
-        expected |= {(measure, statistic, "observed"): 1, (measure, statistic, "left_out"): DOCUMENTS}
-    assert counts == expected | {("shift", "mean", "null"): DRAWS}
+        expected |= {(measure, statistic, "observed"): 1, (measure, statistic, "jackknife"): DOCUMENTS}
+    assert counts == expected | {("shift", "mean", "null"): RESAMPLES}
     observed = drawn[drawn["kind"] == "observed"].set_index(["measure", "statistic"])["value"]
     assert observed["r", "median"] == pytest.approx(neurons["r"].median())
     assert observed["r_types", "mean"] == pytest.approx(neurons["r_types"].mean())
@@ -216,7 +224,7 @@ def test_what_is_assessed_block_by_block_is_what_is_assessed_at_once(
     sample: Sample, assessed: tuple[np.ndarray, pd.DataFrame, pd.DataFrame]
 ) -> None:
     rows, neurons, drawn = assessed
-    for found, expected in zip(assess(sample.draws(), [rows]), (neurons, drawn), strict=True):
+    for found, expected in zip(assess(sample.resamples(), [rows]), (neurons, drawn), strict=True):
         pd.testing.assert_frame_equal(found, expected, rtol=1e-9, atol=1e-11)
 
 
@@ -237,26 +245,26 @@ def test_r_over_types_is_as_sure_as_documents_leave_it() -> None:
     """Where documents prefer long or short tokens and neurons follow documents, r over types is far less sure."""
     sample = Sample(3, topics=0.7)
     rows = sample.noise(40, of_document=1.5)
-    neurons, _ = assess(sample.draws(), [rows])
-    draws = sample.draws()
-    found = draws.of_neurons(rows)
-    plain = jackknife_error(found["r_types", "left_out"])
+    neurons, _ = assess(sample.resamples(), [rows])
+    resamples = sample.resamples()
+    found = resamples.of_neurons(rows)
+    plain = jackknife_error(found["r_types", "jackknife"])
     of_types, beyond = found["r_types", "variances"].sum(axis=0)
     np.testing.assert_allclose(neurons["r_types_std_error"], np.sqrt(1 + beyond / of_types) * plain)
     assert np.sqrt(1 + beyond / of_types) > 1.3
 
 
 def test_a_layer_of_neurons_that_never_vary_has_no_evidence(sample: Sample, recwarn: pytest.WarningsRecorder) -> None:
-    neurons, drawn = assess(sample.draws(), [np.ones((3, TOKENS))])
+    neurons, drawn = assess(sample.resamples(), [np.ones((3, TOKENS))])
     assert drawn["value"].isna().all()
     assert neurons[[*MEASURES, "p", "p_given_all"]].isna().all(axis=None)
     assert not recwarn.list
 
 
 def evidence_of(folder: Path, drawn: pd.DataFrame, neurons: pd.DataFrame, layers: int = 2) -> pd.DataFrame:
-    write_table(folder / "draws.parquet", drawn)
+    write_table(folder / "resamples.parquet", drawn)
     write_table(folder / "neurons.parquet", neurons)
-    paths = ({"model": [str(folder / name)] * layers} for name in ("neurons.parquet", "draws.parquet"))
+    paths = ({"model": [str(folder / name)] * layers} for name in ("neurons.parquet", "resamples.parquet"))
     return evidence_table(*paths)
 
 
@@ -273,13 +281,15 @@ def test_evidence_holds_each_layer_with_its_interval_and_its_null(
         of = drawn[(drawn["measure"] == measure) & (drawn["statistic"] == statistic)]
         kinds = {kind: values.to_numpy() for kind, values in of.groupby("kind")["value"]}
         assert row["value"] == kinds["observed"]
-        error = np.sqrt((len(kinds["left_out"]) - 1) * np.square(kinds["left_out"] - kinds["left_out"].mean()).mean())
+        error = np.sqrt(
+            (len(kinds["jackknife"]) - 1) * np.square(kinds["jackknife"] - kinds["jackknife"].mean()).mean()
+        )
         assert row["std_error"] == pytest.approx(error)
-        reach = scipy.stats.t.ppf(0.975, of["clusters_effective"].iloc[0] - 1) * error
-        assert (row["value"] - row["low"], row["high"] - row["value"]) == pytest.approx((reach, reach))
+        half_width = scipy.stats.t.ppf(0.975, of["clusters_effective"].iloc[0] - 1) * error
+        assert (row["value"] - row["low"], row["high"] - row["value"]) == pytest.approx((half_width, half_width))
         assert (row["clustered_by"], row["clusters"]) == (clustered_by, of["clusters"].iloc[0])
         assert (row["null_low"], row["null_high"]) == pytest.approx(null_band(kinds["null"]))
-        assert row["p"] == p_of_draws(kinds["observed"][0], kinds["null"])
+        assert row["p"] == p_of_resamples(kinds["observed"][0], kinds["null"])
         assert row["relative_depth"] == 1
     unknown = rows.loc[(0, "r", "std")]
     assert np.isnan(unknown[["std_error", "low", "high", "clusters"]].astype(float)).all()
@@ -290,17 +300,19 @@ def test_evidence_holds_each_layer_with_its_interval_and_its_null(
 
 
 def test_the_null_band_and_p_are_students_t_about_the_draws() -> None:
-    draws = np.random.default_rng(0).normal(0.3, 2, 50)
-    low, high = null_band(draws)
-    expected = scipy.stats.t.interval(0.95, 49, draws.mean(), draws.std(ddof=1))
+    resamples = np.random.default_rng(0).normal(0.3, 2, 50)
+    low, high = null_band(resamples)
+    expected = scipy.stats.t.interval(0.95, 49, resamples.mean(), resamples.std(ddof=1))
     assert (low, high) == pytest.approx(expected)
-    assert null_band(draws, 0.01) == pytest.approx(scipy.stats.t.interval(0.99, 49, draws.mean(), draws.std(ddof=1)))
+    assert null_band(resamples, 0.01) == pytest.approx(
+        scipy.stats.t.interval(0.99, 49, resamples.mean(), resamples.std(ddof=1))
+    )
     # At the ends of the band p is 5 %.
-    assert p_of_draws(low, draws) == pytest.approx(ALPHA) == p_of_draws(high, draws)
-    assert p_of_draws(draws.mean(), draws) == 1
-    one_sided = scipy.stats.t.sf((9 - draws.mean()) / draws.std(ddof=1), 49)
-    assert p_of_draws(9.0, draws) == pytest.approx(2 * one_sided)
-    assert np.isnan(p_of_draws(1.0, np.zeros(50)))
+    assert p_of_resamples(low, resamples) == pytest.approx(ALPHA) == p_of_resamples(high, resamples)
+    assert p_of_resamples(resamples.mean(), resamples) == 1
+    one_sided = scipy.stats.t.sf((9 - resamples.mean()) / resamples.std(ddof=1), 49)
+    assert p_of_resamples(9.0, resamples) == pytest.approx(2 * one_sided)
+    assert np.isnan(p_of_resamples(1.0, np.zeros(50)))
     assert student_quantile(7) == pytest.approx(2.3646, abs=1e-4)
     assert np.isnan(student_quantile(0)) and np.isnan(student_quantile(-0.5))
 
@@ -350,22 +362,22 @@ def test_shares_and_their_lower_bound() -> None:
 def test_shift_is_the_average_difference_of_long_and_short_tokens(sample: Sample) -> None:
     rows = sample.noise(6) - 0.2 * sample.lengths
     rows[5] = 1.0
-    _, drawn = assess(sample.draws(), [rows[:2], rows[2:]])
+    _, drawn = assess(sample.resamples(), [rows[:2], rows[2:]])
     shift = {kind: of["value"].to_numpy() for kind, of in drawn[drawn["measure"] == "shift"].groupby("kind")}
     group = sample.token_lengths.group
     z = (rows[:5] - rows[:5].mean(axis=1, keepdims=True)) / rows[:5].std(axis=1, keepdims=True)
     expected = (z[:, group == 2].mean(axis=1) - z[:, group == 0].mean(axis=1)).mean()
     assert shift["observed"] == pytest.approx([expected])
     assert expected < null_band(shift["null"])[0]
-    assert 0 < jackknife_error(shift["left_out"]) < -expected
+    assert 0 < jackknife_error(shift["jackknife"]) < -expected
 
 
 def test_where_confounds_explain_length_there_is_no_partial_r(sample: Sample, recwarn: pytest.WarningsRecorder) -> None:
-    controls = sample.controls.assign(log_frequency=-sample.lengths)
+    covariates = sample.covariates.assign(log_frequency=-sample.lengths)
     for control in ("line", "spline"):
-        confounds = Confounds(controls, control)
-        draws = LayerDraws(sample.token_lengths, sample.types, sample.documents, confounds, DRAWS, 0)
-        found = draws.of_neurons(sample.noise(2))
+        confounds = Confounds(covariates, control)
+        resamples = LayerResamples(sample.token_lengths, sample.types, sample.documents, confounds, RESAMPLES, 0)
+        found = resamples.of_neurons(sample.noise(2))
         assert np.isfinite(found["r", "observed"]).all()
         assert np.isnan(found["r_given_frequency", "observed"]).all()
     assert not recwarn

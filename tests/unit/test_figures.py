@@ -68,7 +68,10 @@ DRAWINGS: dict[str, Draw] = {
     "matches": csv(draw_matches, "token_length/matches.csv"),
     "profiles": csv(draw_profiles, "token_length/profiles.csv"),
     "path_r": lambda results, outputs: draw_r(
-        outputs, "a", read_csv(results / "path_length/layers.csv"), read_table(results / "path_length/a/draws.parquet")
+        outputs,
+        "a",
+        read_csv(results / "path_length/layers.csv"),
+        read_table(results / "path_length/a/resamples.parquet"),
     ),
     "path_means": lambda results, outputs: draw_mean_length(
         outputs, read_csv(results / "path_length/layers.csv"), "all"

@@ -5,9 +5,9 @@ import pandas as pd
 import pytest
 import scipy.stats
 
-from layerscope.stats.jackknife import Groups, LeftOut
+from layerscope.stats.jackknife import Groups, Jackknife
 from layerscope.studies.token_length.group_effects import GroupEffects
-from layerscope.studies.token_length.neuron_summaries import median_left_out
+from layerscope.studies.token_length.neuron_summaries import jackknife_median
 
 TOKENS, NEURONS, DOCUMENTS = 600, 7, 12
 RNG = np.random.default_rng(0)
@@ -27,7 +27,7 @@ def rows() -> np.ndarray:
 
 
 def effects_of(*blocks: np.ndarray) -> GroupEffects:
-    found = GroupEffects(GROUP, Groups(KINDS), LeftOut(DOCUMENT), SIGNS)
+    found = GroupEffects(GROUP, Groups(KINDS), Jackknife(DOCUMENT), SIGNS)
     for block in blocks:
         found.add(block)
     return found
@@ -35,7 +35,7 @@ def effects_of(*blocks: np.ndarray) -> GroupEffects:
 
 def values_of(table: pd.DataFrame, measure: str, kind: str) -> np.ndarray:
     rows = table[(table["measure"] == measure) & (table["kind"] == kind)]
-    assert rows["draw"].tolist() == list(range(len(rows)))
+    assert rows["resample"].tolist() == list(range(len(rows)))
     return rows["value"].to_numpy()
 
 
@@ -52,7 +52,7 @@ def plain_overlap(row: np.ndarray, keep: np.ndarray) -> float:
 def test_shift_is_the_difference_of_plain_means(rows: np.ndarray, table: pd.DataFrame) -> None:
     expected = np.mean([row[GROUP == 2].mean() - row[GROUP == 0].mean() for row in rows])
     assert values_of(table, "shift", "observed") == pytest.approx([expected])
-    for number, value in enumerate(values_of(table, "shift", "left_out")):
+    for number, value in enumerate(values_of(table, "shift", "jackknife")):
         keep = number != DOCUMENT
         plain = [row[keep & (GROUP == 2)].mean() - row[keep & (GROUP == 0)].mean() for row in rows]
         assert value == pytest.approx(np.mean(plain))
@@ -72,7 +72,7 @@ def test_overlap_is_that_of_plain_histograms(rows: np.ndarray, table: pd.DataFra
     everything = np.ones(TOKENS, dtype=bool)
     expected = np.mean([plain_overlap(row, everything) for row in rows])
     assert values_of(table, "overlap", "observed") == pytest.approx([expected])
-    for number, value in enumerate(values_of(table, "overlap", "left_out")):
+    for number, value in enumerate(values_of(table, "overlap", "jackknife")):
         keep = number != DOCUMENT
         assert value == pytest.approx(np.mean([plain_overlap(row, keep) for row in rows]))
 
@@ -82,7 +82,7 @@ def test_overlap_of_two_normal_distributions(apart: float) -> None:
     """Exactly 2Φ(-d/2) where they cross at an edge of the bins; elsewhere bins of half a deviation may add to it."""
     n, rng = 40_000, np.random.default_rng(1)
     group = np.repeat([0, 2], n)
-    found = GroupEffects(group, Groups(np.arange(2 * n) % 3), LeftOut(np.arange(2 * n) % 5), np.ones((3, 1)))
+    found = GroupEffects(group, Groups(np.arange(2 * n) % 3), Jackknife(np.arange(2 * n) % 5), np.ones((3, 1)))
     for crossing in (0.0, 0.25):
         centers = np.repeat([crossing - apart / 2, crossing + apart / 2], n)
         (overlap, *_) = found.overlap(rng.normal(size=(1, 2 * n)) + centers)[0]
@@ -94,7 +94,7 @@ def test_overlap_of_two_normal_distributions(apart: float) -> None:
 
 
 def test_overlap_needs_both_groups(rows: np.ndarray, recwarn: pytest.WarningsRecorder) -> None:
-    only_short = GroupEffects(np.zeros(TOKENS), Groups(KINDS), LeftOut(DOCUMENT), SIGNS)
+    only_short = GroupEffects(np.zeros(TOKENS), Groups(KINDS), Jackknife(DOCUMENT), SIGNS)
     only_short.add(rows)
     tables = pd.concat(only_short.tables())
     assert tables.loc[tables["measure"].isin(["shift", "overlap"]), "value"].isna().all()
@@ -114,7 +114,7 @@ def test_the_kurtosis_of_a_layer_is_the_median(rows: np.ndarray, table: pd.DataF
     kurtosis = scipy.stats.kurtosis(rows, axis=1)
     assert values_of(table, "kurtosis", "observed") == pytest.approx([np.median(kurtosis)])
     changes = effects_of(rows).kurtosis(rows)[:, 1:] - kurtosis[:, None]
-    np.testing.assert_allclose(values_of(table, "kurtosis", "left_out"), median_left_out(kurtosis, changes))
+    np.testing.assert_allclose(values_of(table, "kurtosis", "jackknife"), jackknife_median(kurtosis, changes))
 
 
 def test_no_neuron_that_varies_has_no_effects(recwarn: pytest.WarningsRecorder) -> None:

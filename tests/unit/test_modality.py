@@ -237,16 +237,16 @@ def mixtures(rng: np.random.Generator, neurons: int, values: int, share: float, 
 
 
 def test_power_is_that_of_a_plain_simulation(rng) -> None:
-    values, draws = 500, 200
-    table = dip_power(values, draws, rng).set_index(["share_of_smaller", "separation"])
+    values, resamples = 500, 200
+    table = dip_power(values, resamples, rng).set_index(["share_of_smaller", "separation"])
     assert table.index.tolist() == [(share, apart) for share in SHARES for apart in SEPARATIONS]
     assert (SHARES, SEPARATIONS[0], SEPARATIONS[-1]) == ((0.5, 0.2, 0.05), 2, 8)
     for (share, separation), row in table.iterrows():
         if separation % 1 == 0:
-            p = np.array([diptest(x)[1] for x in mixtures(rng, draws, values, share, separation)])
+            p = np.array([diptest(x)[1] for x in mixtures(rng, resamples, values, share, separation)])
             for column, level in (("power_1e5", 1e-5), ("power_05", 0.05)):
                 expected = np.mean(p <= level)
-                error = np.sqrt(2 * max(expected * (1 - expected), 1 / draws) / draws)
+                error = np.sqrt(2 * max(expected * (1 - expected), 1 / resamples) / resamples)
                 assert abs(row[column] - expected) <= 4 * error, (share, separation, column)
     assert table.loc[(0.5, 8), ["power_1e5", "power_05"]].tolist() == [1, 1]
     assert table.loc[(0.05, 4), "power_05"] <= 0.01 and 0.1 < table.loc[(0.2, 5), "power_05"] < 1
@@ -262,7 +262,7 @@ def test_power_is_taken_at_the_numbers_of_types_of_the_sample() -> None:
     ids = np.array([0, 1, 1, 1, 3, 4, 5, 5, 5, 3, 2])
     table = dip_power_table(vocabulary, ids, 3, 0)
     assert table.groupby("population", sort=False)["values"].first().to_dict() == {"types": 5, "short_types": 2}
-    assert table["draws"].eq(3).all() and len(table) == 2 * len(SHARES) * len(SEPARATIONS)
+    assert table["resamples"].eq(3).all() and len(table) == 2 * len(SHARES) * len(SEPARATIONS)
     pd.testing.assert_frame_equal(table, dip_power_table(vocabulary, ids, 3, 0))
 
 
@@ -333,7 +333,7 @@ def test_layer_and_table(tmp_path: Path, rng, types) -> None:
     assert (pooled[0, 0], pooled[-1, 0], pooled[-1, 1]) == (-np.inf, 6, np.inf)
     assert pooled[-1, 2:].sum() == 20
     assert len(unimodal) == 120
-    np.testing.assert_allclose(unimodal["alike"].mean(), neurons["alike"].mean(), atol=0.1)
+    np.testing.assert_allclose(unimodal["icc"].mean(), neurons["icc"].mean(), atol=0.1)
 
     write_table(tmp_path / "n.parquet", neurons)
     write_table(tmp_path / "u.parquet", unimodal)

@@ -5,13 +5,13 @@ import pandas as pd
 import pytest
 import scipy.linalg
 import scipy.stats
-from samples import DOCUMENTS, DRAWS, TOKENS, TYPES, Sample
+from samples import DOCUMENTS, RESAMPLES, TOKENS, TYPES, Sample
 
 from layerscope.stats.jackknife import Groups, jackknife_error
-from layerscope.stats.partial_correlation import control_basis, residuals
+from layerscope.stats.partial_correlation import covariate_basis, residuals
 from layerscope.studies.token_length.confounds import Confounds
 from layerscope.studies.token_length.length_groups import TokenLengths
-from layerscope.studies.token_length.resample_layer import LayerDraws, widen_types
+from layerscope.studies.token_length.resample_layer import LayerResamples, widen_types
 from layerscope.studies.token_length.sign_flip_null import LEAST, null_weights, p_of_null
 
 OVER_TOKENS = ("r", "r_given_frequency", "r_given_all")
@@ -28,19 +28,19 @@ def p_of(found: Found, measure: str) -> np.ndarray:
     return p_of_null(found[measure, "observed"][:, 0], found[measure, "null_error"][:, 0])
 
 
-def leverages(draws: LayerDraws, measure: str) -> np.ndarray:
-    return draws.types.sums((draws.bases[measure] ** 2).sum(axis=1))
+def leverages(resamples: LayerResamples, measure: str) -> np.ndarray:
+    return resamples.types.sums((resamples.bases[measure] ** 2).sum(axis=1))
 
 
 def test_null_draws_are_r_with_the_sign_of_whole_types_turned(sample: Sample) -> None:
     """Token by token, where no type has leverage; r over types everywhere."""
-    draws, rows = sample.draws(), sample.noise(3)
-    found = draws.of_neurons(rows)
-    assert set(np.unique(draws.signs)) == {-1, 1} and draws.signs.shape == (len(draws.types), DRAWS)
+    resamples, rows = sample.resamples(), sample.noise(3)
+    found = resamples.of_neurons(rows)
+    assert set(np.unique(resamples.signs)) == {-1, 1} and resamples.signs.shape == (len(resamples.types), RESAMPLES)
     means = pd.DataFrame(rows.T).groupby(sample.types).mean().to_numpy().T
     lengths = pd.Series(sample.lengths).groupby(sample.types).first().to_numpy()
     for draw in (0, 3):
-        signs = draws.signs[:, draw]
+        signs = resamples.signs[:, draw]
         for i in range(3):
             z, y = scipy.stats.zscore(means[i]), scipy.stats.zscore(lengths)
             assert found["r_types", "null"][i, draw] == pytest.approx((signs * z * y).mean(), abs=1e-12)
@@ -58,22 +58,22 @@ def test_null_draws_are_r_with_the_sign_of_whole_types_turned(sample: Sample) ->
     for measure in MEASURES:
         sums = found[measure, "null_error"][:, 0]
         # Random signs of the parts have the sum of their squares as the variance.
-        error = found[measure, "null"].std(axis=1) / np.sqrt(2 * DRAWS)
+        error = found[measure, "null"].std(axis=1) / np.sqrt(2 * RESAMPLES)
         np.testing.assert_array_less(np.abs(found[measure, "null"].std(axis=1) - sums), 4 * error)
 
 
 def test_signs_are_the_same_for_all_neurons_and_blocks(sample: Sample) -> None:
-    draws, rows = sample.draws(), sample.noise(4)
-    whole, part = draws.of_neurons(rows), sample.draws().of_neurons(rows[2:])
+    resamples, rows = sample.resamples(), sample.noise(4)
+    whole, part = resamples.of_neurons(rows), sample.resamples().of_neurons(rows[2:])
     for key, values in part.items():
         np.testing.assert_allclose(whole[key][2:], values, atol=1e-12)
-    assert (sample.draws(seed=1).signs != draws.signs).any()
+    assert (sample.resamples(seed=1).signs != resamples.signs).any()
 
 
 def test_without_leverage_the_weights_of_the_null_are_those_of_r() -> None:
     rng = np.random.default_rng(0)
     types = Groups(rng.permutation(np.repeat(np.arange(400), 3)))
-    basis = control_basis(np.empty((1200, 0)))
+    basis = covariate_basis(np.empty((1200, 0)))
     weights = residuals(rng.normal(size=(1, 1200)), basis)[0]
     assert types.sizes.max() / 1200 < LEAST
     np.testing.assert_array_equal(null_weights(weights, basis, types), weights)
@@ -81,44 +81,44 @@ def test_without_leverage_the_weights_of_the_null_are_those_of_r() -> None:
 
 def test_leverage_is_put_back_by_the_inverse_root_of_the_hat_matrix(sample: Sample) -> None:
     """CR2 with the matrices written out: one of tokens by tokens for each type."""
-    draws = sample.draws()
+    resamples = sample.resamples()
     for measure in OVER_TOKENS:
-        basis, weights = draws.bases[measure], draws.weights[measure]
-        for kind in np.argsort(-leverages(draws, measure))[[0, 5, 20]]:
-            of = np.flatnonzero(draws.types.labels == kind)
-            if leverages(draws, measure)[kind] <= LEAST:
+        basis, weights = resamples.bases[measure], resamples.weights[measure]
+        for kind in np.argsort(-leverages(resamples, measure))[[0, 5, 20]]:
+            of = np.flatnonzero(resamples.types.labels == kind)
+            if leverages(resamples, measure)[kind] <= LEAST:
                 expected = weights[of]
             else:
                 hat = basis[of] @ basis[of].T
                 expected = scipy.linalg.fractional_matrix_power(np.eye(len(of)) - hat, -0.5).real @ weights[of]
-            np.testing.assert_allclose(draws.null_weights[measure][of], expected, atol=1e-10)
+            np.testing.assert_allclose(resamples.null_weights[measure][of], expected, atol=1e-10)
 
 
 @pytest.fixture(scope="module")
-def one_common_type() -> LayerDraws:
+def one_common_type() -> LayerResamples:
     """A type that is more than a half of the tokens."""
     rng = np.random.default_rng(2)
     types = np.r_[np.zeros(350, dtype=int), rng.integers(1, 100, 250)]
     frequency = np.log1p(np.bincount(types, minlength=100))
     lengths = np.clip(np.round(5 - 0.8 * frequency + rng.normal(size=100)), 1, 12)[types]
-    controls = pd.DataFrame(
+    covariates = pd.DataFrame(
         {"log_frequency": frequency[types], "leading_space": types % 2, "position": np.arange(600) % 50}
     )
     documents = rng.integers(0, 40, 600)
     token_lengths = TokenLengths(np.ones(600, dtype=bool), lengths, float(np.median(lengths)))
-    return LayerDraws(token_lengths, types, documents, Confounds(controls, "line"), 50, 0)
+    return LayerResamples(token_lengths, types, documents, Confounds(covariates, "line"), 50, 0)
 
 
 @pytest.mark.parametrize(("measure", "plain"), [("r", 0.9), ("r_given_frequency", 0.99), ("r_given_all", 0.99)])
 def test_one_type_of_most_tokens_does_not_make_the_null_too_narrow(
-    one_common_type: LayerDraws, measure: str, plain: float
+    one_common_type: LayerResamples, measure: str, plain: float
 ) -> None:
-    """Of independent tokens r has the variance 1 / (tokens - controls), which squared parts sum up to on average.
+    """Of independent tokens r has the variance 1 / (tokens - covariates), which squared parts sum up to on average.
 
     Given frequency a common type matters less: of its length little is left.
     """
-    draws = one_common_type
-    basis, weights, types = draws.bases[measure], draws.weights[measure], draws.types
+    resamples = one_common_type
+    basis, weights, types = resamples.bases[measure], resamples.weights[measure], resamples.types
     hat = basis @ basis.T
 
     def expected(of_parts: np.ndarray) -> float:
@@ -129,10 +129,10 @@ def test_one_type_of_most_tokens_does_not_make_the_null_too_narrow(
             total += of_parts[of] @ (np.eye(len(of)) - hat[np.ix_(of, of)]) @ of_parts[of]
         return total
 
-    assert 1 - LEAST <= expected(draws.null_weights[measure]) <= 1 + 1e-9
+    assert 1 - LEAST <= expected(resamples.null_weights[measure]) <= 1 + 1e-9
     assert expected(weights) < plain  # of residuals as they are
     rng, true = np.random.default_rng(3), 1 / (600 - basis.shape[1])
-    found = draws.of_neurons(rng.normal(size=(3000, 600)))
+    found = resamples.of_neurons(rng.normal(size=(3000, 600)))
     squares, r = found[measure, "null_error"][:, 0] ** 2, found[measure, "observed"][:, 0]
     assert squares.mean() == pytest.approx(true, abs=4 * squares.std() / 3000**0.5 + LEAST * true)
     assert r.var() == pytest.approx(true, rel=4 * np.sqrt(2 / 3000))
@@ -146,7 +146,7 @@ def test_p_is_that_of_a_normal_distribution() -> None:
 
 def frequency_only(sample: Sample, neurons: int) -> np.ndarray:
     """Neurons that follow a curve of log frequency, and nothing else that goes with length."""
-    x = sample.controls["log_frequency"].to_numpy()
+    x = sample.covariates["log_frequency"].to_numpy()
     bends = sample.rng.normal(size=(neurons, 2))
     return sample.noise(neurons) + bends @ np.stack([1.5 * x, 3 * x**2])
 
@@ -165,9 +165,9 @@ def p_without_signal() -> dict[tuple[str, str], np.ndarray]:
             "heavy tails": sample.noise(NEURONS, heavy=True),
             "frequency": frequency_only(sample, NEURONS),
         }
-        found = sample.draws().of_neurons(np.concatenate(list(kinds.values())))
+        found = sample.resamples().of_neurons(np.concatenate(list(kinds.values())))
         widen_types(found)
-        line = sample.draws("line").of_neurons(kinds["frequency"])
+        line = sample.resamples("line").of_neurons(kinds["frequency"])
         for measure in MEASURES:
             for kind, values in zip(kinds, np.split(p_of(found, measure), len(kinds)), strict=True):
                 p.setdefault((kind, measure), []).append(values)
@@ -209,8 +209,8 @@ def test_a_line_of_frequency_leaves_its_curve_in_r(p_without_signal: dict[tuple[
 def test_planted_effects_are_told_apart(
     sample: Sample, of_length: float, of_frequency: float, raw: bool, given: bool
 ) -> None:
-    rows = sample.noise(40) + of_length * sample.lengths + of_frequency * sample.controls["log_frequency"].to_numpy()
-    found = sample.draws().of_neurons(rows)
+    rows = sample.noise(40) + of_length * sample.lengths + of_frequency * sample.covariates["log_frequency"].to_numpy()
+    found = sample.resamples().of_neurons(rows)
     for measure, effect in (("r", raw), ("r_given_frequency", given), ("r_given_all", given)):
         p = p_of(found, measure)
         assert np.mean(p < 0.05) > 0.9 if effect else np.mean(p < 0.05) < 0.2, measure
@@ -225,15 +225,15 @@ def follow_one_document(sample: Sample) -> np.ndarray:
 def test_r_that_hangs_on_one_document_may_be_zero_on_other_text(measure: str) -> None:
     """Where documents prefer long or short tokens; the error of independent tokens has it far from zero."""
     sample = Sample(1, topics=0.7)
-    found = sample.draws().of_neurons(follow_one_document(sample))
-    r, error = found[measure, "observed"][:, 0], jackknife_error(found[measure, "left_out"])
+    found = sample.resamples().of_neurons(follow_one_document(sample))
+    r, error = found[measure, "observed"][:, 0], jackknife_error(found[measure, "jackknife"])
     large = np.abs(r) > 3 / TOKENS**0.5
     assert large.sum() >= 5
     assert (np.abs(r) < scipy.stats.t.ppf(0.975, DOCUMENTS - 1) * error)[large].all()
 
 
 def test_neurons_that_follow_one_document_do_not_follow_length(sample: Sample) -> None:
-    found = sample.draws().of_neurons(follow_one_document(sample))
+    found = sample.resamples().of_neurons(follow_one_document(sample))
     for measure in OVER_TOKENS:
         p = p_of(found, measure)
         assert p.min() > 0.001 and scipy.stats.kstest(p, "uniform").pvalue > 0.001
@@ -243,8 +243,8 @@ def test_what_documents_add_to_r_over_types_is_that_of_two_way_clusters() -> Non
     """Written out by loops: of documents and of types in them, from the part that each token has in r."""
     sample = Sample(3, topics=0.7)
     rows = sample.noise(4, of_document=1.5)
-    draws = sample.draws()
-    found = draws.of_neurons(rows)
+    resamples = sample.resamples()
+    found = resamples.of_neurons(rows)
     kinds, labels, sizes = np.unique(sample.types, return_inverse=True, return_counts=True)
     y = np.array([sample.lengths[sample.types == kind][0] for kind in kinds])
     weights = (y - y.mean()) / np.linalg.norm(y - y.mean())
@@ -269,7 +269,7 @@ def test_what_documents_add_to_r_over_types_is_that_of_two_way_clusters() -> Non
         np.testing.assert_allclose(found["r_types", kind], factor * before["r_types", kind])
     observed = before["r_types", "observed"]
     np.testing.assert_allclose(
-        found["r_types", "left_out"] - observed, factor * (before["r_types", "left_out"] - observed)
+        found["r_types", "jackknife"] - observed, factor * (before["r_types", "jackknife"] - observed)
     )
     for key in before:
         if key[0] != "r_types" or key[1] in ("observed", "variances"):
@@ -281,7 +281,7 @@ def factor_and_level(topics: float, of_document: float) -> tuple[float, np.ndarr
     factors, p = [], []
     for seed in range(40):
         sample = Sample(500 + seed, topics)
-        found = sample.draws().of_neurons(sample.noise(20, of_document))
+        found = sample.resamples().of_neurons(sample.noise(20, of_document))
         before, p_before = found["r_types", "null_error"].copy(), p_of(found, "r_types")
         widen_types(found)
         factors.append((found["r_types", "null_error"] / before).mean())
@@ -302,15 +302,15 @@ def test_documents_widen_r_over_types_where_they_matter_and_nowhere_else() -> No
 
 def test_widening_never_narrows_and_passes_over_neurons_that_never_vary() -> None:
     r = {("r_types", kind): np.ones((2, 1)) for kind in ("null", "null_error", "observed")}
-    r["r_types", "left_out"] = np.array([[0.9, 1.1], [np.nan, np.nan]])
+    r["r_types", "jackknife"] = np.array([[0.9, 1.1], [np.nan, np.nan]])
     for variances, factor in (([[4.0, -3], [np.nan, np.nan]], 1), ([[4.0, 5], [np.nan, np.nan]], 1.5)):
         changed = {key: values.copy() for key, values in r.items()} | {("r_types", "variances"): np.array(variances)}
         widen_types(changed)
         assert changed["r_types", "null"][0, 0] == changed["r_types", "null_error"][0, 0] == factor
-        assert changed["r_types", "left_out"][0].tolist() == pytest.approx([1 - 0.1 * factor, 1 + 0.1 * factor])
+        assert changed["r_types", "jackknife"][0].tolist() == pytest.approx([1 - 0.1 * factor, 1 + 0.1 * factor])
 
 
 def test_types_of_the_sample_are_all_in_some_left_out_group(sample: Sample) -> None:
-    draws = sample.draws()
-    assert len(draws.types) == len(np.unique(sample.types)) <= TYPES
-    assert draws.types_left_out.clusters == min(200, len(draws.types))
+    resamples = sample.resamples()
+    assert len(resamples.types) == len(np.unique(sample.types)) <= TYPES
+    assert resamples.types_jackknife.clusters == min(200, len(resamples.types))

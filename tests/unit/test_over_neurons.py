@@ -11,11 +11,11 @@ from layerscope.studies.token_length.neuron_summaries import (
     STATISTICS,
     WEAK,
     error_variance,
+    jackknife_median,
+    jackknife_summaries,
     kernel_width,
-    median_left_out,
     normal,
     summaries,
-    summaries_left_out,
     table_of,
 )
 
@@ -50,16 +50,16 @@ def test_summaries_are_those_of_each_draw() -> None:
 
 def test_without_neurons_nothing_is_known(recwarn: pytest.WarningsRecorder) -> None:
     assert all(np.isnan(values).all() and len(values) == 3 for values in summaries(np.empty((0, 3)), np.nan).values())
-    left_out = summaries_left_out(np.empty(0), np.empty((0, 5)), np.nan)
-    assert set(left_out) == set(STATISTICS) - {"std"}
-    assert all(np.isnan(values).all() and len(values) == 5 for values in left_out.values())
+    jackknife = jackknife_summaries(np.empty(0), np.empty((0, 5)), np.nan)
+    assert set(jackknife) == set(STATISTICS) - {"std"}
+    assert all(np.isnan(values).all() and len(values) == 5 for values in jackknife.values())
     assert np.isnan(error_variance(np.empty((0, 5))))
     assert not recwarn.list
 
 
 def test_one_neuron_is_its_own_summary() -> None:
     changes = np.array([[0.01, -0.02, 0.03, 0.0]])
-    found = summaries_left_out(np.array([0.1]), changes, 0.0)
+    found = jackknife_summaries(np.array([0.1]), changes, 0.0)
     np.testing.assert_allclose(found["mean"], 0.1 + changes[0])
     np.testing.assert_allclose(found["median"], 0.1 + changes[0])
 
@@ -70,7 +70,7 @@ def test_summaries_left_out_are_the_plain_jackknife_where_that_is_smooth() -> No
     r = np.sort(rng.normal(-0.04, 0.12, 40_000))
     shift, slope = 0.002 * rng.normal(size=(2, GROUPS))
     changes = shift + slope * np.sin(8 * r)[:, None]
-    found = summaries_left_out(r, changes, 0.0)
+    found = jackknife_summaries(r, changes, 0.0)
     plain = [plain_summaries(r + change) | {"variance": np.var(r + change, ddof=1)} for change in changes.T]
     for name, values in found.items():
         expected = np.array([of[name] for of in plain])
@@ -87,7 +87,7 @@ def test_the_plain_jackknife_of_a_median_is_far_too_wide() -> None:
     # f s/√π is the variance of the number of neurons above the median, f of them to a unit.
     density = 2001 * scipy.stats.norm.pdf(0, scale=0.1)
     expected = np.sqrt(density * 0.02 / np.sqrt(np.pi)) / density
-    assert jackknife_error(median_left_out(r, changes)) == pytest.approx(expected, rel=0.2)
+    assert jackknife_error(jackknife_median(r, changes)) == pytest.approx(expected, rel=0.2)
     assert median > 1.5 * expected
 
 
@@ -104,14 +104,14 @@ def test_the_width_of_the_kernel_gives_a_share_its_variance() -> None:
     assert error**2 * (normal(r, error) ** 2).sum() == pytest.approx(variance / 2, rel=1e-3)
     changes = independent_changes(np.random.default_rng(3), neurons, error)
     assert kernel_width(changes) == pytest.approx(error / 2)
-    found = summaries_left_out(r, changes, 0.0)
+    found = jackknife_summaries(r, changes, 0.0)
     # An error from 40 groups is itself known to a ninth.
     assert jackknife_error(neurons * found["fraction_positive"]) == pytest.approx(np.sqrt(variance), rel=0.25)
 
 
 def test_no_change_is_no_error() -> None:
     r, changes = np.random.default_rng(4).normal(size=100), np.zeros((100, GROUPS))
-    for name, values in summaries_left_out(r, changes, 0.0).items():
+    for name, values in jackknife_summaries(r, changes, 0.0).items():
         np.testing.assert_array_equal(values, summaries(r[:, None], 0.0)[name][0])
 
 
@@ -122,9 +122,9 @@ def test_the_median_is_that_of_the_neurons_about_it() -> None:
     changes[[0, 1, 4, 5]] = [[-1, 1, 0, 0]]
     changes[[2, 3]] = [[0.1, 0.2, -0.3, 0]]
     changes *= 1e-3
-    np.testing.assert_allclose(median_left_out(r, changes), changes[2], atol=1e-12)
+    np.testing.assert_allclose(jackknife_median(r, changes), changes[2], atol=1e-12)
     apart = np.array([-9.0, -5, -1, 1, 5, 9])  # none is near: the nearest ones count
-    np.testing.assert_allclose(median_left_out(apart, changes), changes[2], rtol=1e-3, atol=1e-8)
+    np.testing.assert_allclose(jackknife_median(apart, changes), changes[2], rtol=1e-3, atol=1e-8)
 
 
 def test_the_error_of_neurons_is_taken_out_of_their_variance() -> None:
@@ -150,7 +150,7 @@ def test_variance_left_out_is_that_of_the_unbiased_estimate() -> None:
         return float((covariance.sum() - np.trace(covariance)) / (len(covariance) * (len(covariance) - 1)))
 
     assert summaries(r[:, None], error)["variance"][0] == pytest.approx(plain(values), abs=1e-12)
-    found = summaries_left_out(r, changes, error)["variance"]
+    found = jackknife_summaries(r, changes, error)["variance"]
     expected = np.array([plain(np.delete(values, group, axis=1)) for group in range(GROUPS)])
     assert np.corrcoef(found, expected)[0, 1] > 0.999
     assert jackknife_error(found) == pytest.approx(jackknife_error(expected), rel=2 / GROUPS)
@@ -173,8 +173,8 @@ class Layer:
             r = values.mean(axis=1)
             changes = (r[:, None] - values) / (GROUPS - 1)
             error = error_variance(changes)
-            observed, left_out = summaries(r[:, None], error), summaries_left_out(r, changes, error)
-            found.append({name: (observed[name][0], jackknife_error(left_out[name])) for name in left_out})
+            observed, jackknife = summaries(r[:, None], error), jackknife_summaries(r, changes, error)
+            found.append({name: (observed[name][0], jackknife_error(jackknife[name])) for name in jackknife})
         self.values = {name: np.array([of[name][0] for of in found]) for name in found[0]}
         self.errors = {name: np.array([of[name][1] for of in found]) for name in found[0]}
 
@@ -207,7 +207,7 @@ def test_variance_is_that_of_the_neurons_and_not_of_their_errors(layer: Layer) -
 
 def test_table_of_draws() -> None:
     table = table_of({"mean": np.array([1.0, 2]), "median": np.array([3.0, 4])}, "r", "null")
-    assert table[["statistic", "draw", "value"]].to_numpy().tolist() == [
+    assert table[["statistic", "resample", "value"]].to_numpy().tolist() == [
         ["mean", 0, 1.0], ["mean", 1, 2.0], ["median", 0, 3.0], ["median", 1, 4.0]
     ]  # fmt: skip
     assert set(table["measure"]) == {"r"} and set(table["kind"]) == {"null"}

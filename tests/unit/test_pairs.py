@@ -197,9 +197,9 @@ def test_matches_table_takes_the_best_of_all_layers(tmp_path: Path) -> None:
     left_out = np.mean(r, axis=1) - rest
     of_rotations = np.array([[0.5 + i / 100, 0.3 + i / 100 + 0.1 * (i == 4)] for i in range(ROTATIONS)]).mean(axis=1)
     error = np.sqrt(3 / 4 * ((left_out - left_out.mean()) ** 2).sum() + of_rotations.var(ddof=1) / ROTATIONS)
-    reach = scipy.stats.t.ppf(0.975, 3) * error
+    half_width = scipy.stats.t.ppf(0.975, 3) * error
     ends = table.loc[(0, 0), ["excess_low", "excess_high"]].to_numpy(float)
-    np.testing.assert_allclose(ends, table.loc[(0, 0), "excess"] + reach * np.array([-1, 1]))
+    np.testing.assert_allclose(ends, table.loc[(0, 0), "excess"] + half_width * np.array([-1, 1]))
     assert table["runs"].eq(4).all()
 
 

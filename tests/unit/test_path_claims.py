@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 import scipy.stats
 
-from layerscope.stats.claims import Draws, Estimate, judge
+from layerscope.stats.claims import Estimate, Resamples, judge
 from layerscope.stats.jackknife import jackknife_error
 from layerscope.stats.multiple_testing import ALPHA, student_quantile
 from layerscope.studies.path_length.claims import CLAIMS, absolute, claims_table, late_over_early, share_followed
@@ -53,12 +53,12 @@ def test_every_statistic_equals_scipy_and_leaving_out_by_hand(tmp_path: Path) ->
     assert set(table["clusters"]) == {8}
     sizes = np.unique(documents, return_counts=True)[1]
     np.testing.assert_allclose(table["clusters_effective"], 300**2 / (sizes**2).sum())
-    found = table.set_index(["statistic", "layer", "kind", "draw"])["value"]
+    found = table.set_index(["statistic", "layer", "kind", "resample"])["value"]
     assert not found.index.has_duplicates
     exact = {name: array.astype(np.float64) for name, array in values.items()}
     without_first = tokens.position > 0
     for draw, left_out in enumerate([None, *np.unique(documents)]):
-        kind, number = ("observed", 0) if left_out is None else ("left_out", draw - 1)
+        kind, number = ("observed", 0) if left_out is None else ("jackknife", draw - 1)
         rest = documents != left_out if left_out is not None else np.ones(300, dtype=bool)
         for layer in range(3):
             of = {name: array[layer] for name, array in exact.items()}
@@ -80,7 +80,7 @@ def test_every_statistic_equals_scipy_and_leaving_out_by_hand(tmp_path: Path) ->
 
 def test_one_document_has_no_interval(tmp_path: Path, recwarn: pytest.WarningsRecorder) -> None:
     table = resampled(tmp_path, random_values(4, 60), tokens_of(2, 30, np.zeros(60)))
-    assert table.loc[table["kind"] == "left_out", "value"].isna().all()
+    assert table.loc[table["kind"] == "jackknife", "value"].isna().all()
     found = claims_table({"m": table}, [])
     assert set(found["verdict"]) == {"undetermined"}
     assert not recwarn.list
@@ -105,41 +105,41 @@ def test_intervals_hold_the_truth_in_95_percent_of_samples(tmp_path: Path) -> No
     rng, r, sets = np.random.default_rng(3), 0.5, 400
     documents = np.repeat(np.arange(50), rng.integers(4, 16, 50))
     documents = documents[: len(documents) // 8 * 8]
-    draws = Draws(resampled(tmp_path, with_document_effects(rng, sets, documents, r),
+    resamples = Resamples(resampled(tmp_path, with_document_effects(rng, sets, documents, r),
                             tokens_of(8, len(documents) // 8, documents)))  # fmt: skip
     truths = {"length_resid": 0, "step_mlp": 0, "cosine": 0, "r_mlp": r, "r_attn_all": r}
     truths["rho_mlp"] = truths["rho_attn_all"] = 6 / np.pi * np.arcsin(r / 2)
     covered = {}
     for statistic, truth in truths.items():
-        (values,) = draws.of("observed", statistic)
+        (values,) = resamples.of("observed", statistic)
         covered[statistic] = np.mean(
-            np.abs(values[:, 0] - truth) <= draws.half_width(*draws.of("left_out", statistic), statistic)
+            np.abs(values[:, 0] - truth) <= resamples.half_width(*resamples.of("jackknife", statistic), statistic)
         )
     # The layers are independent, as are these statistics nearly.
     low, high = (scipy.stats.binom.ppf(level, sets, at) / sets for level, at in ((0.005, 0.93), (0.995, 0.97)))
     assert all(low <= share <= high for share in covered.values()), covered
     assert 0.93 <= np.mean(list(covered.values())) <= 0.97, covered
-    (means,) = draws.of("observed", "length_resid")
+    (means,) = resamples.of("observed", "length_resid")
     naive = 1.96 / np.sqrt(len(documents))
     assert np.mean(np.abs(means[:, 0]) <= naive) < 0.8
 
 
-def drawn(statistics: dict[str, np.ndarray], spread: float, clusters: int = 100, seed: int = 0) -> Draws:
+def drawn(statistics: dict[str, np.ndarray], spread: float, clusters: int = 100, seed: int = 0) -> Resamples:
     """Given values of layers, with a standard error of about ``spread``."""
     rng = np.random.default_rng(seed)
     parts = []
     for statistic, values in statistics.items():
         around = values[:, None] + spread / np.sqrt(clusters) * rng.normal(size=(len(values), clusters))
-        for kind, of in (("observed", values[:, None]), ("left_out", around)):
+        for kind, of in (("observed", values[:, None]), ("jackknife", around)):
             layer, draw = np.indices(of.shape)
-            table = pd.DataFrame({"layer": layer.ravel(), "draw": draw.ravel(), "value": of.ravel()})
+            table = pd.DataFrame({"layer": layer.ravel(), "resample": draw.ravel(), "value": of.ravel()})
             parts.append(table.assign(statistic=statistic, kind=kind))
     table = pd.concat(parts)
-    return Draws(table.assign(clusters=clusters, clusters_effective=float(clusters)))
+    return Resamples(table.assign(clusters=clusters, clusters_effective=float(clusters)))
 
 
-def verdicts(draws: Draws) -> dict[str, str]:
-    return {row["claim"]: row["verdict"] for row in judge(CLAIMS, "path_length", "m", False, draws)}
+def verdicts(resamples: Resamples) -> dict[str, str]:
+    return {row["claim"]: row["verdict"] for row in judge(CLAIMS, "path_length", "m", False, resamples)}
 
 
 # Layer 0 has no path of attention and MLP.
@@ -203,7 +203,7 @@ def test_layer_0_has_no_say_where_it_has_no_path() -> None:
 def test_share_of_layers_is_bounded_by_layers_of_a_known_sign() -> None:
     """Two of six differences are far above zero and one far below."""
 
-    def differ(fourth: float) -> Draws:
+    def differ(fourth: float) -> Resamples:
         differences = np.array([NAN, 1, 1, 0.1, fourth, -0.1, -1])
         return drawn({"r_mlp": differences, "r_attn": 0 * differences}, 0.1)
 
@@ -211,7 +211,7 @@ def test_share_of_layers_is_bounded_by_layers_of_a_known_sign() -> None:
     assert (found.effect, found.low, found.high) == pytest.approx((4 / 6, 2 / 6, 5 / 6))
     assert found.clusters == 100
     # Simultaneously: a difference of 2.3 standard errors is clear of zero alone, and not among six.
-    error = jackknife_error(np.subtract(*differ(0.1).of("left_out", "r_mlp", "r_attn")))[4]
+    error = jackknife_error(np.subtract(*differ(0.1).of("jackknife", "r_mlp", "r_attn")))[4]
     edge = student_quantile(99, ALPHA / 6)
     assert student_quantile(99) < 2.3 < edge
     for errors, low, high in ((2.3, 2, 5), (edge * 1.01, 3, 5), (-2.3, 2, 5), (-edge * 1.01, 2, 4)):
@@ -226,8 +226,8 @@ def test_share_of_layers_without_a_difference_is_rarely_decided() -> None:
     rng, sets = np.random.default_rng(0), 150
     decided = 0
     for seed in range(sets):
-        draws = drawn({"r_mlp": 0.1 * rng.normal(size=11), "r_attn": np.zeros(11)}, 0.1 / np.sqrt(2), seed=seed)
-        found = share_followed(draws)
+        resamples = drawn({"r_mlp": 0.1 * rng.normal(size=11), "r_attn": np.zeros(11)}, 0.1 / np.sqrt(2), seed=seed)
+        found = share_followed(resamples)
         decided += found.low > 0 or found.high < 1
     low, high = scipy.stats.binom.ppf([0.005, 0.995], sets, 0.05)
     assert low <= decided <= high
@@ -276,7 +276,7 @@ def test_claims_on_paths_with_a_signal(tmp_path: Path) -> None:
     assert (steady["verdict"], steady["effect"] > 0.2) == ("not supported", True)
     assert (claims["verdict"].drop("spearman_steady") == "supported").all()
     # A mean of independent values has the classical standard error.
-    of = table[(table["statistic"] == "cosine") & (table["layer"] == 3) & (table["kind"] == "left_out")]["value"]
+    of = table[(table["statistic"] == "cosine") & (table["layer"] == 3) & (table["kind"] == "jackknife")]["value"]
     assert jackknife_error(of.to_numpy()) == pytest.approx(0.1 / np.sqrt(40 * 19), rel=0.3)
 
 

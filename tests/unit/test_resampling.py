@@ -5,7 +5,15 @@ import pytest
 import scipy.stats
 from samples import DOCUMENTS, TOKENS, Sample
 
-from layerscope.stats.jackknife import MOST, Groups, LeftOut, LeftOutPearson, coarser, effective_number, jackknife_error
+from layerscope.stats.jackknife import (
+    MOST,
+    Groups,
+    Jackknife,
+    JackknifePearson,
+    coarser,
+    effective_number,
+    jackknife_error,
+)
 
 
 @pytest.fixture(scope="module")
@@ -24,10 +32,10 @@ def test_leaving_out_a_document_is_the_rest_of_the_sample(sample: Sample) -> Non
     rows = sample.noise(2)
     unit_rows, y = ((v - v.mean()) / TOKENS**0.5 for v in (rows, sample.lengths))
     keep = np.ones(TOKENS, dtype=bool)
-    left_out = LeftOut(sample.documents)
-    found = LeftOutPearson(left_out, y, keep).of(unit_rows)
+    jackknife = Jackknife(sample.documents)
+    found = JackknifePearson(jackknife, y, keep).of(unit_rows)
     assert found.shape == (2, DOCUMENTS)
-    means = left_out.means(rows, keep)
+    means = jackknife.means(rows, keep)
     for document in (0, 17, DOCUMENTS - 1):
         rest = sample.documents != document
         for i in range(2):
@@ -39,7 +47,7 @@ def test_leaving_out_a_document_is_the_rest_of_the_sample(sample: Sample) -> Non
 def test_what_does_not_vary_without_a_group_has_no_r_there() -> None:
     labels, y = np.repeat([0, 1, 2], 4), np.tile([-1.0, 1, -1, 1], 3) / 12**0.5
     rows = np.array([[1.0, 2, 3, 5, 0, 0, 0, 0, 0, 0, 0, 0]])
-    found = LeftOutPearson(LeftOut(labels), y, np.ones(12, dtype=bool)).of((rows - rows.mean()) / 12**0.5)
+    found = JackknifePearson(Jackknife(labels), y, np.ones(12, dtype=bool)).of((rows - rows.mean()) / 12**0.5)
     assert np.isnan(found).tolist() == [[True, False, False]]
 
 
@@ -52,13 +60,13 @@ def test_many_types_are_left_out_some_together(sample: Sample) -> None:
     by_size = sorted(of_type, key=lambda kind: (-np.sum(sample.types == kind), kind))
     assert [of_type[kind] for kind in by_size] == [{at % MOST} for at in range(len(by_size))]
     assert coarser(np.array([5, 3, 5])).tolist() == [1, 0, 1]
-    assert LeftOut(sample.types).clusters == len(of_type)
-    assert len(LeftOut(sample.types).groups) == MOST
+    assert Jackknife(sample.types).clusters == len(of_type)
+    assert len(Jackknife(sample.types).groups) == MOST
 
 
 def test_the_jackknife_gives_the_error_of_a_mean() -> None:
     x = np.random.default_rng(0).normal(size=50)
-    assert jackknife_error(LeftOut(np.arange(50)).means(x, np.ones(50, dtype=bool))) == pytest.approx(
+    assert jackknife_error(Jackknife(np.arange(50)).means(x, np.ones(50, dtype=bool))) == pytest.approx(
         x.std(ddof=1) / 50**0.5
     )
 
@@ -70,7 +78,7 @@ def test_the_jackknife_by_documents_is_not_misled_by_their_sizes() -> None:
         documents = np.repeat(np.arange(50), rng.integers(5, 60, 50))
         x = 0.5 * rng.normal(size=50)[documents] + rng.normal(size=len(documents))
         seen.append(x.mean())
-        estimated.append(jackknife_error(LeftOut(documents).means(x, np.ones(len(x), dtype=bool))))
+        estimated.append(jackknife_error(Jackknife(documents).means(x, np.ones(len(x), dtype=bool))))
         naive.append(x.std() / np.sqrt(len(x)))
     assert np.mean(np.square(estimated)) ** 0.5 == pytest.approx(np.std(seen), rel=3 / np.sqrt(2 * 400))
     assert np.mean(naive) < 0.5 * np.std(seen)

@@ -51,8 +51,8 @@ def test_korn_and_graubards_interval_by_hand() -> None:
         for number in range(40)
     ]
     variance = 39 / 40 * np.sum((without - np.mean(without)) ** 2)
-    freedom = total**2 / (tokens**2).sum() - 1
-    quantile = [scipy.stats.t.ppf(0.975, of) for of in (total - 1, freedom)]
+    df = total**2 / (tokens**2).sum() - 1
+    quantile = [scipy.stats.t.ppf(0.975, of) for of in (total - 1, df)]
     worth = share * (1 - share) / variance * (quantile[0] / quantile[1]) ** 2
     assert worth < 0.5 * total
     seen = worth * share

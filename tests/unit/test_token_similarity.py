@@ -249,10 +249,10 @@ def test_intervals_of_a_block_are_those_of_leaving_out_by_hand() -> None:
         values = np.array([moments_by_hand(vectors[token], prefix, block, i) for i in range(9)])
         half = scipy.stats.t.ppf(0.975, 8) * np.sqrt(8 / 9 * ((values - values.mean(axis=0)) ** 2).sum(axis=0))
         row = table.loc[token, block]
-        for what, reach in zip(("mean", "std"), half, strict=True):
+        for what, half_width in zip(("mean", "std"), half, strict=True):
             ends = [row[f"{prefix}_{what}_{end}"] for end in ("low", "high")]
             value = row[f"{prefix}_{what}"]
-            np.testing.assert_allclose(ends, [value - reach, value + reach], rtol=1e-6, atol=1e-12)
+            np.testing.assert_allclose(ends, [value - half_width, value + half_width], rtol=1e-6, atol=1e-12)
 
 
 def moments_by_hand(of_token: dict[str, np.ndarray], prefix: str, block: str, left_out: int) -> tuple[float, float]:

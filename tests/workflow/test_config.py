@@ -113,9 +113,9 @@ BAD = [
         "studies.token_length.histogram_layer: 4 is not a layer of neo-2m; allowed are 0 to 3",
     ),
     (
-        "studies/token_length/frequency_control",
+        "studies/token_length/frequency_covariate",
         "curve",
-        "studies.token_length.frequency_control: \"curve\" is not allowed: input should be 'spline' or 'line'",
+        "studies.token_length.frequency_covariate: \"curve\" is not allowed: input should be 'spline' or 'line'",
     ),
     *(
         (
@@ -184,7 +184,7 @@ def test_default_config_is_valid(default):
     assert config.studies.token_length.pairs == [["neo-2m", "neo-8m"]]
     assert config.studies.token_length.histogram_layer == 2
     assert config.studies.token_similarity.matrix_layer == 4
-    assert config.studies.token_length.frequency_control == "spline"
+    assert config.studies.token_length.frequency_covariate == "spline"
     sampling = config.sampling
     assert (sampling.sequences, sampling.sequence_length, sampling.shards) == (64, 256, 2)
 

@@ -66,7 +66,7 @@ rule jackknife_paths:
         shards=lambda w: PATHS.paths(PATH_SHARDS, model=w.model),
         vocabulary=lambda w: vocabulary_of(w.model, PATHS.corpus),
     output:
-        "<results>/path_length/{model}/draws.parquet",
+        "<results>/path_length/{model}/resamples.parquet",
     log:
         "<logs>/jackknife_paths/{model}.log",
     params:
@@ -79,7 +79,7 @@ rule jackknife_paths:
 
 rule evaluate_path_length_claims:
     input:
-        **{f"of_{model}": f"<results>/path_length/{model}/draws.parquet" for model in PATHS.models},
+        **{f"of_{model}": f"<results>/path_length/{model}/resamples.parquet" for model in PATHS.models},
     output:
         "<results>/path_length/claims.csv",
     log:

@@ -48,7 +48,7 @@ rule resample_token_length:
         frequency=lambda w: frequency_of(w.model, LENGTH.corpus),
     output:
         neurons="<results>/token_length/{model}/assessed_{layer}.parquet",
-        draws="<results>/token_length/{model}/draws_{layer}.parquet",
+        resamples="<results>/token_length/{model}/resamples_{layer}.parquet",
     log:
         "<logs>/resample_token_length/{model}/layer_{layer}.log",
     benchmark:
@@ -66,7 +66,7 @@ rule summarize_evidence:
         **of_models(
             LENGTH,
             assessed="token_length/{model}/assessed_{layer}.parquet",
-            draws="token_length/{model}/draws_{layer}.parquet",
+            resamples="token_length/{model}/resamples_{layer}.parquet",
         ),
     output:
         "<results>/token_length/evidence.csv",
@@ -239,7 +239,7 @@ rule count_lengths:
 
 rule evaluate_token_length_claims:
     input:
-        **of_models(LENGTH, draws="token_length/{model}/draws_{layer}.parquet"),
+        **of_models(LENGTH, resamples="token_length/{model}/resamples_{layer}.parquet"),
         **{f"lengths_{name}": f"<results>/token_length/lengths_{name}.parquet" for name in LENGTH.tokenizers},
         modality="<results>/token_length/modality.csv",
     output:

@@ -7,7 +7,7 @@ with job(snakemake) as task:
     spec, modality = task.params.spec, read_csv(task.input.modality)
     evidence = {}
     for model in spec["models"]:
-        draws = [read_table(path) for path in task.input[f"draws_{model}"]]
-        evidence[model] = Evidence.of(draws, modality[modality["model"] == model])
+        resamples = [read_table(path) for path in task.input[f"resamples_{model}"]]
+        evidence[model] = Evidence.of(resamples, modality[modality["model"] == model])
     lengths = {name: SampleLengths(read_table(task.input[f"lengths_{name}"])) for name in spec["tokenizers"]}
     write_csv(task.output[0], claims_table(evidence, spec["pairs"], spec["untrained"], lengths))

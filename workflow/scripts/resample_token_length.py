@@ -8,7 +8,7 @@ with job(snakemake) as task:
         read_table(task.input.vocabulary),
         read_table(task.input.frequency),
         int(task.wildcards.layer),
-        **{key: task.params.spec[key] for key in ("draws", "seed", "frequency_control")},
+        **{key: task.params.spec[key] for key in ("resamples", "seed", "frequency_covariate")},
     )
     for table, path in zip(tables, task.output, strict=True):
         write_table(path, table)

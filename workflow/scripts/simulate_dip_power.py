@@ -6,5 +6,5 @@ from layerscope.workflow.job import job
 with job(snakemake) as task:
     vocabulary = read_table(task.input.vocabulary)
     tokens, _ = read_token_shards(task.input.tokens, [vocabulary])
-    settings = {key: task.params.spec[key] for key in ("draws", "seed")}
+    settings = {key: task.params.spec[key] for key in ("resamples", "seed")}
     write_csv(task.output[0], dip_power_table(vocabulary, tokens.input_ids, **settings))

@@ -3,5 +3,5 @@ from layerscope.studies.token_length.evidence import evidence_table
 from layerscope.workflow.job import inputs_of_models, job
 
 with job(snakemake) as task:
-    table = evidence_table(inputs_of_models(task, "assessed"), inputs_of_models(task, "draws"))
+    table = evidence_table(inputs_of_models(task, "assessed"), inputs_of_models(task, "resamples"))
     write_csv(task.output[0], table)

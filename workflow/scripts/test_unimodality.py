@@ -7,7 +7,7 @@ with job(snakemake) as task:
         task.input.shards,
         read_table(task.input.vocabulary),
         int(task.wildcards.layer),
-        **{key: task.params.spec[key] for key in ("draws", "seed")},
+        **{key: task.params.spec[key] for key in ("resamples", "seed")},
     )
     for table, path in zip(tables, task.output, strict=True):
         write_table(path, table)

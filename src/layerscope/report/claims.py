@@ -44,7 +44,7 @@ def shown(table: pd.DataFrame) -> list[ClaimRows]:
     found = []
     for _, rows in table.groupby(["study", "claim"], sort=False):
         first = rows.iloc[0]
-        too = rows["control"] & rows["of_training"] & (rows["verdict"] == "supported")
+        too = rows["untrained"] & rows["of_training"] & (rows["verdict"] == "supported")
         verdicts = [
             Verdict(row.models, _effect(row), _null(row), row.verdict, _note(row, bool(too.any())))
             for row in rows.itertuples()
@@ -78,7 +78,7 @@ def decimals(width: float) -> int:
 def _note(row: Any, supported_without_training: bool) -> str:
     """Why a verdict is undetermined, and whether the weights are random."""
     notes = [row.reason] if isinstance(row.reason, str) else []
-    if row.control:
+    if row.untrained:
         notes.append("random weights")
     elif supported_without_training:
         notes.append("random weights show it too")

@@ -82,12 +82,12 @@ class Claim(Generic[Data]):
         return "supported", ""
 
 
-def judge(claims: Iterable[Claim[Data]], study: str, models: str, control: bool, data: Data) -> list[dict[str, Any]]:
+def judge(claims: Iterable[Claim[Data]], study: str, models: str, untrained: bool, data: Data) -> list[dict[str, Any]]:
     """Rows of claims.csv.
 
     Args:
         models: the model, or the models, that the data are of.
-        control: whether their weights are random.
+        untrained: whether their weights are random.
     """
     rows = []
     for claim in claims:
@@ -98,57 +98,57 @@ def judge(claims: Iterable[Claim[Data]], study: str, models: str, control: bool,
             "reference": claim.reference,
             "about": claim.about,
         }
-        row |= {"study": study, "models": models, "control": control, "statistic": claim.statistic}
+        row |= {"study": study, "models": models, "untrained": untrained, "statistic": claim.statistic}
         row |= {"criterion": claim.criterion, "of_training": claim.of_training, "clustered_by": claim.clustered_by}
         verdict, reason = claim.verdict(estimate)
         rows.append(row | asdict(estimate) | {"verdict": verdict, "reason": reason})
     return rows
 
 
-class Draws:
+class Resamples:
     """Statistics of the layers of a model: as observed, under their null, and with each group of clusters left out.
 
     Args:
-        table: ``statistic``, ``layer``, ``kind`` (``observed``, ``null``, ``left_out``), ``draw``, ``value``, and
+        table: ``statistic``, ``layer``, ``kind`` (``observed``, ``null``, ``jackknife``), ``resample``, ``value``, and
             ``clusters`` and ``clusters_effective``, of which the statistic's intervals leave out so many.
     """
 
     def __init__(self, table: pd.DataFrame) -> None:
         counts = table.groupby("statistic")[["clusters", "clusters_effective"]].first()
-        self.clusters, self.freedom = counts["clusters"], counts["clusters_effective"] - 1
+        self.clusters, self.df = counts["clusters"], counts["clusters_effective"] - 1
         self.values = {
-            key: rows.pivot_table(index="layer", columns="draw", values="value", dropna=False).to_numpy()
+            key: rows.pivot_table(index="layer", columns="resample", values="value", dropna=False).to_numpy()
             for key, rows in table.groupby(["statistic", "kind"])
         }
 
     def of(self, kind: str, *statistics: str) -> list[np.ndarray]:
-        """Each statistic as [layers, draws]."""
+        """Each statistic as [layers, resamples]."""
         return [self.values[statistic, kind] for statistic in statistics]
 
     def estimate(self, effect: Callable[..., np.ndarray], *statistics: str) -> Estimate:
-        """The ``effect``, a function of [layers, draws] of each statistic that gives [draws]."""
+        """The ``effect``, a function of [layers, resamples] of each statistic that gives [resamples]."""
         value = float(effect(*self.of("observed", *statistics))[0])
-        reach = float(self.half_width(effect(*self.of("left_out", *statistics)), *statistics))
+        half_width = float(self.half_width(effect(*self.of("jackknife", *statistics)), *statistics))
         null = (np.nan, np.nan)
         if (statistics[0], "null") in self.values:
             null = null_band(effect(*self.of("null", *statistics)))
-        return Estimate(value, value - reach, value + reach, *null, self.fewest(*statistics))
+        return Estimate(value, value - half_width, value + half_width, *null, self.fewest(*statistics))
 
-    def half_width(self, left_out: np.ndarray, *statistics: str, level: float = ALPHA) -> np.ndarray:
+    def half_width(self, jackknife: np.ndarray, *statistics: str, level: float = ALPHA) -> np.ndarray:
         """Of the interval of an effect of ``statistics``; NaN where there is in effect one cluster.
 
         Args:
-            left_out: the effect, [..., groups], with each group of clusters left out.
+            jackknife: the effect, [..., groups], with each group of clusters left out.
             level: the share of such intervals that miss.
 
         Returns:
             [...].
         """
-        return jackknife_error(left_out) * self.quantile(level, *statistics)
+        return jackknife_error(jackknife) * self.quantile(level, *statistics)
 
     def quantile(self, level: float, *statistics: str) -> float:
         """Student's t of a two-sided interval; NaN where there is in effect one cluster."""
-        return student_quantile(self.freedom[list(statistics)].min(), level)
+        return student_quantile(self.df[list(statistics)].min(), level)
 
     def fewest(self, *statistics: str) -> float:
         """Clusters of the statistic that has the fewest."""

@@ -45,7 +45,7 @@ class Groups:
         return self.sums(values) / self.sizes
 
 
-class LeftOut:
+class Jackknife:
     """A sample with each of its clusters left out in turn.
 
     Args:
@@ -74,7 +74,7 @@ class LeftOut:
         return self.sums(values * keep) / self.sums(keep.astype(np.float64))
 
 
-class LeftOutPearson:
+class JackknifePearson:
     """Correlation with one variable, with each group of tokens left out in turn.
 
     Args:
@@ -82,12 +82,12 @@ class LeftOutPearson:
         keep: [tokens], bool, which take part; ``y`` and the rows are 0 at the others.
     """
 
-    def __init__(self, left_out: LeftOut, y: np.ndarray, keep: np.ndarray) -> None:
-        self.left_out, self.y = left_out, left_out.arranged(y)
-        self.total = left_out.sums(keep.astype(np.float64))
+    def __init__(self, jackknife: Jackknife, y: np.ndarray, keep: np.ndarray) -> None:
+        self.jackknife, self.y = jackknife, jackknife.arranged(y)
+        self.total = jackknife.sums(keep.astype(np.float64))
         with np.errstate(invalid="ignore"):  # of one document nothing is left
-            self.mean = left_out.sums_of_arranged(self.y) / self.total
-            self.variance = left_out.sums_of_arranged(self.y**2) / self.total - self.mean**2
+            self.mean = jackknife.sums_of_arranged(self.y) / self.total
+            self.variance = jackknife.sums_of_arranged(self.y**2) / self.total - self.mean**2
 
     def of(self, rows: np.ndarray) -> np.ndarray:
         """Pearson's r of each row with ``y``.
@@ -98,11 +98,11 @@ class LeftOutPearson:
         Returns:
             [rows, groups]; NaN where a row or ``y`` does not vary without a group.
         """
-        values = self.left_out.arranged(rows)
+        values = self.jackknife.arranged(rows)
         with np.errstate(divide="ignore", invalid="ignore"):
-            mean = self.left_out.sums_of_arranged(values) / self.total
-            covariance = self.left_out.sums_of_arranged(values * self.y) / self.total - mean * self.mean
-            variance = self.left_out.sums_of_arranged(values * values) / self.total - mean * mean
+            mean = self.jackknife.sums_of_arranged(values) / self.total
+            covariance = self.jackknife.sums_of_arranged(values * self.y) / self.total - mean * self.mean
+            variance = self.jackknife.sums_of_arranged(values * values) / self.total - mean * mean
             r = covariance / np.sqrt(variance * self.variance)
         varies = (variance > NOTHING_LEFT / rows.shape[1]) & (self.variance > NOTHING_LEFT / rows.shape[1])
         return np.where(varies, np.clip(r, -1, 1), np.nan)

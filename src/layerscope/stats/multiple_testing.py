@@ -6,28 +6,28 @@ from scipy.stats import false_discovery_control, t
 ALPHA = 0.05
 
 
-def student_quantile(freedom: float, level: float = ALPHA) -> float:
+def student_quantile(df: float, level: float = ALPHA) -> float:
     """How many standard errors a two-sided interval reaches; NaN without a degree of freedom."""
-    return float(t.ppf(1 - level / 2, freedom)) if freedom > 0 else np.nan
+    return float(t.ppf(1 - level / 2, df)) if df > 0 else np.nan
 
 
-def null_band(draws: np.ndarray, level: float = ALPHA) -> tuple[float, float]:
-    """The band that a statistic leaves with a probability of ``level`` under its null: of Student's t about the draws.
+def null_band(resamples: np.ndarray, level: float = ALPHA) -> tuple[float, float]:
+    """The band that a statistic leaves with a probability of ``level`` under its null: of Student's t.
 
-    Quantiles of the draws would be too near where few clusters make up much of the statistic: random signs of a few
+    Quantiles of the resamples would be too near where few clusters make up much of the statistic: random signs of a few
     large parts have short tails.
 
     Args:
-        draws: [draws], of the null.
+        resamples: [resamples], of the null.
     """
-    reach = student_quantile(len(draws) - 1, level) * draws.std(ddof=1)
-    return float(draws.mean() - reach), float(draws.mean() + reach)
+    half_width = student_quantile(len(resamples) - 1, level) * resamples.std(ddof=1)
+    return float(resamples.mean() - half_width), float(resamples.mean() + half_width)
 
 
-def p_of_draws(value: float, draws: np.ndarray) -> float:
-    """Two-sided p of a statistic, against Student's t about the ``draws`` [draws] of its null."""
-    spread = draws.std(ddof=1)
-    return float(2 * t.sf(abs(value - draws.mean()) / spread, len(draws) - 1)) if spread > 0 else np.nan
+def p_of_resamples(value: float, resamples: np.ndarray) -> float:
+    """Two-sided p of a statistic, against Student's t about the ``resamples`` [resamples] of its null."""
+    spread = resamples.std(ddof=1)
+    return float(2 * t.sf(abs(value - resamples.mean()) / spread, len(resamples) - 1)) if spread > 0 else np.nan
 
 
 def share(passed: np.ndarray) -> float:

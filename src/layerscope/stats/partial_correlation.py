@@ -1,4 +1,4 @@
-"""What controls leave of many neurons at once, in float64."""
+"""What covariates leave of many neurons at once, in float64."""
 
 import numpy as np
 from scipy.linalg import orth
@@ -6,15 +6,15 @@ from scipy.linalg import orth
 from layerscope.stats.jackknife import NOTHING_LEFT
 
 
-def control_basis(controls: np.ndarray) -> np.ndarray:
-    """Orthonormal columns that span 1 and ``controls`` [n, controls]: [n, rank].
+def covariate_basis(covariates: np.ndarray) -> np.ndarray:
+    """Orthonormal columns that span 1 and ``covariates`` [n, covariates]: [n, rank].
 
-    Controls that say the same, or do not vary, count once.
+    Covariates that say the same, or do not vary, count once.
     """
-    centred = controls - controls.mean(axis=0)
+    centred = covariates - covariates.mean(axis=0)
     spread = np.linalg.norm(centred, axis=0)
     scaled = centred[:, spread > 0] / spread[spread > 0]
-    ones = np.full((len(controls), 1), len(controls) ** -0.5)
+    ones = np.full((len(covariates), 1), len(covariates) ** -0.5)
     return np.hstack([ones, orth(scaled, rcond=NOTHING_LEFT)]) if scaled.size else ones
 
 

@@ -93,9 +93,9 @@ CATALOGUE: Catalogue = {
         put("studies/token_similarity/seed", -1),
         "config: studies.token_similarity.seed: -1 is not allowed: input should be greater than or equal to 0",
     ),
-    "too few draws": (
-        put("studies/token_length/draws", 10),
-        "config: studies.token_length.draws: 10 is not allowed: input should be greater than or equal to 100",
+    "too few resamples": (
+        put("studies/token_length/resamples", 10),
+        "config: studies.token_length.resamples: 10 is not allowed: input should be greater than or equal to 100",
     ),
     "unknown compression": (
         put("extraction", {"compression": "zip"}),

@@ -12,7 +12,7 @@ from math import inf
 import numpy as np
 import pandas as pd
 
-from layerscope.stats.claims import UNKNOWN, Claim, Draws, Estimate, judge
+from layerscope.stats.claims import UNKNOWN, Claim, Estimate, Resamples, judge
 from layerscope.stats.multiple_testing import ALPHA
 from layerscope.stats.relative_depth import relative_depths
 
@@ -21,7 +21,7 @@ STREAMS = {"resid": "the residual stream", "attn": "the attention output", "mlp"
 
 
 def late_over_early(lengths: np.ndarray) -> np.ndarray:
-    """Longest of the last quarter of the layers over the longest before: [layers, draws] to [draws].
+    """Longest of the last quarter of the layers over the longest before: [layers, resamples] to [resamples].
 
     A layer without a path, as layer 0 of attention and MLP, has no say.
     """
@@ -33,13 +33,13 @@ def late_over_early(lengths: np.ndarray) -> np.ndarray:
 
 
 def mean_ratio(one: np.ndarray, other: np.ndarray) -> np.ndarray:
-    """Geometric mean over layers of ``one`` over ``other``: [layers, draws] of each to [draws]."""
+    """Geometric mean over layers of ``one`` over ``other``: [layers, resamples] of each to [resamples]."""
     with np.errstate(divide="ignore", invalid="ignore"):  # a stream that adds nothing has no ratio
         return np.exp(np.log(one / other).mean(axis=0))
 
 
 def mean_of_paths(r: np.ndarray) -> np.ndarray:
-    """Mean over layers but layer 0, before which attention and MLP have no path: [layers, draws] to [draws]."""
+    """Mean over layers but layer 0, before which attention and MLP have no path: [layers, resamples] to [resamples]."""
     return r[1:].mean(axis=0) if len(r) > 1 else np.full(r.shape[1], np.nan)
 
 
@@ -56,43 +56,45 @@ def absolute(estimate: Estimate) -> Estimate:
     )
 
 
-def share_followed(draws: Draws) -> Estimate:
+def share_followed(resamples: Resamples) -> Estimate:
     """Share of layers in which the MLP's r is larger than attention's.
 
     A share of few layers moves in steps, which a jackknife does not see. So it is bounded by layers whose difference
     has a known sign: simultaneous intervals (Bonferroni) hold the differences of all layers in 95 % of samples.
     """
     of = ("r_mlp", "r_attn")
-    difference, left_out = (mlp[1:] - attn[1:] for mlp, attn in (draws.of("observed", *of), draws.of("left_out", *of)))
+    difference, jackknife = (
+        mlp[1:] - attn[1:] for mlp, attn in (resamples.of("observed", *of), resamples.of("jackknife", *of))
+    )
     difference = difference[:, 0]
     if not len(difference):
         return UNKNOWN
-    reach = draws.half_width(left_out, *of, level=ALPHA / len(difference))
-    if np.isnan(difference + reach).any():
+    half_width = resamples.half_width(jackknife, *of, level=ALPHA / len(difference))
+    if np.isnan(difference + half_width).any():
         return UNKNOWN
-    low, high = np.mean(difference > reach), 1 - np.mean(difference < -reach)
-    return Estimate(float(np.mean(difference > 0)), float(low), float(high), clusters=draws.fewest(*of))
+    low, high = np.mean(difference > half_width), 1 - np.mean(difference < -half_width)
+    return Estimate(float(np.mean(difference > 0)), float(low), float(high), clusters=resamples.fewest(*of))
 
 
-def last_layers_largest(name: str, stream: str) -> Claim[Draws]:
+def last_layers_largest(name: str, stream: str) -> Claim[Resamples]:
     return Claim(
         f"last_layers_largest_step_{name}",
         f"The last layers take the largest step of {stream}.",
         "The path lengths of all three streams jump in the last blocks.",
         f"longest mean path of {stream} in the last quarter of the layers over the longest before",
-        1, inf, lambda draws: draws.estimate(late_over_early, f"length_{name}"),
+        1, inf, lambda resamples: resamples.estimate(late_over_early, f"length_{name}"),
         of_training=False,
     )  # fmt: skip
 
 
-CLAIMS: list[Claim[Draws]] = [
+CLAIMS: list[Claim[Resamples]] = [
     *(last_layers_largest(name, stream) for name, stream in STREAMS.items()),
     Claim(
         "mlp_step_larger",
         "The MLP adds more to the residual stream than attention does.",
         "Compares no steps; larger ones of the MLP would explain why the residual stream's path goes with its.",
         "the MLP's mean step over attention's, geometric mean over layers",
-        1, inf, lambda draws: draws.estimate(mean_ratio, "step_mlp", "step_attn"),
+        1, inf, lambda resamples: resamples.estimate(mean_ratio, "step_mlp", "step_attn"),
         of_training=False,
     ),
     Claim(
@@ -111,7 +113,7 @@ CLAIMS: list[Claim[Draws]] = [
         "The first token turns Pearson's r of about 0.6 into -0.2.",
         "the smaller of two means over layers: r of MLP and residual stream without the first token, and minus r "
         "with it",
-        0, inf, lambda draws: draws.estimate(reversal, "r_mlp", "r_mlp_all"),
+        0, inf, lambda resamples: resamples.estimate(reversal, "r_mlp", "r_mlp_all"),
     ),
     Claim(
         "spearman_steady",
@@ -120,7 +122,7 @@ CLAIMS: list[Claim[Draws]] = [
         "absolute mean over layers of Spearman's r of MLP and residual stream without the first token less that with "
         "it",
         -inf, 0.1,
-        lambda draws: absolute(draws.estimate(lambda *r: mean_of_paths(r[0] - r[1]), "rho_mlp", "rho_mlp_all")),
+        lambda resamples: absolute(resamples.estimate(lambda *r: mean_of_paths(r[0] - r[1]), "rho_mlp", "rho_mlp_all")),
         of_training=False,
     ),
     Claim(
@@ -128,20 +130,20 @@ CLAIMS: list[Claim[Draws]] = [
         "The outputs of attention and MLP are nearly orthogonal.",
         "The outputs of attention and MLP are nearly orthogonal.",
         "mean over layers of the absolute mean cosine between the two",
-        -inf, 0.1, lambda draws: draws.estimate(lambda cosine: np.abs(cosine).mean(axis=0), "cosine"),
+        -inf, 0.1, lambda resamples: resamples.estimate(lambda cosine: np.abs(cosine).mean(axis=0), "cosine"),
         of_training=False,
     ),
 ]  # fmt: skip
 
 
-def claims_table(tables: dict[str, pd.DataFrame], controls: list[str]) -> pd.DataFrame:
+def claims_table(tables: dict[str, pd.DataFrame], untrained: list[str]) -> pd.DataFrame:
     """The study's rows of claims.csv.
 
     Args:
         tables: model → its table of :func:`path_length.jackknife.jackknife_paths`.
-        controls: models with random weights.
+        untrained: models with random weights.
     """
     rows = []
     for model, table in tables.items():
-        rows += judge(CLAIMS, STUDY, model, model in controls, Draws(table))
+        rows += judge(CLAIMS, STUDY, model, model in untrained, Resamples(table))
     return pd.DataFrame(rows)

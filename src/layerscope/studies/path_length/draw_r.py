@@ -6,24 +6,24 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
 from layerscope.plotting import BLUE, GREY, VERMILION, figure
-from layerscope.stats.claims import FEWEST, Draws
+from layerscope.stats.claims import FEWEST, Resamples
 from layerscope.studies.path_length.draw import FILTERS, NAMES
 
-KINDS = {"pearson": "r", "spearman": "rho"}  # column of layers.csv → statistic of the draws
+KINDS = {"pearson": "r", "spearman": "rho"}  # column of layers.csv → statistic of the resamples
 SUFFIXES = {"all": "_all", "without_first": ""}
 COLOURS = {"all": VERMILION, "without_first": BLUE}
 
 
-def draw_r(outputs: list[str], model: str, layers: pd.DataFrame, draws: pd.DataFrame) -> None:
+def draw_r(outputs: list[str], model: str, layers: pd.DataFrame, resamples: pd.DataFrame) -> None:
     """r of attention's and of the MLP's path length with the residual's, per layer, with and without the first token of
     each sequence: Pearson's above, Spearman's below.
 
     Args:
         layers: of :func:`path_length.summarize_layers.layers_table`.
-        draws: the model's, of :func:`path_length.jackknife.jackknife_paths`.
+        resamples: the model's, of :func:`path_length.jackknife.jackknife_paths`.
     """
-    rows, drawn = layers[layers["model"] == model], Draws(draws)
-    documents = int(draws["clusters"].iloc[0])
+    rows, drawn = layers[layers["model"] == model], Resamples(resamples)
+    documents = int(resamples["clusters"].iloc[0])
     with figure(outputs, 8.2, 5.8) as shown:
         panels = shown.subplots(2, 2, sharex=True, sharey=True)
         for i, (kind, statistic) in enumerate(KINDS.items()):
@@ -32,9 +32,9 @@ def draw_r(outputs: list[str], model: str, layers: pd.DataFrame, draws: pd.DataF
                 ax.axhline(0, color=GREY, linewidth=0.8)
                 for token_filter, suffix in SUFFIXES.items():
                     of, colour = rows[rows["token_filter"] == token_filter], COLOURS[token_filter]
-                    r, of_draws = of[f"r_{kind}_{name}"], f"{statistic}_{name}{suffix}"
-                    reach = drawn.half_width(drawn.of("left_out", of_draws)[0], of_draws)
-                    low, high = np.clip([r - reach, r + reach], -1, 1)
+                    r, name_of = of[f"r_{kind}_{name}"], f"{statistic}_{name}{suffix}"
+                    half_width = drawn.half_width(drawn.of("jackknife", name_of)[0], name_of)
+                    low, high = np.clip([r - half_width, r + half_width], -1, 1)
                     ax.fill_between(of["layer"], low, high, color=colour, alpha=0.3, linewidth=0)
                     label = f"{FILTERS[token_filter]} tokens" if token_filter == "all" else FILTERS[token_filter]
                     # The broken line is drawn last, so that curves that agree are both seen.

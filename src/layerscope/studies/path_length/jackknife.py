@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from layerscope.stats.correlation import pearson
-from layerscope.stats.jackknife import LeftOut, LeftOutPearson, unit
+from layerscope.stats.jackknife import Jackknife, JackknifePearson, unit
 from layerscope.studies.path_length.sample import read_sample
 
 Summary = tuple[np.ndarray, np.ndarray]  # a statistic of the sample, and with each group of documents left out
@@ -18,8 +18,8 @@ def jackknife_paths(shards: list[str], vocabulary: pd.DataFrame) -> pd.DataFrame
         vocabulary: table of the sample's tokenizer.
 
     Returns:
-        ``statistic``, ``layer``, ``kind`` (``observed``, ``left_out``), ``draw``, ``value``; ``clusters``, documents
-        of the sample, and ``clusters_effective``. Statistics, without the first token of each sequence:
+        ``statistic``, ``layer``, ``kind`` (``observed``, ``jackknife``), ``resample``, ``value``; ``clusters``,
+        documents of the sample, and ``clusters_effective``. Statistics, without the first token of each sequence:
         ``length_attn``, ``length_mlp`` and ``length_resid``, mean path lengths; ``step_attn`` and ``step_mlp``, mean
         steps; ``cosine``, mean cosine of attention's and the MLP's output; ``r_attn`` and ``r_mlp``, Pearson's r of the
         path lengths with that of the residual stream, and ``rho_attn`` and ``rho_mlp``, Spearman's. ``r_attn_all`` and
@@ -27,20 +27,22 @@ def jackknife_paths(shards: list[str], vocabulary: pd.DataFrame) -> pd.DataFrame
     """
     values, tokens = read_sample(shards, vocabulary)
     # The same documents are left out with the first tokens and without, so that the two can be compared.
-    left_out = LeftOut(tokens.document)
+    jackknife = Jackknife(tokens.document)
     parts = []
     with np.errstate(divide="ignore", invalid="ignore"):  # of one document, nothing is left
         for layer in range(len(values["path_resid"])):
             of = {name: array[layer].astype(np.float64) for name, array in values.items()}
-            found = layer_summaries(of, tokens.position > 0, left_out)
-            for i, kind in enumerate(("observed", "left_out")):
+            found = layer_summaries(of, tokens.position > 0, jackknife)
+            for i, kind in enumerate(("observed", "jackknife")):
                 table = pd.DataFrame({statistic: drawn[i] for statistic, drawn in found.items()})
-                table = table.assign(draw=table.index, layer=layer, kind=kind)
-                parts.append(table.melt(["layer", "kind", "draw"], var_name="statistic"))
-    return pd.concat(parts, ignore_index=True).assign(clusters=left_out.clusters, clusters_effective=left_out.effective)
+                table = table.assign(resample=table.index, layer=layer, kind=kind)
+                parts.append(table.melt(["layer", "kind", "resample"], var_name="statistic"))
+    return pd.concat(parts, ignore_index=True).assign(
+        clusters=jackknife.clusters, clusters_effective=jackknife.effective
+    )
 
 
-def layer_summaries(of: dict[str, np.ndarray], after_first: np.ndarray, left_out: LeftOut) -> dict[str, Summary]:
+def layer_summaries(of: dict[str, np.ndarray], after_first: np.ndarray, jackknife: Jackknife) -> dict[str, Summary]:
     """The statistics of :func:`jackknife_paths` of one layer.
 
     Args:
@@ -49,23 +51,23 @@ def layer_summaries(of: dict[str, np.ndarray], after_first: np.ndarray, left_out
     """
     means_of = {f"length_{name}": f"path_{name}" for name in ("attn", "mlp", "resid")}
     means_of |= {f"step_{name}": f"step_{name}" for name in ("attn", "mlp")} | {"cosine": "cosine_attn_mlp"}
-    found = {statistic: means(of[name], after_first, left_out) for statistic, name in means_of.items()}
+    found = {statistic: means(of[name], after_first, jackknife) for statistic, name in means_of.items()}
     paths = np.stack([of["path_attn"], of["path_mlp"]])
     for suffix, keep in (("", after_first), ("_all", np.ones_like(after_first))):
-        r = correlations(paths, of["path_resid"], keep, left_out)
-        rho = rank_correlations(paths, of["path_resid"], keep, left_out)
+        r = correlations(paths, of["path_resid"], keep, jackknife)
+        rho = rank_correlations(paths, of["path_resid"], keep, jackknife)
         for i, name in enumerate(("attn", "mlp")):
             found[f"r_{name}{suffix}"] = r[0][i], r[1][i]
             found[f"rho_{name}{suffix}"] = rho[0][i], rho[1][i]
     return found
 
 
-def means(x: np.ndarray, keep: np.ndarray, left_out: LeftOut) -> Summary:
+def means(x: np.ndarray, keep: np.ndarray, jackknife: Jackknife) -> Summary:
     """Mean of ``x`` [tokens] over the tokens ``keep``."""
-    return np.array([x[keep].mean()]), left_out.means(x, keep)
+    return np.array([x[keep].mean()]), jackknife.means(x, keep)
 
 
-def correlations(rows: np.ndarray, y: np.ndarray, keep: np.ndarray, left_out: LeftOut) -> Summary:
+def correlations(rows: np.ndarray, y: np.ndarray, keep: np.ndarray, jackknife: Jackknife) -> Summary:
     """Pearson's r of each of ``rows`` [rows, tokens] with ``y`` over the tokens ``keep``.
 
     Returns:
@@ -74,10 +76,10 @@ def correlations(rows: np.ndarray, y: np.ndarray, keep: np.ndarray, left_out: Le
     units = np.zeros((len(rows) + 1, len(y)))
     units[:, keep] = unit(np.stack([*rows, y])[:, keep])
     observed = pearson(rows[:, keep], y[keep])[:, None]
-    return observed, LeftOutPearson(left_out, units[-1], keep).of(units[:-1])
+    return observed, JackknifePearson(jackknife, units[-1], keep).of(units[:-1])
 
 
-def rank_correlations(rows: np.ndarray, y: np.ndarray, keep: np.ndarray, left_out: LeftOut) -> Summary:
+def rank_correlations(rows: np.ndarray, y: np.ndarray, keep: np.ndarray, jackknife: Jackknife) -> Summary:
     """Spearman's r of each of ``rows`` [rows, tokens] with ``y`` over the tokens ``keep``, ranked anew without a group.
 
     Returns:
@@ -85,8 +87,8 @@ def rank_correlations(rows: np.ndarray, y: np.ndarray, keep: np.ndarray, left_ou
     """
     # What is ranked anew is counts of values, which are sorted once.
     counted = [np.unique(of[keep], return_inverse=True, return_counts=True)[1:] for of in (*rows, y)]
-    kept = left_out.groups.labels[keep]
-    parts = [np.flatnonzero(kept == group) for group in range(len(left_out.groups))]
+    kept = jackknife.groups.labels[keep]
+    parts = [np.flatnonzero(kept == group) for group in range(len(jackknife.groups))]
     found = np.stack([_spearman(counted, part) for part in [np.array([], dtype=int), *parts]], axis=1)
     return found[:, :1], found[:, 1:]
 

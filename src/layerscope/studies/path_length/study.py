@@ -39,7 +39,7 @@ class PathLength(Study):
         Figure(
             "path_r",
             "draw_r:draw_r",
-            {"layers": LAYERS, "draws": "path_length/{model}/draws.parquet"},
+            {"layers": LAYERS, "resamples": "path_length/{model}/resamples.parquet"},
             "r with the residual stream",
         ),
         Figure(

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from layerscope.stats.claims import UNKNOWN, Claim, Draws, Estimate, judge
+from layerscope.stats.claims import UNKNOWN, Claim, Estimate, Resamples, judge
 from layerscope.stats.jackknife import jackknife_error
 from layerscope.stats.multiple_testing import ALPHA, at_least, null_band
 from layerscope.stats.relative_depth import relative_depths
@@ -25,41 +25,41 @@ SMALLEST = 0.02  # difference of r, or of activations in standard deviations, th
 class Evidence:
     """What the claims on one model rest on."""
 
-    draws: Draws  # of statistics named {measure}_{statistic}
+    resamples: Resamples  # of statistics named {measure}_{statistic}
     modality: pd.DataFrame  # the model's rows of modality.csv
 
     @classmethod
-    def of(cls, draws: list[pd.DataFrame], modality: pd.DataFrame) -> "Evidence":
-        """Of the tables of draws of a model's layers, in order."""
-        table = pd.concat([table.assign(layer=layer) for layer, table in enumerate(draws)], ignore_index=True)
-        return cls(Draws(table.assign(statistic=table["measure"] + "_" + table["statistic"])), modality)
+    def of(cls, resamples: list[pd.DataFrame], modality: pd.DataFrame) -> "Evidence":
+        """Of the tables of resamples of a model's layers, in order."""
+        table = pd.concat([table.assign(layer=layer) for layer, table in enumerate(resamples)], ignore_index=True)
+        return cls(Resamples(table.assign(statistic=table["measure"] + "_" + table["statistic"])), modality)
 
 
 def middle_half(values: np.ndarray) -> np.ndarray:
-    """Of the layers [layers, draws], those at a relative depth of 0.25 to 0.75."""
+    """Of the layers [layers, resamples], those at a relative depth of 0.25 to 0.75."""
     depth = relative_depths(len(values))
     return values[(depth >= 0.25) & (depth <= 0.75)]
 
 
 def last_less_middle(values: np.ndarray) -> np.ndarray:
-    """The last layer less the mean of the middle half: [layers, draws] to [draws]; NaN without a middle."""
+    """The last layer less the mean of the middle half: [layers, resamples] to [resamples]; NaN without a middle."""
     middle = middle_half(values)
     return values[-1] - middle.mean(axis=0) if len(middle) else np.full(values.shape[1], np.nan)
 
 
 def explained(raw: np.ndarray, given: np.ndarray) -> np.ndarray:
-    """Slope, through zero, of the layers' partial on their raw medians: [layers, draws] of both to [draws]."""
+    """Slope, through zero, of the layers' partial on their raw medians: [layers, resamples] of both to [resamples]."""
     return (raw * given).sum(axis=0) / (raw**2).sum(axis=0)
 
 
 def left_given_frequency(of: Evidence) -> Estimate:
     """Unknown where no layer's median r is beyond its null and ``SMALLEST``: then there is nothing to explain."""
-    (observed,), (null,) = of.draws.of("observed", "r_median"), of.draws.of("null", "r_median")
+    (observed,), (null,) = of.resamples.of("observed", "r_median"), of.resamples.of("null", "r_median")
     bands = np.array([null_band(of_layer, ALPHA / len(null)) for of_layer in null])
     beyond = (observed[:, 0] < bands[:, 0]) | (observed[:, 0] > bands[:, 1])
     if not (beyond & (np.abs(observed[:, 0]) > SMALLEST)).any():
         return UNKNOWN
-    found = of.draws.estimate(explained, "r_median", "r_given_frequency_median")
+    found = of.resamples.estimate(explained, "r_median", "r_given_frequency_median")
     return replace(found, null_low=np.nan, null_high=np.nan)  # neurons of no r have no slope
 
 
@@ -73,11 +73,11 @@ def several_modes(of: Evidence) -> Estimate:
     if np.isnan(share):
         return UNKNOWN
     null = (0.0, SMALLEST_P / ALPHA)
-    return Estimate(share, at_least(share, SMALLEST_P), 1.0, *null, of.draws.fewest("r_types_median"))
+    return Estimate(share, at_least(share, SMALLEST_P), 1.0, *null, of.resamples.fewest("r_types_median"))
 
 
 def of_layers(effect: Callable[[np.ndarray], np.ndarray], statistic: str) -> Callable[[Evidence], Estimate]:
-    return lambda of: of.draws.estimate(effect, statistic)
+    return lambda of: of.resamples.estimate(effect, statistic)
 
 
 def of_both_questions(
@@ -93,7 +93,7 @@ def of_both_questions(
     """A claim on r over tokens, of this vocabulary, and the same on r over types, of new token types.
 
     Args:
-        effect: of a ``summary`` of r over the neurons of each layer, [layers, draws] to [draws].
+        effect: of a ``summary`` of r over the neurons of each layer, [layers, resamples] to [resamples].
     """
     over_types = f"{name}_types", f"{statement[:-1]}, and would for new token types."
     return [
@@ -179,36 +179,38 @@ def largest_difference(pair: Pair) -> Estimate:
 
     Of both models the same documents are left out, so their errors are taken together.
     """
-    one, other = (of.draws for of in pair)
-    grid = relative_depths(min(len(draws.of("observed", "r_median")[0]) for draws in (one, other)))
+    one, other = (of.resamples for of in pair)
+    grid = relative_depths(min(len(resamples.of("observed", "r_median")[0]) for resamples in (one, other)))
 
     def difference(kind: str) -> np.ndarray:
         values = []
-        for draws in (one, other):
-            (median,) = draws.of(kind, "r_median")
+        for resamples in (one, other):
+            (median,) = resamples.of(kind, "r_median")
             depth = relative_depths(len(median))
             values.append(np.stack([np.interp(grid, depth, column) for column in median.T], axis=1))
         return values[1] - values[0]
 
     observed = np.abs(difference("observed")[:, 0])
-    error = jackknife_error(difference("left_out"))
+    error = jackknife_error(difference("jackknife"))
     at = (observed / error).argmax()
-    reach = one.half_width(difference("left_out")[at], "r_median", level=ALPHA / len(grid))
+    half_width = one.half_width(difference("jackknife")[at], "r_median", level=ALPHA / len(grid))
     _, null = null_band(difference("null")[at], ALPHA / len(grid))
-    return Estimate(observed[at], observed[at] - reach, observed[at] + reach, 0.0, null, one.fewest("r_median"))
+    return Estimate(
+        observed[at], observed[at] - half_width, observed[at] + half_width, 0.0, null, one.fewest("r_median")
+    )
 
 
 def difference_of_kurtosis(pair: Pair) -> Estimate:
     """Mean over layers of the median kurtosis, of the larger model less of the smaller; the same documents left out."""
-    one, other = (of.draws for of in pair)
+    one, other = (of.resamples for of in pair)
 
     def difference(kind: str) -> np.ndarray:
         (smaller,), (larger,) = one.of(kind, "kurtosis_median"), other.of(kind, "kurtosis_median")
         return larger.mean(axis=0) - smaller.mean(axis=0)
 
     effect = float(difference("observed")[0])
-    reach = float(one.half_width(difference("left_out"), "kurtosis_median"))
-    return Estimate(effect, effect - reach, effect + reach, clusters=one.fewest("kurtosis_median"))
+    half_width = float(one.half_width(difference("jackknife"), "kurtosis_median"))
+    return Estimate(effect, effect - half_width, effect + half_width, clusters=one.fewest("kurtosis_median"))
 
 
 def difference_of_modes(pair: Pair) -> Estimate:
@@ -219,7 +221,7 @@ def difference_of_modes(pair: Pair) -> Estimate:
     """
     smaller, larger = (share_of_neurons(of.modality, "types", "share_1e5") for of in pair)
     possible = share_of_neurons(pair[0].modality, "types", "share")
-    clusters = pair[0].draws.fewest("r_types_median")
+    clusters = pair[0].resamples.fewest("r_types_median")
     return Estimate(larger - smaller, at_least(larger, SMALLEST_P) - possible, 1.0, clusters=clusters)
 
 
@@ -244,28 +246,28 @@ CLAIMS_ON_PAIRS: list[Claim[Pair]] = [
         "The distributions of the 1.3B model are less regular than those of the 125M model.",
         "median excess kurtosis over neurons, averaged over layers, larger model less smaller",
         0, inf, difference_of_kurtosis,
-        of_training=False,  # two draws of random weights differ in it too
+        of_training=False,  # two initialisations differ in it too
     ),
 ]  # fmt: skip
 
 
 def claims_table(
-    evidence: dict[str, Evidence], pairs: list[list[str]], controls: list[str], lengths: dict[str, SampleLengths]
+    evidence: dict[str, Evidence], pairs: list[list[str]], untrained: list[str], lengths: dict[str, SampleLengths]
 ) -> pd.DataFrame:
     """The study's rows of claims.csv.
 
     Args:
         evidence: model → what its claims rest on.
         pairs: of models that are compared, the smaller first.
-        controls: models with random weights.
+        untrained: models with random weights.
         lengths: tokenizer → lengths of the sample.
     """
     rows: list[dict[str, Any]] = []
     for model, of in evidence.items():
-        rows += judge(CLAIMS, STUDY, model, model in controls, of)
+        rows += judge(CLAIMS, STUDY, model, model in untrained, of)
     for one, other in pairs:
-        control = one in controls or other in controls
-        rows += judge(CLAIMS_ON_PAIRS, STUDY, f"{one}, {other}", control, (evidence[one], evidence[other]))
+        of_untrained = one in untrained or other in untrained
+        rows += judge(CLAIMS_ON_PAIRS, STUDY, f"{one}, {other}", of_untrained, (evidence[one], evidence[other]))
     for tokenizer, sample in lengths.items():
         rows += judge(SAMPLE_CLAIMS, STUDY, f"tokenizer {tokenizer}", False, sample)
     return pd.DataFrame(rows)

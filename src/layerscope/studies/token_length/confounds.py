@@ -17,15 +17,15 @@ class Confounds:
 
     Args:
         table: of :func:`confounds_of`, of the tokens that take part.
-        frequency_control: ``line``: log frequency as it is; ``spline``: a curve of it.
+        frequency_covariate: ``line``: log frequency as it is; ``spline``: a curve of it.
     """
 
-    def __init__(self, table: pd.DataFrame, frequency_control: str) -> None:
+    def __init__(self, table: pd.DataFrame, frequency_covariate: str) -> None:
         log_frequency = table["log_frequency"].to_numpy()
-        frequency = spline_basis(log_frequency) if frequency_control == "spline" else log_frequency[:, None]
+        frequency = spline_basis(log_frequency) if frequency_covariate == "spline" else log_frequency[:, None]
         every = np.column_stack([frequency, table[["leading_space", "position"]]])
-        # measure → [tokens, controls]
-        self.controls = {"r": frequency[:, :0], "r_given_frequency": frequency, "r_given_all": every}
+        # measure → [tokens, covariates]
+        self.covariates = {"r": frequency[:, :0], "r_given_frequency": frequency, "r_given_all": every}
 
 
 def spline_basis(x: np.ndarray) -> np.ndarray:

@@ -34,8 +34,8 @@ def measure_layer(
         UserError: a shard is damaged, or they and the tables of their tokens are not of one run.
     """
     with LayerReader(shards, SITE, layer, [vocabulary]) as reader:
-        reach = activation_range(manifests)
-        edges = np.linspace(*reach, bins + 1)
+        span = activation_range(manifests)
+        edges = np.linspace(*span, bins + 1)
         sample = token_lengths(vocabulary, reader.tokens().input_ids)
         member = np.stack([sample.group == i for i in range(3)])
         with np.errstate(invalid="ignore"):
@@ -47,7 +47,7 @@ def measure_layer(
             values = reader.columns(start, min(start + block, reader.width))[:, sample.keep]
             exact = values.astype(np.float64)
             for i in range(3):
-                counts[i] += np.histogram(exact[:, member[i]], bins, reach)[0]
+                counts[i] += np.histogram(exact[:, member[i]], bins, span)[0]
             table = {"neuron": np.arange(start, start + len(values), dtype=np.int32), **moments(exact)}
             table |= {"minimum": values.min(axis=1), "maximum": values.max(axis=1)}
             table |= {f"mean_{group}": exact @ weights[:, i] for i, group in enumerate(GROUPS)}

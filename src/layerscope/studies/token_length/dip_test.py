@@ -34,34 +34,34 @@ def dip_tests(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return dip, np.where(p > SMALLEST_P, p, bound)
 
 
-def dip_power(values: int, draws: int, rng: np.random.Generator) -> pd.DataFrame:
+def dip_power(values: int, resamples: int, rng: np.random.Generator) -> pd.DataFrame:
     """How often the dip test takes a mixture of two normal distributions for several modes.
 
     Args:
         values: in each simulated neuron.
-        draws: simulated neurons of each mixture and separation. Of all separations they are the same values, moved
+        resamples: simulated neurons of each mixture and separation. Of all separations they are the same values, moved
             apart, so that power differs by the separation alone.
 
     Returns:
         ``values``, ``share_of_smaller``, ``separation``; ``power_1e5`` and ``power_05``, the share of simulated neurons
-        with p <= 1e-5 and p <= 5 %, NaN beyond the test's table; ``draws``.
+        with p <= 1e-5 and p <= 5 %, NaN beyond the test's table; ``resamples``.
     """
     power = np.full((2, len(SHARES), len(SEPARATIONS)), np.nan)
     if 4 <= values <= TABLE_END:
         power[:] = 0
-        for _ in range(draws):
+        for _ in range(resamples):
             for mixture, share in enumerate(SHARES):
                 higher = np.arange(values) < rng.binomial(values, share)
                 _, p = dip_tests(rng.standard_normal(values) + SEPARATIONS[:, None] * higher)
                 power[:, mixture] += p <= SMALLEST_P, p <= ALPHA
-        power /= draws
+        power /= resamples
     table = {"values": values, "share_of_smaller": np.repeat(SHARES, len(SEPARATIONS))}
     table |= {"separation": np.tile(SEPARATIONS, len(SHARES))}
     table |= {"power_1e5": power[0].ravel(), "power_05": power[1].ravel()}
-    return pd.DataFrame(table).assign(draws=draws)
+    return pd.DataFrame(table).assign(resamples=resamples)
 
 
-def dip_power_table(vocabulary: pd.DataFrame, input_ids: np.ndarray, draws: int, seed: int) -> pd.DataFrame:
+def dip_power_table(vocabulary: pd.DataFrame, input_ids: np.ndarray, resamples: int, seed: int) -> pd.DataFrame:
     """:func:`dip_power` at the numbers of types, and of types of short tokens, of a sample; in ``population``.
 
     Args:
@@ -71,5 +71,5 @@ def dip_power_table(vocabulary: pd.DataFrame, input_ids: np.ndarray, draws: int,
     sample = token_lengths(vocabulary, input_ids)
     types, rng = input_ids[sample.keep], np.random.default_rng(seed)
     sizes = {"types": len(np.unique(types)), "short_types": len(np.unique(types[sample.group == 0]))}
-    tables = [dip_power(size, draws, rng).assign(population=population) for population, size in sizes.items()]
+    tables = [dip_power(size, resamples, rng).assign(population=population) for population, size in sizes.items()]
     return pd.concat(tables)[["population", *tables[0].columns[:-1]]]

@@ -21,8 +21,8 @@ def draw_r_by_layer(outputs: list[str], model: str, tables: list[pd.DataFrame], 
         evidence: evidence.csv.
     """
     r = [table["r_pearson"].dropna().to_numpy() for table in tables]
-    reach = np.ceil(np.quantile(np.abs(np.concatenate(r)), 0.999) * 20) / 20
-    at = np.linspace(-reach, reach, 241)
+    limit = np.ceil(np.quantile(np.abs(np.concatenate(r)), 0.999) * 20) / 20
+    at = np.linspace(-limit, limit, 241)
     # Scott's rule smooths the sampling noise of a few hundred neurons and keeps real humps.
     density = np.stack([gaussian_kde(values)(at) for values in r])
     with figure(outputs, 9.2, 3.6) as drawn:

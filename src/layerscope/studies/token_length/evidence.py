@@ -8,17 +8,17 @@ import pandas as pd
 
 from layerscope.io.tables import read_table
 from layerscope.stats.jackknife import jackknife_error
-from layerscope.stats.multiple_testing import null_band, p_of_draws, passes, share, student_quantile
+from layerscope.stats.multiple_testing import null_band, p_of_resamples, passes, share, student_quantile
 from layerscope.stats.relative_depth import relative_depth
 
 
-def evidence_table(neurons: dict[str, list[str]], draws: dict[str, list[str]]) -> pd.DataFrame:
+def evidence_table(neurons: dict[str, list[str]], resamples: dict[str, list[str]]) -> pd.DataFrame:
     """evidence.csv: one row a model, layer, measure and statistic.
 
     Args:
         neurons: model → paths of its layers' tables of neurons of :func:`token_length.resample_layer.assess_layer`,
             in the order of the layers.
-        draws: likewise of draws.
+        resamples: likewise of resamples.
 
     Returns:
         ``model``, ``layer``, ``relative_depth``, ``measure``, ``statistic``, ``value``; ``std_error``, ``low`` and
@@ -33,7 +33,7 @@ def evidence_table(neurons: dict[str, list[str]], draws: dict[str, list[str]]) -
     for model, paths in neurons.items():
         tables = [read_table(path) for path in paths]
         passing = discoveries(tables)
-        for layer, path in enumerate(draws[model]):
+        for layer, path in enumerate(resamples[model]):
             drawn = read_table(path)
             counts = {key: int(drawn[key].iloc[0]) for key in ("tokens", "types", "documents")}
             place = {"model": model, "layer": layer, "relative_depth": relative_depth(layer, len(paths))}
@@ -45,19 +45,19 @@ def evidence_table(neurons: dict[str, list[str]], draws: dict[str, list[str]]) -
 
 
 def _summaries(drawn: pd.DataFrame) -> Iterator[dict[str, Any]]:
-    """Rows of one layer, from its table of draws."""
+    """Rows of one layer, from its table of resamples."""
     for (measure, statistic), rows in drawn.groupby(["measure", "statistic"], sort=False):
         kinds = {kind: values.to_numpy() for kind, values in rows.groupby("kind")["value"]}
         value = float(kinds["observed"][0])
         row = {"measure": measure, "statistic": statistic, "value": value}
-        if "left_out" in kinds:
-            error = float(jackknife_error(kinds["left_out"]))
-            reach = error * student_quantile(rows["clusters_effective"].iloc[0] - 1)
-            row |= {"std_error": error, "low": value - reach, "high": value + reach}
+        if "jackknife" in kinds:
+            error = float(jackknife_error(kinds["jackknife"]))
+            half_width = error * student_quantile(rows["clusters_effective"].iloc[0] - 1)
+            row |= {"std_error": error, "low": value - half_width, "high": value + half_width}
             row["clustered_by"] = "types" if measure == "r_types" else "documents"
             row["clusters"] = int(rows["clusters"].iloc[0])
         if "null" in kinds:
-            row["p"] = p_of_draws(value, kinds["null"])
+            row["p"] = p_of_resamples(value, kinds["null"])
             row["null_low"], row["null_high"] = null_band(kinds["null"])
         yield row
 

@@ -25,12 +25,12 @@ def findings(layers: pd.DataFrame, vocabularies: dict[str, pd.DataFrame]) -> lis
 
 def _lengths(tokenizer: str, vocabulary: pd.DataFrame) -> str:
     counted = vocabulary[~(vocabulary["special"] | vocabulary["partial"]) & (vocabulary["count"] > 0)]
-    left_out = vocabulary["count"].sum() - counted["count"].sum()
+    excluded = vocabulary["count"].sum() - counted["count"].sum()
     lengths = counted["characters"].repeat(counted["count"])
     return (
         f"The {len(lengths):,} tokens of {tokenizer} that take part are {lengths.min()} to {lengths.max()} characters "
         f"long, with a median of {lengths.median():g}; they are {len(counted):,} different tokens. "
-        f"{left_out:,} special tokens and pieces of characters are left out."
+        f"{excluded:,} special tokens and pieces of characters are left out."
     )
 
 

@@ -4,10 +4,10 @@ import numpy as np
 import pandas as pd
 
 from layerscope.stats.correlation import moments
-from layerscope.stats.jackknife import Groups, LeftOut
-from layerscope.studies.token_length.neuron_summaries import median_left_out, table_of
+from layerscope.stats.jackknife import Groups, Jackknife
+from layerscope.studies.token_length.neuron_summaries import jackknife_median, table_of
 
-REACH, BINS = 6.0, 24  # of the histograms whose overlap is taken, in standard deviations; the end bins hold the rest
+LIMIT, BINS = 6.0, 24  # of the histograms whose overlap is taken, in standard deviations; the end bins hold the rest
 
 
 class GroupEffects:
@@ -17,10 +17,10 @@ class GroupEffects:
         group: [tokens], 0 short, 1 median, 2 long.
         types: the tokens by type.
         documents: the sample without each group of documents.
-        signs: [types, draws], of the null, see :mod:`token_length.sign_flip_null`.
+        signs: [types, resamples], of the null, see :mod:`token_length.sign_flip_null`.
     """
 
-    def __init__(self, group: np.ndarray, types: Groups, documents: LeftOut, signs: np.ndarray) -> None:
+    def __init__(self, group: np.ndarray, types: Groups, documents: Jackknife, signs: np.ndarray) -> None:
         self.group, self.types, self.documents, self.signs = group, types, documents, signs
         self.arranged = documents.arranged(group)
         self.total, self.neurons = np.zeros(len(group)), 0
@@ -53,7 +53,7 @@ class GroupEffects:
         member, groups = self.arranged == group, len(self.documents.groups)
         of = self.documents.arranged(self.documents.groups.labels)[member]
         values = self.documents.arranged(rows)[:, member]
-        bins = np.clip((values + REACH) * (BINS / (2 * REACH)), 0, BINS - 1).astype(np.int64)
+        bins = np.clip((values + LIMIT) * (BINS / (2 * LIMIT)), 0, BINS - 1).astype(np.int64)
         cell = (np.arange(len(rows))[:, None] * groups + of) * BINS + bins
         return np.bincount(cell.ravel(), minlength=len(rows) * groups * BINS).reshape(len(rows), groups, BINS)
 
@@ -74,37 +74,37 @@ class GroupEffects:
         return np.column_stack([moments(rows)["kurtosis"], without])
 
     def tables(self) -> list[pd.DataFrame]:
-        """Rows of the table of draws; NaN where no neuron varies."""
+        """Rows of the table of resamples; NaN where no neuron varies."""
         shift = self._shift(self.total / self.neurons if self.neurons else np.full(len(self.total), np.nan))
         overlaps = self.overlaps / self.neurons if self.neurons else np.full(len(self.overlaps), np.nan)
         if self.kurtoses:
             kurtoses = np.concatenate(self.kurtoses)
             kurtoses = kurtoses[~np.isnan(kurtoses).any(axis=1)]
         if self.kurtoses and len(kurtoses):
-            without = median_left_out(kurtoses[:, 0], kurtoses[:, 1:] - kurtoses[:, :1])
-            kurtosis = {"observed": np.median(kurtoses[:, :1], axis=0), "left_out": without}
+            without = jackknife_median(kurtoses[:, 0], kurtoses[:, 1:] - kurtoses[:, :1])
+            kurtosis = {"observed": np.median(kurtoses[:, :1], axis=0), "jackknife": without}
         else:
-            kurtosis = {"observed": np.full(1, np.nan), "left_out": np.full(len(self.overlaps) - 1, np.nan)}
+            kurtosis = {"observed": np.full(1, np.nan), "jackknife": np.full(len(self.overlaps) - 1, np.nan)}
         tables = [table_of({"mean": values}, "shift", kind) for kind, values in shift.items()]
         tables += [table_of({"median": values}, "kurtosis", kind) for kind, values in kurtosis.items()]
         return [
             *tables,
             table_of({"mean": overlaps[:1]}, "overlap", "observed"),
-            table_of({"mean": overlaps[1:]}, "overlap", "left_out"),
+            table_of({"mean": overlaps[1:]}, "overlap", "jackknife"),
         ]
 
     def _shift(self, activation: np.ndarray) -> dict[str, np.ndarray]:
-        """Mean ``activation`` [tokens] of long tokens less that of short ones: kind → [draws], of one where observed.
+        """Mean ``activation`` [tokens] of long tokens less that of short ones: kind → [resamples], one where
+        observed.
 
         NaN where a group has no tokens.
         """
         long, short = ((self.group == group).astype(np.float64) for group in (2, 0))
-        left_out = self.documents.sums
+        without = self.documents.sums
         with np.errstate(invalid="ignore"):
             parts = self.types.sums(activation * (long / long.sum() - short / short.sum()))
             return {
                 "observed": parts.sum(keepdims=True),
                 "null": parts @ self.signs,
-                "left_out": left_out(activation * long) / left_out(long)
-                - left_out(activation * short) / left_out(short),
+                "jackknife": without(activation * long) / without(long) - without(activation * short) / without(short),
             }

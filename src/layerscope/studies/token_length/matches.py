@@ -69,10 +69,10 @@ def best_of_layers(paths: list[str]) -> pd.DataFrame:
     for measure, values in best.items():
         values[np.isinf(values[:, 0])] = np.nan
         place[measure] = values[:, 0]
-    left_out = {
+    jackknife = {
         without(measure, run): best[measure][:, 1 + run] for measure in ("r", "r_rotated") for run in range(runs)
     }
-    return place.assign(**left_out)
+    return place.assign(**jackknife)
 
 
 def excess(found: pd.DataFrame) -> dict[str, float]:
@@ -87,8 +87,8 @@ def excess(found: pd.DataFrame) -> dict[str, float]:
     value = float((found["r"] - found["r_rotated"]).mean())
     of_runs = [found[without("r", run)] - found[without("r_rotated", run)] for run in range(runs)]
     # The same neurons in every run: those that still vary whatever is left out.
-    left_out = pd.concat(of_runs, axis=1).dropna().mean().to_numpy()
+    jackknife = pd.concat(of_runs, axis=1).dropna().mean().to_numpy()
     of_rotations = found[list(MEASURES[1:])].mean()
-    error = np.sqrt(jackknife_error(left_out) ** 2 + of_rotations.var() / len(of_rotations))
-    reach = student_quantile(runs - 1) * float(error)
-    return {"excess": value, "excess_low": value - reach, "excess_high": value + reach, "runs": runs}
+    error = np.sqrt(jackknife_error(jackknife) ** 2 + of_rotations.var() / len(of_rotations))
+    half_width = student_quantile(runs - 1) * float(error)
+    return {"excess": value, "excess_low": value - half_width, "excess_high": value + half_width, "runs": runs}

@@ -16,7 +16,7 @@ STATISTICS = ("mean", "median", "std", "variance", "fraction_positive", "fractio
 
 
 def summaries(r: np.ndarray, error: float) -> dict[str, np.ndarray]:
-    """Summaries over neurons of each column of r [neurons, draws]: ``STATISTICS`` → [draws].
+    """Summaries over neurons of each column of r [neurons, resamples]: ``STATISTICS`` → [resamples].
 
     ``variance`` is that of r over neurons beyond what the error of r makes: their variance less ``error``.
     """
@@ -47,7 +47,7 @@ def error_variance(changes: np.ndarray) -> float:
     return float((jackknife_error(apart) ** 2).sum() / max(1, len(apart) - 1))
 
 
-def summaries_left_out(r: np.ndarray, changes: np.ndarray, error: float) -> dict[str, np.ndarray]:
+def jackknife_summaries(r: np.ndarray, changes: np.ndarray, error: float) -> dict[str, np.ndarray]:
     """The summaries of r [neurons] with each group left out: of each of ``STATISTICS`` but ``std`` → [groups].
 
     Args:
@@ -58,21 +58,21 @@ def summaries_left_out(r: np.ndarray, changes: np.ndarray, error: float) -> dict
     if not len(r):
         return {name: np.full(changes.shape[1], np.nan) for name in STATISTICS if name != "std"}
     apart = changes - changes.mean(axis=0)
-    freedom = max(1, len(r) - 1)
+    df = max(1, len(r) - 1)
     # 2 cov(r, change) holds each change with itself, which the error already takes out of the variance.
-    variance = 2 * ((r - r.mean()) @ apart + (apart**2).sum(axis=0)) / freedom
+    variance = 2 * ((r - r.mean()) @ apart + (apart**2).sum(axis=0)) / df
     width = kernel_width(changes)
     zero, weak = normal(r, width) @ changes / len(r), normal(r + WEAK, width) @ changes / len(r)
     return {
         "mean": observed["mean"] + changes.mean(axis=0),
-        "median": median_left_out(r, changes),
+        "median": jackknife_median(r, changes),
         "variance": observed["variance"] + variance,
         "fraction_positive": observed["fraction_positive"] + zero,
         "fraction_weakly_negative": observed["fraction_weakly_negative"] + weak - zero,
     }
 
 
-def median_left_out(values: np.ndarray, changes: np.ndarray) -> np.ndarray:
+def jackknife_median(values: np.ndarray, changes: np.ndarray) -> np.ndarray:
     """The median of values [neurons] with each group left out: [groups].
 
     It changes as the neurons about it do: by the mean of their ``changes`` [neurons, groups], weighted by a normal
@@ -102,9 +102,9 @@ def normal(at: np.ndarray, width: float) -> np.ndarray:
 
 
 def table_of(found: dict[str, np.ndarray], measure: str, kind: str) -> pd.DataFrame:
-    """Statistics of draws as rows: ``measure``, ``statistic``, ``kind``, ``draw``, ``value``."""
+    """Statistics of resamples as rows: ``measure``, ``statistic``, ``kind``, ``resample``, ``value``."""
     return pd.concat(
-        pd.DataFrame({"draw": np.arange(len(values), dtype=np.int32), "value": values}).assign(
+        pd.DataFrame({"resample": np.arange(len(values), dtype=np.int32), "value": values}).assign(
             measure=measure, statistic=name, kind=kind
         )
         for name, values in found.items()

@@ -7,16 +7,16 @@ import pandas as pd
 
 from layerscope.extract.activation_shards import LayerReader
 from layerscope.stats.correlation import varies
-from layerscope.stats.jackknife import MOST, Groups, LeftOut, LeftOutPearson, jackknife_error, unit
-from layerscope.stats.partial_correlation import control_basis, residuals
+from layerscope.stats.jackknife import MOST, Groups, Jackknife, JackknifePearson, jackknife_error, unit
+from layerscope.stats.partial_correlation import covariate_basis, residuals
 from layerscope.studies.token_length import SITE
 from layerscope.studies.token_length.confounds import Confounds, confounds_of
 from layerscope.studies.token_length.group_effects import GroupEffects
 from layerscope.studies.token_length.length_groups import TokenLengths, token_lengths
 from layerscope.studies.token_length.neuron_summaries import (
     error_variance,
+    jackknife_summaries,
     summaries,
-    summaries_left_out,
     table_of,
 )
 from layerscope.studies.token_length.sign_flip_null import SIGNS, null_weights, p_of_null
@@ -30,9 +30,9 @@ def assess_layer(
     vocabulary: pd.DataFrame,
     frequency: pd.DataFrame,
     layer: int,
-    draws: int,
+    resamples: int,
     seed: int,
-    frequency_control: str,
+    frequency_covariate: str,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Assess one layer; tables as :func:`assess` gives.
 
@@ -41,9 +41,9 @@ def assess_layer(
         vocabulary: table of :func:`layerscope.tokenize.vocabulary.vocabulary_table`.
         frequency: table of :func:`layerscope.tokenize.frequency.frequency_table`.
         layer: which one.
-        draws: of the null.
+        resamples: of the null.
         seed: of the random numbers.
-        frequency_control: how frequency is taken out, ``spline`` or ``line``.
+        frequency_covariate: how frequency is taken out, ``spline`` or ``line``.
 
     Raises:
         UserError: a shard is damaged, or they and the tables of their tokens are not of one run.
@@ -51,13 +51,13 @@ def assess_layer(
     with LayerReader(shards, SITE, layer, [vocabulary, frequency]) as reader:
         tokens = reader.tokens()
         sample = token_lengths(vocabulary, tokens.input_ids)
-        confounds = Confounds(confounds_of(vocabulary, frequency, tokens)[sample.keep], frequency_control)
-        layer_draws = LayerDraws(
-            sample, tokens.input_ids[sample.keep], tokens.document[sample.keep], confounds, draws, seed
+        confounds = Confounds(confounds_of(vocabulary, frequency, tokens)[sample.keep], frequency_covariate)
+        layer_resamples = LayerResamples(
+            sample, tokens.input_ids[sample.keep], tokens.document[sample.keep], confounds, resamples, seed
         )
         block = max(1, BLOCK_BYTES // (8 * len(sample.keep)))
         return assess(
-            layer_draws,
+            layer_resamples,
             (
                 reader.columns(start, min(start + block, reader.width))[:, sample.keep].astype(np.float64)
                 for start in range(0, reader.width, block)
@@ -65,15 +65,15 @@ def assess_layer(
         )
 
 
-def assess(draw: "LayerDraws", blocks: Iterable[np.ndarray]) -> tuple[pd.DataFrame, pd.DataFrame]:
+def assess(draw: "LayerResamples", blocks: Iterable[np.ndarray]) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Assess the neurons of a layer, given block after block as [neurons, tokens].
 
     Returns:
         The table of neurons: ``neuron``, the four ``MEASURES``, ``r_std_error`` and ``r_types_std_error`` (leaving out
-        documents, and types), ``p`` and ``p_given_all`` (two-sided, against the null); and the table of draws:
-        ``measure``, ``statistic``, ``kind`` (``observed``, ``null``, or ``left_out``: with a group of documents, or of
-        types for r over types, left out), ``draw``, ``value``, and ``clusters`` and ``clusters_effective``, how many
-        documents or types those are. Of the ``MEASURES`` there are the statistics of
+        documents, and types), ``p`` and ``p_given_all`` (two-sided, against the null); and the table of resamples:
+        ``measure``, ``statistic``, ``kind`` (``observed``, ``null``, or ``jackknife``: with a group of documents, or of
+        types for r over types, left out), ``resample``, ``value``, and ``clusters`` and ``clusters_effective``, the
+        number of documents or types. Of the ``MEASURES`` there are the statistics of
         :mod:`token_length.neuron_summaries`; of ``shift`` the mean over neurons of the mean activation of long
         tokens less that of short ones, in each neuron's standard deviation; of ``overlap`` the mean over neurons of
         the overlap of the two; of ``kurtosis`` the median over neurons. ``tokens``, ``types`` and ``documents`` of the
@@ -87,42 +87,42 @@ def assess(draw: "LayerDraws", blocks: Iterable[np.ndarray]) -> tuple[pd.DataFra
     if draw.documents.clusters > 1:
         # A neuron that varies in one document alone follows nothing without it.
         for measure in MEASURES:
-            left_out = r[measure, "left_out"]
-            left_out[np.isnan(left_out) & ~np.isnan(r[measure, "observed"])] = 0
+            jackknife = r[measure, "jackknife"]
+            jackknife[np.isnan(jackknife) & ~np.isnan(r[measure, "observed"])] = 0
     widen_types(r)
     neurons = pd.DataFrame({"neuron": np.arange(len(r["r", "observed"]), dtype=np.int32)})
     for measure in MEASURES:
         neurons[measure] = r[measure, "observed"][:, 0]
     for measure in ("r", "r_types"):
-        neurons[f"{measure}_std_error"] = jackknife_error(r[measure, "left_out"])
+        neurons[f"{measure}_std_error"] = jackknife_error(r[measure, "jackknife"])
     for suffix in ("", "_given_all"):
         neurons[f"p{suffix}"] = p_of_null(r[f"r{suffix}", "observed"][:, 0], r[f"r{suffix}", "null_error"][:, 0])
     tables = []
     for measure in MEASURES:
-        observed, null, left_out = (r[measure, kind] for kind in ("observed", "null", "left_out"))
+        observed, null, jackknife = (r[measure, kind] for kind in ("observed", "null", "jackknife"))
         has_r = ~np.isnan(observed[:, 0])
-        observed, changes = observed[has_r], left_out[has_r] - observed[has_r]
+        observed, changes = observed[has_r], jackknife[has_r] - observed[has_r]
         error = error_variance(changes)
         of_kinds = {"observed": summaries(observed, error), "null": summaries(null[has_r], error)}
-        of_kinds["left_out"] = summaries_left_out(observed[:, 0], changes, error)
+        of_kinds["jackknife"] = jackknife_summaries(observed[:, 0], changes, error)
         tables += [table_of(found, measure, kind) for kind, found in of_kinds.items()]
     drawn = pd.concat([*tables, *groups.tables()], ignore_index=True)
-    documents, types = draw.documents, draw.types_left_out
+    documents, types = draw.documents, draw.types_jackknife
     over_types = drawn["measure"] == "r_types"
     drawn["clusters"] = np.where(over_types, len(draw.types), documents.clusters)
     drawn["clusters_effective"] = np.where(over_types, types.effective, documents.effective)
     return neurons.assign(**draw.counts), drawn.assign(**draw.counts)
 
 
-class LayerDraws:
-    """What the null draws and what is left out: the same for every neuron, layer and model that reads the same tokens.
+class LayerResamples:
+    """Signs of the null and groups of the jackknife: the same for every neuron, layer and model of the same tokens.
 
     Args:
         sample: lengths of the tokens.
         types: [tokens], token ids.
         documents: [tokens], numbers of the documents.
         confounds: of the tokens.
-        draws: of the null, see :mod:`token_length.sign_flip_null`.
+        resamples: of the null, see :mod:`token_length.sign_flip_null`.
         seed: of the random numbers.
     """
 
@@ -132,36 +132,36 @@ class LayerDraws:
         types: np.ndarray,
         documents: np.ndarray,
         confounds: Confounds,
-        draws: int,
+        resamples: int,
         seed: int,
     ) -> None:
         rng = np.random.default_rng(seed)
         lengths = sample.lengths.astype(np.float64)
-        self.types, self.documents = Groups(types), LeftOut(documents)
+        self.types, self.documents = Groups(types), Jackknife(documents)
         self.types_of_documents = Groups(self.types.labels * MOST + self.documents.groups.labels)
-        self.types_left_out = LeftOut(rng.permutation(len(self.types)) % MOST)
-        self.signs = rng.choice(SIGNS, (len(self.types), draws))
+        self.types_jackknife = Jackknife(rng.permutation(len(self.types)) % MOST)
+        self.signs = rng.choice(SIGNS, (len(self.types), resamples))
         self.group = sample.group
         self.counts = {"tokens": len(lengths), "types": len(self.types), "documents": self.documents.clusters}
-        self.bases = {name: control_basis(controls) for name, controls in confounds.controls.items()}
-        self.weights: dict[str, np.ndarray] = {}  # measure → what its controls leave of the lengths, of norm 1
+        self.bases = {name: covariate_basis(covariates) for name, covariates in confounds.covariates.items()}
+        self.weights: dict[str, np.ndarray] = {}  # measure → what its covariates leave of the lengths, of norm 1
         for measure, basis in self.bases.items():
             left = residuals(lengths[None], basis)[0]
-            with np.errstate(invalid="ignore"):  # NaN where the controls explain length wholly: there is no partial r
+            with np.errstate(invalid="ignore"):  # NaN where the covariates explain length wholly: there is no partial r
                 self.weights[measure] = left / np.linalg.norm(left)
         self.null_weights = {m: null_weights(w, self.bases[m], self.types) for m, w in self.weights.items()}
         self.weights["r_types"] = unit(lengths[self.types.first])
-        self.left_out_r = {
-            measure: LeftOutPearson(
-                self.types_left_out if measure == "r_types" else self.documents, y, np.ones(len(y), dtype=bool)
+        self.jackknife_r = {
+            measure: JackknifePearson(
+                self.types_jackknife if measure == "r_types" else self.documents, y, np.ones(len(y), dtype=bool)
             )
             for measure, y in self.weights.items()
         }
 
     def of_neurons(self, rows: np.ndarray) -> dict[tuple[str, str], np.ndarray]:
-        """r of neurons [neurons, tokens]: (measure, kind) → [neurons, draws], of one draw where observed.
+        """r of neurons [neurons, tokens]: (measure, kind) → [neurons, resamples], of one draw where observed.
 
-        With documents or types left out, the fit of the controls is kept. The further kind ``null_error`` is the
+        With documents or types left out, the fit of the covariates is kept. The further kind ``null_error`` is the
         standard deviation of the null; ``variances`` of ``r_types`` see :func:`widen_types`.
         """
         found = {}
@@ -180,7 +180,7 @@ class LayerDraws:
             found[measure, "observed"] = (left @ self.weights[measure])[:, None]
             found[measure, "null"] = parts @ self.signs
             found[measure, "null_error"] = np.linalg.norm(parts, axis=1, keepdims=True)
-            found[measure, "left_out"] = self.left_out_r[measure].of(left)
+            found[measure, "jackknife"] = self.jackknife_r[measure].of(left)
         return found
 
     def _variances(self, rows: np.ndarray, means: np.ndarray, parts: np.ndarray) -> np.ndarray:
@@ -210,11 +210,11 @@ def widen_types(r: dict[tuple[str, str], np.ndarray]) -> None:
     By one factor for all neurons of a layer: for one neuron, documents are too few to tell.
 
     Args:
-        r: as :meth:`LayerDraws.of_neurons` gives, of all neurons of the layer; changed in place.
+        r: as :meth:`LayerResamples.of_neurons` gives, of all neurons of the layer; changed in place.
     """
     of_types, of_documents = np.nansum(r["r_types", "variances"], axis=0)
     factor = np.sqrt(max(1.0, 1 + of_documents / of_types)) if of_types > 0 else 1.0
     for kind in ("null", "null_error"):
         r["r_types", kind] *= factor
     observed = r["r_types", "observed"]
-    r["r_types", "left_out"] = observed + (r["r_types", "left_out"] - observed) * factor
+    r["r_types", "jackknife"] = observed + (r["r_types", "jackknife"] - observed) * factor

@@ -32,11 +32,13 @@ class TokenLengthSettings(CorpusStudySettings):
         description="Pairs of `models` with one tokenizer, whose neurons are matched and profiles compared; default: "
         "the trained ones that are neighbours in number of layers.",
     )
-    frequency_control: Literal["spline", "line"] = Field(
+    frequency_covariate: Literal["spline", "line"] = Field(
         "spline", description="How frequency is taken out: spline: along a curve of its logarithm; line: a line."
     )
-    draws: int = Field(200, ge=100, le=10_000, description="Draws of the nulls, and made-up neurons with one mode.")
-    seed: Seed = Field(0, description="Seed of the draws.")
+    resamples: int = Field(
+        200, ge=100, le=10_000, description="Resamples of the nulls, and made-up neurons with one mode."
+    )
+    seed: Seed = Field(0, description="Seed of the resamples.")
 
     def filled_in(self, models: Mapping[str, Model]) -> Self:
         filled = super().filled_in(models)
@@ -60,10 +62,10 @@ class TokenLength(Study):
     depends: ClassVar = {
         "correlate_token_length": ("histogram_bins",),
         "summarize_token_length": ("models",),
-        "resample_token_length": ("draws", "seed", "frequency_control"),
+        "resample_token_length": ("resamples", "seed", "frequency_covariate"),
         "summarize_evidence": ("models",),
-        "test_unimodality": ("draws", "seed"),
-        "simulate_dip_power": ("draws", "seed"),
+        "test_unimodality": ("resamples", "seed"),
+        "simulate_dip_power": ("resamples", "seed"),
         "summarize_multimodality": ("models",),
         "match_neurons": ("seed",),
         "summarize_matches": ("pairs",),
@@ -152,8 +154,7 @@ class TokenLength(Study):
 
     @property
     def shard_reads(self) -> int:
-        # Three jobs for each layer, and one for each layer of the other model of a pair that reads both: shards and
-        # their manifests.
+        # Three jobs per layer, and one per layer of the other model of a pair that reads both; shards and manifests.
         matched = sum(self.models[other].layers for _, other in self.settings.pairs)
         return 6 * sum(model.layers for model in self.models.values()) + 4 * matched
 

@@ -9,7 +9,7 @@ TABLE_END = 72_000  # values of the largest sample for which the dip test has cr
 
 
 def of_measure(evidence: pd.DataFrame, measure: str, statistic: str, model: str | None = None) -> pd.DataFrame:
-    """Rows of evidence.csv, or of a table of draws, with one statistic of a measure; of one model, or of all."""
+    """Rows of evidence.csv, or of a table of resamples, with one statistic of a measure; of one model, or of all."""
     rows = evidence[(evidence["measure"] == measure) & (evidence["statistic"] == statistic)]
     return rows if model is None else rows[rows["model"] == model]
 

@@ -21,7 +21,7 @@ NEURON_BINS = 60
 
 
 def modality_of_layer(
-    shards: list[str], vocabulary: pd.DataFrame, layer: int, draws: int, seed: int
+    shards: list[str], vocabulary: pd.DataFrame, layer: int, resamples: int, seed: int
 ) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
     """Test the neurons of one layer for more than one mode.
 
@@ -29,14 +29,14 @@ def modality_of_layer(
         shards: activation shards of the sample, in order.
         vocabulary: table of :func:`layerscope.tokenize.vocabulary.vocabulary_table`.
         layer: which one.
-        draws: how many unimodal neurons are made up for comparison.
+        resamples: how many unimodal neurons are made up for comparison.
         seed: of them.
 
     Returns:
-        Three tables. Of neurons: ``neuron``, ``alike`` (the share of variance between token types), for each of
+        Three tables. Of neurons: ``neuron``, ``icc`` (the share of variance between token types), for each of
         ``POPULATIONS`` ``dip_{population}`` and ``p_{population}``, and ``bimodality_tokens`` and
         ``bimodality_short_tokens``; neurons that never vary have NaN, as has p of more than ``TABLE_END`` values. The
-        same of made-up neurons with one mode, as :func:`unimodal_rows` makes them, whose ``alike`` are drawn from the
+        same of made-up neurons with one mode, as :func:`unimodal_rows` makes them, whose ``icc`` are drawn from the
         layer's. Of histograms: ``neuron`` (-1: all, each standardised), ``left``, ``right``, and the counts ``short``,
         ``median``, ``long``; that of all has a bin from -inf and one to inf, and of single neurons there are only the
         few of largest ``dip_types``.
@@ -61,12 +61,12 @@ def modality_of_layer(
             rows_of_top = {n: rows[n - start] if n >= start else rows_of_top[n] for n in top.index}
     neurons = pd.concat(parts).rename_axis("neuron").reset_index()
     rng = np.random.default_rng(seed)
-    alike = rng.choice(neurons["alike"].dropna(), draws) if neurons["alike"].notna().any() else np.zeros(draws)
+    icc = rng.choice(neurons["icc"].dropna(), resamples) if neurons["icc"].notna().any() else np.zeros(resamples)
     histograms = [histogram_table(POOLED, np.r_[-np.inf, EDGES, np.inf], pooled)]
     for neuron, row in rows_of_top.items():
         edges = np.linspace(row.min(), row.max(), NEURON_BINS + 1)
         histograms.append(histogram_table(neuron, edges, by_group(row[None], sample.group, edges)))
-    unimodal = modality_table(unimodal_rows(alike, of.types, rng), of)
+    unimodal = modality_table(unimodal_rows(icc, of.types, rng), of)
     return neurons, unimodal, pd.concat(histograms, ignore_index=True)
 
 
@@ -94,7 +94,7 @@ def modality_table(rows: np.ndarray, of: Populations) -> pd.DataFrame:
     means = of.types.means(rows)
     short = rows[:, of.short]
     values = dict(zip(POPULATIONS, (rows, short, means, means[:, of.short_types]), strict=True))
-    table: dict[str, Any] = {"alike": share_between(rows, means, of.types)}
+    table: dict[str, Any] = {"icc": share_between(rows, means, of.types)}
     for population, x in values.items():
         table[f"dip_{population}"], table[f"p_{population}"] = dip_tests(x)
         if population in ("tokens", "short_tokens"):
@@ -137,21 +137,21 @@ def share_between(rows: np.ndarray, means: np.ndarray, types: Groups) -> np.ndar
         return np.clip((between - within) / (between + (size - 1) * within), 0, 1)
 
 
-def unimodal_rows(alike: np.ndarray, types: Groups, rng: np.random.Generator) -> np.ndarray:
+def unimodal_rows(icc: np.ndarray, types: Groups, rng: np.random.Generator) -> np.ndarray:
     """Normal values in which tokens of a type are as alike as in the data: [neurons, tokens].
 
     Args:
-        alike: [neurons], share of the variance that lies between types.
+        icc: [neurons], share of the variance that lies between types.
     """
-    between = rng.standard_normal((len(alike), len(types)))[:, types.labels]
+    between = rng.standard_normal((len(icc), len(types)))[:, types.labels]
     within = rng.standard_normal(between.shape)
-    return np.sqrt(alike)[:, None] * between + np.sqrt(1 - alike)[:, None] * within
+    return np.sqrt(icc)[:, None] * between + np.sqrt(1 - icc)[:, None] * within
 
 
 def by_group(rows: np.ndarray, group: np.ndarray, edges: np.ndarray) -> np.ndarray:
     """Counts of values [neurons, tokens] by length group and bin (of equal width), pooled over neurons: [3, bins]."""
-    reach = (edges[0], edges[-1])  # numpy is many times faster when it knows that bins are of equal width
-    return np.stack([np.histogram(rows[:, group == i], len(edges) - 1, reach)[0] for i in range(3)])
+    span = (edges[0], edges[-1])  # numpy is many times faster when it knows that bins are of equal width
+    return np.stack([np.histogram(rows[:, group == i], len(edges) - 1, span)[0] for i in range(3)])
 
 
 def with_tails(rows: np.ndarray, group: np.ndarray) -> np.ndarray:

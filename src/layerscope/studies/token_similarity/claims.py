@@ -27,10 +27,10 @@ def jackknifed(table: pd.DataFrame, effect: Callable[[pd.DataFrame], pd.Series],
     values = effect(table.set_index(["layer", "left_out"]))
     left_out = values.drop(-1).to_numpy()
     quantile = student_quantile(len(left_out) - 1)
-    reach = float(jackknife_error(left_out)) * quantile
+    half_width = float(jackknife_error(left_out)) * quantile
     slope = quantile * growth
-    high = values[-1] + reach / (1 - slope) if slope < 1 else np.inf
-    return Estimate(values[-1], values[-1] - reach / (1 + slope), high, clusters=float(table["sentences"].max()))
+    high = values[-1] + half_width / (1 - slope) if slope < 1 else np.inf
+    return Estimate(values[-1], values[-1] - half_width / (1 + slope), high, clusters=float(table["sentences"].max()))
 
 
 def fall(values: pd.Series) -> pd.Series:
@@ -116,13 +116,13 @@ CLAIMS: list[Claim[pd.DataFrame]] = [
 ]  # fmt: skip
 
 
-def claims_table(tables: dict[str, pd.DataFrame], controls: list[str]) -> pd.DataFrame:
+def claims_table(tables: dict[str, pd.DataFrame], untrained: list[str]) -> pd.DataFrame:
     """The study's rows of claims.csv.
 
     Args:
         tables: model → its table of jackknifed layers.
-        controls: models with random weights.
+        untrained: models with random weights.
     """
     return pd.DataFrame(
-        [row for model, table in tables.items() for row in judge(CLAIMS, STUDY, model, model in controls, table)]
+        [row for model, table in tables.items() for row in judge(CLAIMS, STUDY, model, model in untrained, table)]
     )

@@ -147,7 +147,7 @@ def measure_layer(
             for block in BLOCKS
         }
         for centred, prefix in ((False, "cosine"), (True, "centred")):
-            reaches = half_widths(of_token, centred)
+            widths = half_widths(of_token, centred)
             for block, cosines in block_cosines(of_token, centred):
                 # None are left where nothing varies: a fixed token in the first layer of a model with rotary positions.
                 some = len(cosines) > 0
@@ -157,9 +157,9 @@ def measure_layer(
                     "std": cosines.std() if some else np.nan,
                 }
                 rows[block] |= {f"{prefix}_{what}": value for what, value in moments.items()}
-                for what, reach in reaches[block].items():
-                    rows[block] |= {f"{prefix}_{what}_low": moments[what] - reach}
-                    rows[block] |= {f"{prefix}_{what}_high": moments[what] + reach}
+                for what, half_width in widths[block].items():
+                    rows[block] |= {f"{prefix}_{what}_low": moments[what] - half_width}
+                    rows[block] |= {f"{prefix}_{what}_high": moments[what] + half_width}
                 histogram = {"token": token, "block": block, "centred": centred, "left": EDGES[:-1]}
                 histogram |= {"right": EDGES[1:], "count": np.histogram(cosines, EDGES)[0]}
                 bins.append(pd.DataFrame(histogram))
