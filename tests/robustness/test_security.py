@@ -179,7 +179,7 @@ def test_text_from_elsewhere_is_text_in_the_report(tmp_path: Path) -> None:
         figures=[figure],
         tables={"a.csv": f"table {EVIL}"},
         runs=run_rows(files, {}),
-        summary=Summary([f"column {EVIL}"], [[f"cell {EVIL}"]]),
+        summary=Summary([f"column {EVIL}"], [[f"row {EVIL}", f"cell {EVIL}"]]),
     )
     of_claim = ["statement", "statistic", "criterion", "reference", "question"]
     of_claim += ["models", "effect", "null", "verdict", "note"]
@@ -198,6 +198,7 @@ def test_text_from_elsewhere_is_text_in_the_report(tmp_path: Path) -> None:
         "finding",
         "table",
         "column",
+        "row",
         "cell",
         "setting",
     ]

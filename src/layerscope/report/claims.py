@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from layerscope.io.tables import read_csv
+from layerscope.report.section import with_minus
 from layerscope.stats.claims import QUESTIONS
 
 
@@ -69,11 +70,6 @@ def _null(row: object) -> str:
     low, high = (getattr(row, name) for name in ("null_low", "null_high"))
     digits = decimals(high - low)
     return "" if np.isnan(low) else with_minus(f"{low:z.{digits}f} to {high:z.{digits}f}")
-
-
-def with_minus(numbers: str) -> str:
-    """Numbers as text, with true minus signs (U+2212)."""
-    return numbers.replace("-", "\N{MINUS SIGN}")
 
 
 def decimals(width: float) -> int:

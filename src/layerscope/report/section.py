@@ -4,6 +4,7 @@ import base64
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
+from typing import Self
 
 from jinja2 import Template
 from PIL import Image, UnidentifiedImageError
@@ -25,10 +26,21 @@ class Figure:
 
 @dataclass(frozen=True)
 class Summary:
-    """Numbers that one would otherwise spell out in a sentence for each model."""
+    """The numbers of all models, one column per model."""
 
-    columns: list[str]
-    rows: list[list[str]]
+    models: list[str]
+    rows: list[list[str]]  # what the numbers are, then one number per model
+
+    @classmethod
+    def of(cls, numbers: dict[str, dict[str, str]]) -> Self:
+        """Of model → what a number is → the number, with true minus signs."""
+        of_models = list(numbers.values())
+        return cls(list(numbers), [[what, *(with_minus(of[what]) for of in of_models)] for what in of_models[0]])
+
+
+def with_minus(numbers: str) -> str:
+    """Numbers as text, with true minus signs (U+2212)."""
+    return numbers.replace("-", "\N{MINUS SIGN}")
 
 
 @dataclass(frozen=True)
