@@ -11,7 +11,7 @@ from changes import Catalogue, also, check_line, corpus, dangling, folder, pipe,
 CATALOGUE: Catalogue = {
     "corpus empty": (corpus("c.jsonl", ""), "corpus mine: c.jsonl contains no documents with text"),
     "corpus of blank lines": (corpus("c.jsonl", "\n \n\n"), "corpus mine: c.jsonl contains no documents with text"),
-    "documents without text": (corpus("c.jsonl", '{"text": ""}\n' * 3), "corpus mine: c.jsonl holds no documents with"),
+    "documents without text": (corpus("c.jsonl", '{"text": ""}\n' * 3), "corpus mine: c.jsonl contains no documents with"),
     "no such field": (
         put("corpora/mine/text_field", "body"),
         "corpus mine: document 0 has no field 'body'; it has text (set corpora.mine.text_field)",
@@ -111,7 +111,7 @@ CATALOGUE: Catalogue = {
     "sentences missing": (
         lambda config: Path("sentences.txt").unlink(),
         "config: studies.token_similarity.sentences: 'sentences.txt' is not a file here; name a text file with one "
-        "sentence a line",
+        "sentence per line",
     ),
     "sentences a folder": (
         put("studies/token_similarity/sentences", "model"),
@@ -121,7 +121,7 @@ CATALOGUE: Catalogue = {
     "sentences a pipe": (
         pipe("sentences.txt"),
         "config: studies.token_similarity.sentences: 'sentences.txt' is not a file here; name a text file with one "
-        "sentence a line",
+        "sentence per line",
     ),
     "sentences empty": (
         write("sentences.txt", "\n\n"),
@@ -151,7 +151,7 @@ CATALOGUE: Catalogue = {
     ),
     "sentences of another size": (
         lambda config: os.truncate("sentences.txt", 50_000_000),
-        "token_similarity.sentences: sentences.txt has 50,000,000 bytes, more than the limit of 10,000,000; name a file ",
+        "token_similarity.sentences: sentences.txt has 50,000,000 bytes, more than the limit of 10,000,000; name a ",
     ),
 }
 
