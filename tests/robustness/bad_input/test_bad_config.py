@@ -178,11 +178,13 @@ CATALOGUE: Catalogue = {
     ),
     "name of a table of lengths": (
         named("lengths_mini.parquet"),
-        "config: models: the name 'lengths_mini.parquet' could be mistaken for a table; choose one that does not end in .csv or .parquet",
+        "config: models: the name 'lengths_mini.parquet' could be mistaken for a table; choose one that does not "
+        "end in .csv or .parquet",
     ),
     "name of a table": (
         named("layers.csv"),
-        "config: models: the name 'layers.csv' could be mistaken for a table; choose one that does not end in .csv or .parquet",
+        "config: models: the name 'layers.csv' could be mistaken for a table; choose one that does not end in .csv "
+        "or .parquet",
     ),
 }
 

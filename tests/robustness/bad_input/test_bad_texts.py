@@ -11,7 +11,7 @@ from changes import Catalogue, also, check_line, corpus, dangling, folder, pipe,
 CATALOGUE: Catalogue = {
     "corpus empty": (corpus("c.jsonl", ""), "corpus mine: c.jsonl contains no documents with text"),
     "corpus of blank lines": (corpus("c.jsonl", "\n \n\n"), "corpus mine: c.jsonl contains no documents with text"),
-    "documents without text": (corpus("c.jsonl", '{"text": ""}\n' * 3), "corpus mine: c.jsonl contains no documents with"),
+    "documents without text": (corpus("c.jsonl", '{"text": ""}\n' * 3), "corpus mine: c.jsonl contains no documents "),
     "no such field": (
         put("corpora/mine/text_field", "body"),
         "corpus mine: document 0 has no field 'body'; it has text (set corpora.mine.text_field)",
