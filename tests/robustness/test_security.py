@@ -23,7 +23,7 @@ from layerscope.io.errors import UserError
 from layerscope.io.root_attributes import set_root_attributes
 from layerscope.report.claims import ClaimRows, Verdict
 from layerscope.report.page import write_report
-from layerscope.report.section import Figure, Section, load_figure
+from layerscope.report.section import Figure, Section, Summary, load_figure, run_rows
 
 PROJECT = Path(__file__).parents[2]
 SOURCES = [path for folder in ("src", "workflow") for path in (PROJECT / folder).rglob("*.py")]
@@ -171,12 +171,15 @@ def test_text_from_elsewhere_is_text_in_the_report(tmp_path: Path) -> None:
     figure = Figure(
         title=f"figure {EVIL}", caption=f"caption {EVIL}", image="data:image/png;base64,", width=1, vector="a.pdf"
     )
+    files = [str(tmp_path / "corpus.h5"), str(tmp_path / "sentences.h5")]
     section = Section(
         title=f"section {EVIL}",
         question=f"question {EVIL}",
         findings=[f"finding {EVIL}"],
         figures=[figure],
         tables={"a.csv": f"table {EVIL}"},
+        runs=run_rows(files, {}),
+        summary=Summary([f"column {EVIL}"], [[f"row {EVIL}", f"cell {EVIL}"]]),
     )
     of_claim = ["statement", "statistic", "criterion", "reference", "question"]
     of_claim += ["models", "effect", "null", "verdict", "note"]
@@ -194,11 +197,13 @@ def test_text_from_elsewhere_is_text_in_the_report(tmp_path: Path) -> None:
         "question",
         "finding",
         "table",
+        "column",
+        "row",
+        "cell",
         "setting",
     ]
     settings = {"sampling": {"sequences": 1, "sequence_length": 1}, "extraction": {"dtype": f"setting {EVIL}"}}
-    files = [str(tmp_path / "corpus.h5"), str(tmp_path / "sentences.h5")]
-    write_report(str(tmp_path / "report.html"), [claim], [section], files, settings, PROJECT)
+    write_report(str(tmp_path / "report.html"), [claim], [section], settings, PROJECT)
     page = Page((tmp_path / "report.html").read_text(encoding="utf-8"))
     assert [key for key in shown if f"{key} {EVIL}" not in page.text.replace("target '", "target ")] == []
     assert "script" not in {tag for tag, _ in page.tags}
@@ -211,7 +216,8 @@ def test_caption_shows_a_name_and_does_not_run_it(tmp_path: Path) -> None:
     name = "{{ 7 * 7 }}" + EVIL.replace("/", "")
     path = tmp_path / f"matrix_{name}.png"
     Image.new("L", (2, 2)).save(path)
-    figure = load_figure(str(path), {"matrix": "Of {{ snakemake.wildcards.model }}."}, [name], tmp_path)
+    (tmp_path / "matrix.rst").write_text("Of {{ snakemake.wildcards.model }}.")
+    figure = load_figure(str(path), tmp_path, [name], tmp_path, {"matrix": "matrix"})
     assert figure.caption == f"Of {name}."
 
 

@@ -10,7 +10,7 @@ import pytest
 import scipy.stats
 from samples import Sample
 
-from layerscope.report.claims import shown
+from layerscope.report.claims import claim_rows
 from layerscope.stats.claims import FEWEST, QUESTIONS, UNKNOWN, Claim, Estimate, Resamples, judge
 from layerscope.stats.jackknife import jackknife_error
 from layerscope.stats.multiple_testing import null_band
@@ -443,13 +443,13 @@ def test_the_report_says_what_random_weights_show_too() -> None:
         + judge([POSITIVE], "s", "random", True, Estimate(0.4, 0.1, 0.7))
         + judge([POSITIVE], "s", "few", False, Estimate(0.4, 0.1, 0.7, clusters=7))
     )
-    (rows,) = shown(table)
+    (rows,) = claim_rows(table)
     assert (rows.criterion, rows.reference) == ("effect > 0", "It was positive.")
     assert rows.question == "this vocabulary on this kind of text"
     few = "7 documents, and an interval takes at least 30; random weights show it too"
     assert [row.note for row in rows.verdicts] == ["random weights show it too", "random weights", few]
     assert rows.verdicts[0].effect == "1.000 [0.500, 1.500]"
-    assert [row.null for row in rows.verdicts] == ["-0.100 to 0.100", "", ""]
+    assert [row.null for row in rows.verdicts] == ["−0.100 to 0.100", "", ""]
     types = pd.DataFrame(judge([replace(POSITIVE, clustered_by="types")], "s", "m", False, UNKNOWN))
-    (rows,) = shown(types)
+    (rows,) = claim_rows(types)
     assert (rows.question, rows.verdicts[0].effect) == ("new token types", "not defined")

@@ -6,7 +6,7 @@ import pytest
 import scipy.stats
 
 from layerscope.studies.token_similarity.claims import CLAIMS, claims_table, independent
-from layerscope.studies.token_similarity.jackknife import in_order, jackknife_layer
+from layerscope.studies.token_similarity.jackknife import jackknife_layer, shuffled_without
 
 Vectors = dict[str, np.ndarray]
 
@@ -76,7 +76,7 @@ def test_a_shuffle_without_a_sentence_is_the_same_shuffle(left_out: list[int]) -
     values = rng.normal(size=(9, 20))
     order = rng.permuted(np.indices(values.shape)[0], axis=0)
     gone = np.isin(np.arange(9), left_out)
-    found, whole = in_order(values, order, gone), np.take_along_axis(values, order, axis=0)
+    found, whole = shuffled_without(values, order, gone), np.take_along_axis(values, order, axis=0)
     np.testing.assert_array_equal(np.sort(found, axis=0), np.sort(values[~gone], axis=0))
     moved = (found != whole[: len(found)]).sum(axis=0)
     assert (moved == gone[order[: len(found)]].sum(axis=0)).all()  # those in place of what is left out, and no other

@@ -16,10 +16,10 @@ from transformers import AutoModelForCausalLM
 
 from layerscope.io.errors import UserError
 from layerscope.io.tables import write_table
-from layerscope.studies.token_similarity.cosines import BLOCKS, cosine_moments, half_widths, measure_layer
+from layerscope.studies.token_similarity.cosines import BLOCKS, cosine_moments, cosine_tables, half_widths
 from layerscope.studies.token_similarity.draw import draw_cosines
 from layerscope.studies.token_similarity.extract import extract_vectors
-from layerscope.studies.token_similarity.section import findings
+from layerscope.studies.token_similarity.section import notes, numbers
 from layerscope.studies.token_similarity.sentences import Sentences, read_sentences
 from layerscope.studies.token_similarity.summarize_layers import layers_table
 from layerscope.studies.token_similarity.vectors import read_vectors
@@ -75,8 +75,8 @@ def test_word_of_several_tokens_is_represented_by_its_last(tmp_path: Path, token
     ("line", "message"),
     [
         ("There was nothing here for hers.", r"lines, line 3: the target 'her' is not in the sentence"),
-        ("her coat was wet.", r"lines, line 3: no token stands between the first and the target 'her'"),
-        ("- her coat was wet.", r"lines, line 3: no token stands between the first and the target 'her'"),
+        ("her coat was wet.", r"lines, line 3: there is no token between the first and the target 'her'"),
+        ("- her coat was wet.", r"lines, line 3: there is no token between the first and the target 'her'"),
     ],
 )
 def test_sentence_that_cannot_be_used_is_named(
@@ -216,7 +216,7 @@ def random_vectors(sentences: int, widths: tuple[int, int, int], seed: int = 0, 
 
 def test_measured_layer_equals_the_whole_matrix() -> None:
     vectors = random_vectors(9, (8, 6, 6), mean=0.7)
-    blocks, dimensions, bins = measure_layer(vectors, 2)
+    blocks, dimensions, bins = cosine_tables(vectors, 2)
     assert len(blocks) == 2 * len(BLOCKS) and (blocks["target_pieces"] == 2).all() and (blocks["sentences"] == 9).all()
     places = {"q": slice(0, 8), "k": slice(8, 14), "v": slice(14, 20)}
     for token, of_token in vectors.items():
@@ -244,7 +244,7 @@ def test_intervals_of_a_block_are_those_of_leaving_out_by_hand() -> None:
     vectors = random_vectors(9, (8, 6, 6), mean=0.7)
     vectors["target"]["k"][:, 2] = 0.5  # has no direction when it is centred
     vectors["target"]["v"][1:, 4] = 0  # nor does this one without the first sentence
-    table = measure_layer(vectors, 1)[0].set_index(["token", "block"])
+    table = cosine_tables(vectors, 1)[0].set_index(["token", "block"])
     for token, prefix, block in product(vectors, ("cosine", "centred"), BLOCKS):
         values = np.array([moments_by_hand(vectors[token], prefix, block, i) for i in range(9)])
         half = scipy.stats.t.ppf(0.975, 8) * np.sqrt(8 / 9 * ((values - values.mean(axis=0)) ** 2).sum(axis=0))
@@ -273,18 +273,18 @@ def test_intervals_of_a_block_hold_the_mean_over_other_sentences_as_often_as_the
     """Of 100 samples of sentences that differ in three directions: the binomial distribution has 99 % in 89 to 99."""
     rng = np.random.default_rng(0)
     loads = {site: rng.normal(size=(3, 12)) for site in "qkv"}
-    values, reaches = [], []
+    values, widths = [], []
     for _ in range(100):
         sentences = rng.normal(size=(40, 3))
         of = {site: sentences @ load + rng.normal(size=(40, 12)) + 0.5 for site, load in loads.items()}
         values.append(cosine_moments(of, centred=True)[BLOCKS.index("qk")])
-        reaches.append(list(half_widths(of, centred=True)["qk"].values()))
-    held = (np.abs(values - np.mean(values, axis=0)) <= reaches).sum(axis=0)
+        widths.append(list(half_widths(of, centred=True)["qk"].values()))
+    held = (np.abs(values - np.mean(values, axis=0)) <= widths).sum(axis=0)
     assert ((held >= 89) & (held <= 99)).all()
 
 
 def test_independent_vectors_have_the_spread_of_the_null() -> None:
-    blocks, _, _ = measure_layer(random_vectors(54, (200, 200, 200)), 1)
+    blocks, _, _ = cosine_tables(random_vectors(54, (200, 200, 200)), 1)
     np.testing.assert_allclose(blocks["null_std"], 1 / np.sqrt(54))
     np.testing.assert_allclose(blocks["centred_null_std"], 1 / np.sqrt(53))
     # 19,900 pairs or more a block: the standard error of their spread is 0.5 %.
@@ -301,7 +301,7 @@ def test_column_without_a_direction_is_left_out(value: float, prefix: str) -> No
         token: of_token | {"q": np.insert(of_token["q"], 3, value, axis=1)} for token, of_token in without.items()
     }
     columns = [f"{prefix}_{what}" for what in ("mean", "abs_mean", "std")]
-    found, expected = (measure_layer(given, 1)[0][columns] for given in (vectors, without))
+    found, expected = (cosine_tables(given, 1)[0][columns] for given in (vectors, without))
     assert not found.isna().any(axis=None)
     pd.testing.assert_frame_equal(found, expected)
 
@@ -311,12 +311,15 @@ def test_layer_in_which_nothing_varies_has_no_centred_cosines(tmp_path: Path) ->
     """A fixed token in the first layer of a model with rotary positions: Q, K and V are the same in every sentence."""
     vectors = random_vectors(5, (4, 3, 3))
     vectors["target"] = {site: values[:1].repeat(5, axis=0) for site, values in vectors["target"].items()}
-    blocks, _, bins = measure_layer(vectors, 1)
+    blocks, _, bins = cosine_tables(vectors, 1)
     undefined = blocks.set_index("token").filter(like="centred_").drop(columns="centred_null_std").isna()
     assert undefined.loc["target"].all(axis=None) and not undefined.loc["non_target"].any(axis=None)
     assert not blocks.filter(like="cosine_").isna().any(axis=None)
     rows = blocks.assign(model="a", layer=0)
-    assert "is undefined (nothing varies) in the first layer" in " ".join(findings("a", rows))
+    [note] = notes("a", rows)
+    assert note == "a: nothing varies in the first layer, so centred cosines are undefined there."
+    shown = numbers(rows)["standard deviation of the target's centred cosines, first → last layer"]
+    assert shown == "undefined → undefined"
     draw_cosines([str(tmp_path / "cosines.png")], "a", [bins], centred=True)
     assert (tmp_path / "cosines.png").stat().st_size > 0
 
@@ -324,7 +327,7 @@ def test_layer_in_which_nothing_varies_has_no_centred_cosines(tmp_path: Path) ->
 def test_layers_table_has_the_columns_of_the_contract(tmp_path: Path) -> None:
     measured, paths = [], []
     for layer in range(2):
-        measured.append(measure_layer(random_vectors(5, (4, 3, 3), seed=layer), 1))
+        measured.append(cosine_tables(random_vectors(5, (4, 3, 3), seed=layer), 1))
         for name, table in zip(("layer", "dimensions"), measured[-1], strict=False):
             write_table(tmp_path / f"{name}_{layer:02d}.parquet", table)
         paths.append(str(tmp_path / f"layer_{layer:02d}.parquet"))

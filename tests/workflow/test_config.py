@@ -43,7 +43,7 @@ BAD = [
     (
         "models/neo-2m/source",
         "resources/models/neo-3m",
-        "models.neo-2m.source: 'resources/models/neo-3m' is neither a file or folder here nor a hub id (owner/name)",
+        "models.neo-2m.source: 'resources/models/neo-3m' is neither a local file or folder nor a hub id (owner/name)",
     ),
     (
         "models/neo-2m/source",
@@ -58,7 +58,7 @@ BAD = [
     (
         "corpora/embedded/source",
         "corpus/documents.jsonl",  # has the form of a hub id, too
-        "corpora.embedded.source: 'corpus/documents.jsonl' is neither a file or folder here nor a hub id (owner/name)",
+        "corpora.embedded.source: 'corpus/documents.jsonl' is neither a local file or folder nor a hub id (owner/name)",
     ),
     (
         "sampling/sequnces",

@@ -14,6 +14,8 @@ from layerscope.io.errors import UserError
 from layerscope.plotting import figure
 from layerscope.report.section import load_figure
 
+TITLES = {"lengths": "lengths of lines"}
+
 
 @pytest.fixture
 def png(tmp_path: Path) -> Path:
@@ -27,7 +29,7 @@ def png(tmp_path: Path) -> Path:
 
 def refused(path: Path) -> str:
     with pytest.raises(UserError) as error:
-        load_figure(str(path), path.parent, [], path.parent)
+        load_figure(str(path), path.parent, [], path.parent, TITLES)
     line = str(error.value)
     assert line.startswith(f"{path}: ") and line.endswith(f"; delete it and run again (rm {shlex.quote(str(path))})")
     assert "\n" not in line and "<" not in line  # no repr of an object
@@ -35,7 +37,8 @@ def refused(path: Path) -> str:
 
 
 def test_a_figure_is_shown_at_half_its_width(png: Path) -> None:
-    shown = load_figure(str(png), png.parent, [], png.parent)
+    shown = load_figure(str(png), png.parent, [], png.parent, TITLES)
+    assert shown.title == "lengths of lines"
     assert shown.width == Image.open(png).width // 2
     assert shown.image.startswith("data:image/png;base64,iVBOR")
 

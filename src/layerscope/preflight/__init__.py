@@ -1,1 +1,1 @@
-"""The whole configuration, and all that is known before any job: what its keys say of each other and of the sources."""
+"""The whole configuration, and the checks before any job: of its keys against each other and against the sources."""

@@ -1,4 +1,4 @@
-"""The whole configuration: its sections, those of all studies, and the JSON schema made from them."""
+"""The whole configuration: its sections, those of all studies, and the JSON schema generated from them."""
 
 import json
 from typing import TYPE_CHECKING, Any
@@ -20,7 +20,7 @@ from layerscope.studies.study import Study
 
 
 class _Studies(Section):
-    """Which studies run; one that is left out or null does not."""
+    """Which studies run; one that is omitted or null does not."""
 
     def chosen(self) -> dict[str, Any]:
         """The settings of the studies that run, by name."""
@@ -44,11 +44,11 @@ class Config(Section):
     sampling: Sampling = Sampling()
     extraction: Extraction = Extraction()
     studies: Studies
-    results: ResultsFolder = Field("results", description="Folder that everything is written to.")
+    results: ResultsFolder = Field("results", description="Folder for everything that is written.")
 
     def chosen(self) -> dict[str, Study]:
-        """The studies that run, by name. Of their models, those that there are."""
-        sampling: Any = getattr(self, "sampling", None)  # None of a configuration with mistakes
+        """The studies that run, by name, with those of their models that exist."""
+        sampling: Any = getattr(self, "sampling", None)  # None if the configuration has mistakes
         return {
             name: STUDIES[name](settings, self._models_of(settings), sampling)
             for name, settings in self.studies.chosen().items()
@@ -59,7 +59,7 @@ class Config(Section):
 
 
 def schema() -> str:
-    """The JSON schema of the configuration, as it stands in workflow/schemas/config.schema.json."""
+    """The JSON schema of the configuration, the content of workflow/schemas/config.schema.json."""
     return json.dumps(Config.model_json_schema(), indent=2) + "\n"
 
 

@@ -1,4 +1,4 @@
-"""Reading a configuration, with all checks that come before any job."""
+"""Load a configuration, with all checks that come before any job."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -16,14 +16,13 @@ from layerscope.preflight.references import check_layers_exist, check_references
 
 
 def load_config(raw: dict[str, Any], files: Iterable[str | Path] = ()) -> Config:
-    """Validate the merged configuration, and fill in what follows from the models.
+    """Validate the merged configuration, and fill in defaults that follow from the models.
 
     Args:
-        files: those it was read from. Of a key that is duplicated, YAML silently takes the last.
+        files: the files it was read from, to find duplicated keys: YAML silently takes the last one.
 
     Raises:
-        UserError: one line for each mistake that can be known before any job, with the key, its value and what is
-            allowed.
+        UserError: one line per mistake that can be found before any job, with the key, its value and what is allowed.
     """
     mistakes = Mistakes()
     files = list(files)
@@ -45,6 +44,6 @@ def load_config(raw: dict[str, Any], files: Iterable[str | Path] = ()) -> Config
 
 
 def _filled_in(config: Config) -> Config:
-    """The configuration with what its studies left out and follows from their models."""
+    """The configuration, with omitted settings of its studies that follow from their models."""
     filled = {name: study.settings.filled_in(study.models) for name, study in config.chosen().items()}
     return config.model_copy(update={"studies": config.studies.model_copy(update=filled)})

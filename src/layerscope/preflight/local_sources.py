@@ -1,6 +1,6 @@
-"""What is known before any job starts: the sources on this machine, checked against the config and each other.
+"""Checks of the sources on this machine, against the config and each other, before any job starts.
 
-What is on the hub is checked when it is fetched.
+Sources on the hub are checked when they are fetched.
 """
 
 import os
@@ -36,7 +36,7 @@ from layerscope.tokenize.tokenizer import LoadedTokenizer, load_tokenizer
 
 @dataclass(frozen=True)
 class LocalModel:
-    """What a model on this machine says of itself."""
+    """What the files of a local model say about it."""
 
     config: dict[str, Any]
     layers: int
@@ -44,11 +44,11 @@ class LocalModel:
 
 
 def check_local_sources(config: Config, mistakes: Mistakes) -> dict[str, int]:
-    """Open the local sources that the studies use, as far as takes no time.
+    """Open the local sources that the studies use, as far as that takes no time.
 
-    Note sources that are neither there nor a hub id, or cannot be read; models that are none, are not what the config
-    says, or read other tokens than their tokenizers give; corpora whose first document cannot be used; sentences
-    likewise.
+    Note sources that neither exist nor are a hub id, or cannot be read; models that are unusable, differ from what the
+    config says, or do not fit their tokenizers; and corpora and sentences that cannot be used. Of a corpus only the
+    first document is read.
 
     Returns:
         Number of layers of each model that was opened.
@@ -72,7 +72,9 @@ def check_local_sources(config: Config, mistakes: Mistakes) -> dict[str, int]:
             if _is_here(config.corpora[name].source):
                 text = _check_corpus(name, config.corpora[name])
                 for tokenizer in sorted(readers & set(tokenizers)):
-                    usable = tokenizers.pop(tokenizer)  # one that fails here fails on the sentences for the same reason
+                    usable = tokenizers.pop(
+                        tokenizer
+                    )  # if it fails here, it would fail on the sentences for the same reason
                     check_document(name, usable, text)
                     tokenizers[tokenizer] = usable
     for study in studies:
@@ -92,14 +94,14 @@ def _check_place(key: str, source: str) -> None:
             return
     except OSError as error:
         raise UserError(f"{key}: '{source}' cannot be read ({error.strerror})") from None
-    raise UserError(f"{key}: '{source}' is neither a file or folder here nor a hub id (owner/name)")
+    raise UserError(f"{key}: '{source}' is neither a local file or folder nor a hub id (owner/name)")
 
 
 def _check_readable(key: str, files: Iterable[Path]) -> None:
-    """Look whether files can be opened, without opening them: a pipe would wait for ever."""
+    """Check that files can be opened, without opening them: a pipe would block forever."""
     for file in files:
         if os.path.lexists(file) and not os.access(file, os.R_OK):
-            raise UserError(f"{key}: {file} cannot be read; its permissions or its link must allow it")
+            raise UserError(f"{key}: {file} cannot be read; check its permissions or where its link points")
         if os.path.lexists(file) and not file.is_file():
             raise UserError(f"{key}: {file} is not a regular file; put one there")
 
@@ -113,7 +115,7 @@ def _listing(key: str, source: str) -> Iterator[None]:
 
 
 def _open_tokenizers(config: Config, models: dict[str, Model], mistakes: Mistakes) -> dict[str, LoadedTokenizer]:
-    """Tokenizers of ``models`` that are on this machine, by name."""
+    """The local tokenizers of ``models``, by name."""
     loaded: dict[str, LoadedTokenizer] = {}
     for name in _tokenizers_of(models):
         with mistakes, at(f"tokenizers.{name}.source"):
@@ -123,7 +125,7 @@ def _open_tokenizers(config: Config, models: dict[str, Model], mistakes: Mistake
 
 
 def _tokenizers_of(models: Mapping[str, Model]) -> dict[str, list[str]]:
-    """Names of tokenizers, with those of their models."""
+    """Names of tokenizers, each with the names of its models."""
     found: dict[str, list[str]] = {}
     for name, model in models.items():
         if hasattr(model, "tokenizer"):
@@ -138,17 +140,17 @@ def _open_tokenizer(name: str, source: str) -> LoadedTokenizer:
 
 
 def _open_models(models: dict[str, Model], mistakes: Mistakes) -> dict[str, LocalModel]:
-    """Those of ``models`` that are on this machine and can be used, by name; each source is opened once."""
+    """The local ones of ``models`` that can be used, by name; each source is opened once."""
     opened: dict[str, LocalModel] = {}  # by source
-    tried, weighed = set(), set()
+    tried, weights_opened = set(), set()
     for name, model in models.items():
         with mistakes, at(f"models.{name}.source"):
             source = model.source
             if _is_here(source) and source not in tried:
                 tried.add(source)
                 opened[source] = _open_model(name, source)
-            if source in opened and source not in weighed and model.weights == "trained":
-                weighed.add(source)
+            if source in opened and source not in weights_opened and model.weights == "trained":
+                weights_opened.add(source)
                 _open_weights(name, Path(source))
     return {name: opened[model.source] for name, model in models.items() if getattr(model, "source", None) in opened}
 
@@ -178,7 +180,7 @@ def _check_models(
     tokenizers: dict[str, LoadedTokenizer],
     mistakes: Mistakes,
 ) -> None:
-    """Note what the config says of models on this machine that they are not."""
+    """Note where the config differs from the local models."""
     for name, found in opened.items():
         with mistakes:
             check_layers(name, models[name].layers, found.config)
@@ -191,14 +193,14 @@ def _check_models(
 def _check_length(
     sequence_length: int, names: Iterable[str], opened: dict[str, LocalModel], limits: dict[str, int]
 ) -> None:
-    """Check the length of the sequences against the model that takes the fewest tokens."""
+    """Check the length of the sequences against the model with the fewest positions."""
     shortest = min((name for name in names if name in limits), key=limits.__getitem__, default=None)
     if shortest:
         check_positions(shortest, sequence_length, opened[shortest].config)
 
 
 def _tokenizers_of_corpora(config: Config) -> dict[str, set[str]]:
-    """Names of the corpora that the studies read, with those of the tokenizers that read them."""
+    """Names of the corpora that the studies read, each with the names of the tokenizers that read it."""
     found: dict[str, set[str]] = {}
     for study in config.chosen().values():
         if (name := getattr(study.settings, "corpus", None)) in config.corpora:
@@ -207,7 +209,7 @@ def _tokenizers_of_corpora(config: Config) -> dict[str, set[str]]:
 
 
 def _check_corpus(name: str, corpus: Corpus) -> str:
-    """The first document with text; an empty one of JSON that is not in lines: it cannot be had without the last."""
+    """The first document with text; "" for JSON that is not in lines, which can only be read as a whole."""
     source = corpus.source
     key = f"config: corpora.{name}.source"
     with _listing(key, source):
@@ -218,5 +220,5 @@ def _check_corpus(name: str, corpus: Corpus) -> str:
     documents: Any = read_documents(name, {"source": source, "text_field": corpus.text_field})
     text = next(documents, None)
     if text is None:
-        raise UserError(f"corpus {name}: {source} holds no documents with text")
+        raise UserError(f"corpus {name}: {source} contains no documents with text")
     return text

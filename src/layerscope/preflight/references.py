@@ -1,4 +1,4 @@
-"""What the keys of the config say of each other."""
+"""Checks of the keys of the config against each other."""
 
 from collections.abc import Collection
 from itertools import product
@@ -10,12 +10,12 @@ from layerscope.preflight.config import Config
 from layerscope.studies.registry import STUDIES
 from layerscope.studies.study import Study
 
-MOST_SHARDS = 10_000  # their files have four digits
-TABLES = (".csv", ".parquet")  # of all models together, beside the folders of the models
+MOST_SHARDS = 10_000  # their numbers have four digits
+TABLES = (".csv", ".parquet")  # tables of all models are stored beside the folders of the models
 
 
 def check_references(config: Config, mistakes: Mistakes) -> None:
-    """Note names that are not there or collide, and settings that do not fit each other."""
+    """Note names that are missing or collide, and settings that do not fit together."""
     with mistakes:
         _check_shards(config.sampling)
     for name, model in config.models.items():
@@ -31,10 +31,10 @@ def check_references(config: Config, mistakes: Mistakes) -> None:
 
 
 def check_layers_exist(config: Config, found: dict[str, int], mistakes: Mistakes) -> None:
-    """Note chosen layers that a model of the study does not have.
+    """Note chosen layers that some model of the study does not have.
 
     Args:
-        found: number of layers of each model that was opened; the config may say another.
+        found: number of layers of each model that was opened; the config may state a wrong one.
     """
     for name, study in config.chosen().items():
         for setting in study.settings_type.chosen_layers:
@@ -65,7 +65,10 @@ def _check_shards(sampling: Sampling) -> None:
 
 def _check_name(model: str) -> None:
     if model.endswith(TABLES):
-        raise UserError(f"config: models: the name '{model}' may be that of a table; choose one that ends otherwise")
+        raise UserError(
+            f"config: models: the name '{model}' could be mistaken for a table; choose one that does not end in "
+            f"{' or '.join(TABLES)}"
+        )
 
 
 def _check_study(study: Study, config: Config, mistakes: Mistakes) -> None:
@@ -91,7 +94,7 @@ def _check_known(name: str, table: Collection[str], key: str, table_key: str) ->
 
 
 def _check_figures(study: Study, models: Collection[str]) -> None:
-    """A file can be asked for by the figure's name and the model's together: they must tell one figure."""
+    """Check that no two figures share a file: its name is that of the figure and that of the model."""
     owners: dict[str, str] = {}
     figures = [figure for figure in study.figures if figure.shows == "model"]
     for figure, model in product(figures, models):

@@ -1,4 +1,4 @@
-"""The claims as the report shows them."""
+"""Claims as the report shows them."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from layerscope.io.tables import read_csv
+from layerscope.report.section import with_minus
 from layerscope.stats.claims import QUESTIONS
 
 
@@ -25,8 +26,8 @@ class ClaimRows:
     reference: str  # what the reference study says
     statistic: str
     criterion: str
-    question: str  # that the interval answers
-    about: str  # model, or sample
+    question: str  # which the interval answers
+    about: str  # model or sample
     of_training: bool  # random weights must not support it
     verdicts: list[Verdict]
 
@@ -35,12 +36,12 @@ TEXTS = ("statement", "reference", "statistic", "criterion", "about", "of_traini
 
 
 def claims_of(paths: list[str]) -> list[ClaimRows]:
-    """Claims in the order of claims.csv, each with a verdict a model; none where no study makes any."""
-    return [claim for path in paths for claim in shown(read_csv(path))]
+    """Claims in the order of claims.csv, each with one verdict per model; none if no study makes any."""
+    return [claim for path in paths for claim in claim_rows(read_csv(path))]
 
 
-def shown(table: pd.DataFrame) -> list[ClaimRows]:
-    """Claims of the rows of claims.csv."""
+def claim_rows(table: pd.DataFrame) -> list[ClaimRows]:
+    """The rows of claims.csv, grouped by claim."""
     found = []
     for _, rows in table.groupby(["study", "claim"], sort=False):
         first = rows.iloc[0]
@@ -50,6 +51,7 @@ def shown(table: pd.DataFrame) -> list[ClaimRows]:
             for row in rows.itertuples()
         ]
         texts = {column: first[column] for column in TEXTS}
+        texts["criterion"] = with_minus(texts["criterion"])
         found.append(ClaimRows(**texts, question=QUESTIONS[first["clustered_by"]], verdicts=verdicts))
     return found
 
@@ -59,19 +61,19 @@ def _effect(row: object) -> str:
     if np.isnan(effect):
         return "not defined"
     if low == high:
-        return f"{effect:g}"
+        return with_minus(f"{effect:g}")
     digits = decimals(high - low)
-    return f"{effect:z.{digits}f} [{low:z.{digits}f}, {high:z.{digits}f}]"
+    return with_minus(f"{effect:z.{digits}f} [{low:z.{digits}f}, {high:z.{digits}f}]")
 
 
 def _null(row: object) -> str:
     low, high = (getattr(row, name) for name in ("null_low", "null_high"))
     digits = decimals(high - low)
-    return "" if np.isnan(low) else f"{low:z.{digits}f} to {high:z.{digits}f}"
+    return "" if np.isnan(low) else with_minus(f"{low:z.{digits}f} to {high:z.{digits}f}")
 
 
 def decimals(width: float) -> int:
-    """Three, or as many more as show two digits of the ``width`` of an interval."""
+    """At least three, and enough to show two significant digits of the ``width`` of an interval."""
     return int(np.clip(1 - np.floor(np.log10(width)), 3, 6)) if width > 0 and np.isfinite(width) else 3
 
 

@@ -1,7 +1,8 @@
-"""Put the report together: data URIs for the figures, one template, everything escaped."""
+"""Writes the report: one template, figures as data URIs, all text escaped."""
 
 import platform
 import subprocess
+from dataclasses import fields
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -11,13 +12,14 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from layerscope import __version__
 from layerscope.io.files import whole_file
 from layerscope.report.claims import ClaimRows
-from layerscope.report.section import Section
+from layerscope.report.section import Run, Section
+from layerscope.stats.claims import FEWEST
 
 PACKAGES = ("snakemake", "torch", "transformers", "datasets", "numpy", "scipy", "pandas", "h5py")
 
 
 def git_commit(folder: Path) -> str:
-    """The commit of the workflow, marked where files were changed; "unknown" outside a repository."""
+    """The commit of the workflow, marked as dirty if files were changed; "unknown" outside a repository."""
     try:
         done = subprocess.run(
             ["git", "-C", folder, "describe", "--always", "--dirty"], capture_output=True, text=True, check=True
@@ -34,7 +36,7 @@ def write_report(
     settings: dict[str, Any],
     root: Path,
 ) -> None:
-    """Write the page; all text is escaped, nothing is loaded from elsewhere.
+    """Write the page: all text is escaped, and nothing is loaded from elsewhere.
 
     Args:
         settings: the ``sampling``, ``extraction`` and ``studies`` sections of the config.
@@ -47,7 +49,9 @@ def write_report(
     page = environment.get_template("page.html").render(
         claims=claims,
         sections=sections,
-        runs=[dict(row) for row in dict.fromkeys(tuple(row.items()) for part in sections for row in part.runs)],
+        runs=list(dict.fromkeys(run for section in sections for run in section.runs)),
+        run_columns=[field.name for field in fields(Run)],
+        fewest=FEWEST,
         tokens=sampling["sequences"] * sampling["sequence_length"],
         settings=settings,
         versions={"layerscope": f"{__version__} (commit {git_commit(root)})", "Python": platform.python_version()}

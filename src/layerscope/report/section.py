@@ -4,6 +4,7 @@ import base64
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
+from typing import Self
 
 from jinja2 import Template
 from PIL import Image, UnidentifiedImageError
@@ -24,6 +25,42 @@ class Figure:
 
 
 @dataclass(frozen=True)
+class Summary:
+    """The numbers of all models, one column per model."""
+
+    models: list[str]
+    rows: list[list[str]]  # what the numbers are, then one number per model
+
+    @classmethod
+    def of(cls, numbers: dict[str, dict[str, str]]) -> Self:
+        """Of model → what a number is → the number, with true minus signs."""
+        of_models = list(numbers.values())
+        return cls(list(numbers), [[what, *(with_minus(of[what]) for of in of_models)] for what in of_models[0]])
+
+
+def with_minus(numbers: str) -> str:
+    """Numbers as text, with true minus signs (U+2212)."""
+    return numbers.replace("-", "\N{MINUS SIGN}")
+
+
+@dataclass(frozen=True)
+class Run:
+    """How the values of one model came about."""
+
+    model: str
+    source: str
+    commit: str
+    text: str
+    tokenizer: str
+    dtype: str
+    device: str
+    attention: str
+    batches: str
+    torch: str
+    transformers: str
+
+
+@dataclass(frozen=True)
 class Section:
     """One study's part of the report."""
 
@@ -32,89 +69,93 @@ class Section:
     findings: list[str]
     figures: list[Figure]
     tables: dict[str, str]  # link → what it holds
-    runs: list[dict[str, str]]  # what was run
+    runs: list[Run]
+    summary: Summary | None = None  # shown above the findings
 
 
 @dataclass(frozen=True)
 class Files:
-    """What the report reads of a study."""
+    """The files of a study that the report reads."""
 
-    root: Path  # folder of the report, which links start from
-    figures: list[str]  # their PNG files, in order
-    runs: list[str]  # an HDF5 file of each model, whose attributes say how values came about
+    root: Path  # folder of the report, which links are relative to
+    figures: list[str]  # PNG files, in order
+    runs: list[str]  # an HDF5 file of each model, whose attributes say how its values came about
     tables: dict[str, str | list[str]]
     tokenizers: list[str]
+    titles: dict[str, str]  # figure → what it shows
 
     def table(self, name: str) -> str:
-        """The path of a table of which there is one."""
+        """The path of a table that exists once."""
         path = self.tables[name]
         assert isinstance(path, str)
         return path
 
     def of_tokenizers(self, name: str) -> dict[str, str]:
-        """Tokenizer → path, of a table of which there is one for each."""
+        """Tokenizer → path, for a table that exists once per tokenizer."""
         return dict(zip(self.tokenizers, self.tables[name], strict=True))
 
     def link(self, path: str) -> str:
-        """A link from the report."""
+        """A path as a link in the report."""
         return str(Path(path).relative_to(self.root))
 
 
-def run_rows(paths: list[str], places: dict[str, str]) -> list[dict[str, str]]:
-    """What was run, from the attributes of HDF5 files: one row for each that differs.
+def run_rows(paths: list[str], places: dict[str, str]) -> list[Run]:
+    """What was run, from the attributes of HDF5 files, without duplicates.
 
     Args:
         places: format of a file → its place within the results.
 
     Raises:
-        UserError: a file is damaged, or not that of its place.
+        UserError: a file is damaged, or belongs in another place.
     """
-    rows = []
+    runs = []
     for path in paths:
         of = {key: str(value) for key, value in read_root_attributes(path, places).items()}
         if "corpus" in of:
             text = f"{of['corpus']} ({of['corpus_source']}, {of['corpus_commit']})"
         else:
             text = f"{of['sentences']}, target '{of['target']}'"
-        row = {
-            "model": of["model"],
-            "source": of["model_source"],
-            "commit": of["model_commit"],
-            "text": text,
-            "tokenizer": of["tokenizer"],
-            "computed": f"{of['dtype']} on {of['device']}, attention {of['attention_implementation']}, "
-            f"batches of {of['batch_size']} x {of['sequence_length']}, torch {of['torch_version']}, "
-            f"transformers {of['transformers_version']}",
-        }
-        if row not in rows:
-            rows.append(row)
-    return rows
+        run = Run(
+            model=of["model"],
+            source=of["model_source"],
+            commit=of["model_commit"],
+            text=text,
+            tokenizer=of["tokenizer"],
+            dtype=of["dtype"],
+            device=of["device"],
+            attention=of["attention_implementation"],
+            batches=f"{of['batch_size']} × {of['sequence_length']}",
+            torch=of["torch_version"],
+            transformers=of["transformers_version"],
+        )
+        runs.append(run)
+    return list(dict.fromkeys(runs))
 
 
 def load_figures(files: Files, captions: Path, models: list[str]) -> list[Figure]:
     """The figures of a study.
 
     Args:
-        captions: folder of their captions.
+        captions: folder of the captions.
     """
-    return [load_figure(path, captions, models, files.root) for path in files.figures]
+    return [load_figure(path, captions, models, files.root, files.titles) for path in files.figures]
 
 
-def load_figure(path: str, captions: Path, models: list[str], root: Path) -> Figure:
-    """A figure by the path of its PNG; its caption is that of its name without the model.
+def load_figure(path: str, captions: Path, models: list[str], root: Path, titles: dict[str, str]) -> Figure:
+    """Read a figure from its PNG; its caption is named after the figure without the model.
 
     Raises:
-        UserError: the file is not a whole PNG.
+        UserError: the file is not a complete PNG.
     """
     name = Path(path).stem
     model = next((model for model in models if name.endswith(f"_{model}")), "")
     kind = name.removesuffix(f"_{model}") if model else name
-    # Captions are shared with `snakemake --report`, which offers them the job as `snakemake`.
+    # Captions are shared with `snakemake --report`, which passes them the job as `snakemake`.
     text = (captions / f"{kind}.rst").read_text(encoding="utf-8")
     caption = Template(text).render(snakemake={"wildcards": {"model": model}})
     png, width = read_png(path)
     return Figure(
-        title=kind.replace("_", " ").capitalize() + (f": {model}" if model else ""),
+        title=f"{model}: {titles[kind]}" if model else titles[kind],
         caption=" ".join(caption.split()),
         image=f"data:image/png;base64,{base64.b64encode(png).decode()}",
         width=width // 2,
@@ -123,10 +164,10 @@ def load_figure(path: str, captions: Path, models: list[str], root: Path) -> Fig
 
 
 def read_png(path: str) -> tuple[bytes, int]:
-    """The bytes of a PNG file and the width of its image in pixels, after a check of every byte.
+    """The bytes of a PNG file and the width of its image in pixels; every byte is checked.
 
     Raises:
-        UserError: the file is empty, holds something else, or is not what a program wrote.
+        UserError: the file is empty, not a PNG, or not as it was written.
     """
     png = Path(path).read_bytes()
     if not png:

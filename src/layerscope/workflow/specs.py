@@ -215,6 +215,7 @@ class Specs:
         del settings["extraction"]["device"]
         sections = {name: study.section for name, study in self.studies.items()}
         tokenizers = {name: study.tokenizers for name, study in self.studies.items()}
+        titles = {name: {figure.name: figure.label for figure in study.figures} for name, study in self.studies.items()}
         captions = [study.caption(figure) for study in self.studies.values() for figure in study.figures]
         return self.script(
             "report",
@@ -222,6 +223,7 @@ class Specs:
             settings=settings,
             sections=sections,
             tokenizers=tokenizers,
+            titles=titles,
             template=digest_of_file(PAGE),
             captions=self.digests.digest(captions),
         )

@@ -160,7 +160,7 @@ CATALOGUE: Catalogue = {
     ),
     "home of nobody": (
         put("models/tiny/source", "~no_such_user/model"),
-        "config: models.tiny.source: '~no_such_user/model' is neither a file or folder here nor a hub id (owner/name)",
+        "config: models.tiny.source: '~no_such_user/model' is neither a local file or folder nor a hub id (owner/name)",
     ),
     "pair of one model": (
         put("studies/token_length/pairs", [["tiny", "tiny"]]),
@@ -178,11 +178,13 @@ CATALOGUE: Catalogue = {
     ),
     "name of a table of lengths": (
         named("lengths_mini.parquet"),
-        "config: models: the name 'lengths_mini.parquet' may be that of a table; choose one that ends otherwise",
+        "config: models: the name 'lengths_mini.parquet' could be mistaken for a table; choose one that does not "
+        "end in .csv or .parquet",
     ),
     "name of a table": (
         named("layers.csv"),
-        "config: models: the name 'layers.csv' may be that of a table; choose one that ends otherwise",
+        "config: models: the name 'layers.csv' could be mistaken for a table; choose one that does not end in .csv "
+        "or .parquet",
     ),
 }
 
@@ -235,8 +237,8 @@ TOGETHER: dict[str, tuple[Change, list[str]]] = {
             "config: extraction.device: \"gpu\" is not allowed: input should be 'auto', 'cpu' or 'cuda'",
             "config: models.tiny.tokenizer: 'other' is not in tokenizers; allowed are mini",
             "config: studies.token_length.corpus: 'c4' is not in corpora; allowed are mine",
-            "config: corpora.mine.source: 'missing.jsonl' is neither a file or folder here nor a hub id (owner/name)",
-            "token_similarity.sentences: sentences.txt holds 2 sentences; at least 3 are needed",
+            "config: corpora.mine.source: 'missing.jsonl' is neither a local file or folder nor a hub id (owner/name)",
+            "token_similarity.sentences: sentences.txt has 2 sentences; at least 3 are needed",
         ],
     ),
     "of names": (
@@ -263,7 +265,7 @@ TOGETHER: dict[str, tuple[Change, list[str]]] = {
             "tokenizers.mini: tokenizer/tokenizer.json cannot be read: ",
             'config: models.tiny.source: its config.json has num_layers: "two"; an integer of at least 1 is needed',
             "corpus mine: document 0 has no field 'body'; it has text (set corpora.mine.text_field)",
-            "token_similarity.sentences: sentences.txt holds 0 sentences; at least 3 are needed",
+            "token_similarity.sentences: sentences.txt has 0 sentences; at least 3 are needed",
         ],
     ),
     "of one model": (
@@ -314,7 +316,7 @@ TOGETHER: dict[str, tuple[Change, list[str]]] = {
     ),
     "in a source that is not there": (
         put("models/tiny/source", "missing.json"),
-        ["config: models.tiny.source: 'missing.json' is neither a file or folder here nor a hub id (owner/name)"],
+        ["config: models.tiny.source: 'missing.json' is neither a local file or folder nor a hub id (owner/name)"],
     ),
 }
 

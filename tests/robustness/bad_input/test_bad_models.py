@@ -178,7 +178,7 @@ CATALOGUE: Catalogue = {
     ),
     "model of which a file cannot be read": (
         also(without_weights(), dangling("model/model.safetensors")),
-        "config: models.tiny.source: model/model.safetensors cannot be read; its permissions or its link must allow it",
+        "config: models.tiny.source: model/model.safetensors cannot be read; check its permissions or where its link ",
     ),
     "no tokenizer.json": (
         lambda config: Path("tokenizer/tokenizer.json").unlink(),

@@ -9,9 +9,9 @@ import pytest
 from changes import Catalogue, also, check_line, corpus, dangling, folder, pipe, put, save_bomb, write
 
 CATALOGUE: Catalogue = {
-    "corpus empty": (corpus("c.jsonl", ""), "corpus mine: c.jsonl holds no documents with text"),
-    "corpus of blank lines": (corpus("c.jsonl", "\n \n\n"), "corpus mine: c.jsonl holds no documents with text"),
-    "documents without text": (corpus("c.jsonl", '{"text": ""}\n' * 3), "corpus mine: c.jsonl holds no documents with"),
+    "corpus empty": (corpus("c.jsonl", ""), "corpus mine: c.jsonl contains no documents with text"),
+    "corpus of blank lines": (corpus("c.jsonl", "\n \n\n"), "corpus mine: c.jsonl contains no documents with text"),
+    "documents without text": (corpus("c.jsonl", '{"text": ""}\n' * 3), "corpus mine: c.jsonl contains no documents "),
     "no such field": (
         put("corpora/mine/text_field", "body"),
         "corpus mine: document 0 has no field 'body'; it has text (set corpora.mine.text_field)",
@@ -57,7 +57,7 @@ CATALOGUE: Catalogue = {
     ),
     "corpus of which a file cannot be read": (
         also(folder(a_txt="Once upon a time"), dangling("folder/b.txt")),
-        "config: corpora.mine.source: folder/b.txt cannot be read; its permissions or its link must allow it",
+        "config: corpora.mine.source: folder/b.txt cannot be read; check its permissions or where its link points",
     ),
     "corpus of hidden files alone": (
         folder(_a_jsonl='{"text": "a"}', _b_jsonl='{"text": "a"}'),
@@ -95,7 +95,7 @@ CATALOGUE: Catalogue = {
         corpus("c.csv", "text,text\na,b\n"),
         "corpus mine: c.csv cannot be read: ValueError: its header has the field 'text' 2 times",
     ),
-    "CSV of a header alone": (corpus("c.csv", "text\n"), "corpus mine: c.csv holds no documents with text"),
+    "CSV of a header alone": (corpus("c.csv", "text\n"), "corpus mine: c.csv contains no documents with text"),
     "Parquet without such a field": (
         also(save_bomb, put("corpora/mine/text_field", "body")),
         "corpus mine: document 0 has no field 'body'; it has text (set corpora.mine.text_field)",
@@ -111,7 +111,7 @@ CATALOGUE: Catalogue = {
     "sentences missing": (
         lambda config: Path("sentences.txt").unlink(),
         "config: studies.token_similarity.sentences: 'sentences.txt' is not a file here; name a text file with one "
-        "sentence a line",
+        "sentence per line",
     ),
     "sentences a folder": (
         put("studies/token_similarity/sentences", "model"),
@@ -121,11 +121,11 @@ CATALOGUE: Catalogue = {
     "sentences a pipe": (
         pipe("sentences.txt"),
         "config: studies.token_similarity.sentences: 'sentences.txt' is not a file here; name a text file with one "
-        "sentence a line",
+        "sentence per line",
     ),
     "sentences empty": (
         write("sentences.txt", "\n\n"),
-        "token_similarity.sentences: sentences.txt holds 0 sentences; at least 3 are needed",
+        "token_similarity.sentences: sentences.txt has 0 sentences; at least 3 are needed",
     ),
     "sentences not UTF-8": (
         write("sentences.txt", "Hier hört man her.".encode("latin-1")),
@@ -133,12 +133,12 @@ CATALOGUE: Catalogue = {
     ),
     "sentence without the target": (
         write("sentences.txt", "Then she gave her answer.\nIt is hers.\n"),
-        "sentences.txt, line 2: the target 'her' is not in the sentence; every sentence must hold it",
+        "sentences.txt, line 2: the target 'her' is not in the sentence; every sentence must contain it",
     ),
     "sentence with one token before the target": (
         write("sentences.txt", "I saw her.\nHe told her.\nI her.\n"),
-        "sentences.txt, line 3: no token stands between the first and the target 'her', so there is no non-target; "
-        "reword it",
+        "sentences.txt, line 3: there is no token between the first and the target 'her' to be the non-target; "
+        "reword the sentence",
     ),
     "sentence longer than the positions": (
         write("sentences.txt", "I saw her.\nHe told her.\nThen her " + "own " * 100),
@@ -147,11 +147,11 @@ CATALOGUE: Catalogue = {
     ),
     "sentence without an end": (
         write("sentences.txt", "Then her.\nAnd her.\nThen her " + "own " * 1_000_000),
-        "sentences.txt, line 3: 4,000,009 characters; a sentence has at most 100,000",
+        "sentences.txt, line 3: 4,000,009 characters; at most 100,000 are allowed",
     ),
     "sentences of another size": (
         lambda config: os.truncate("sentences.txt", 50_000_000),
-        "token_similarity.sentences: sentences.txt has 50,000,000 bytes, and at most 10,000,000 are read; name a file ",
+        "token_similarity.sentences: sentences.txt has 50,000,000 bytes, more than the limit of 10,000,000; name a ",
     ),
 }
 

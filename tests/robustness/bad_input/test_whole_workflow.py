@@ -201,7 +201,10 @@ def test_results_that_may_not_be_written(snakemake: Run, open_folder: Path, nobo
         ("model/model.safetensors", "config: models.tiny.source: model/model.safetensors cannot be read; its permiss"),
         ("model", "model/config.json: cannot be read (Permission denied)"),
         ("tokenizer/tokenizer.json", "config: tokenizers.mini.source: tokenizer/tokenizer.json cannot be read; its"),
-        ("corpus.jsonl", "config: corpora.mine.source: corpus.jsonl cannot be read; its permissions or its link must"),
+        (
+            "corpus.jsonl",
+            "config: corpora.mine.source: corpus.jsonl cannot be read; check its permissions or where its",
+        ),
         ("sentences.txt", "token_similarity.sentences: sentences.txt cannot be read ([Errno 13] Permission denied: '"),
     ],
 )

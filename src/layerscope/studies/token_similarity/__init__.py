@@ -1,1 +1,1 @@
-"""Study: Q, K and V of one target token in many sentences, and how similar their dimensions are, layer by layer."""
+"""Study: how similar the dimensions of Q, K and V of one target token are over many sentences, layer by layer."""

@@ -1,8 +1,8 @@
-"""Similarity of the dimensions of Q, K and V over sentences, in one layer.
+"""Cosine similarity between the dimensions of Q, K and V over sentences, in one layer.
 
-Stack Q, K and V of a token over the sentences: a [sentences, dq + dk + dv] matrix. The cosine similarity between its
-columns has the blocks QQ, KK, VV, QK, QV and KV. Each block is made and summed up on its own, so that the whole matrix
-(4800 x 4800 in GPT-2 XL) is never held.
+Stack Q, K and V of a token over the sentences: a [sentences, dq + dk + dv] matrix. The cosine similarities between its
+columns form the blocks QQ, KK, VV, QK, QV and KV. Each block is computed and summarized on its own, so that the whole
+matrix (4800 × 4800 in GPT-2 XL) is never in memory.
 """
 
 from collections.abc import Iterator
@@ -18,10 +18,10 @@ EDGES = np.linspace(-1, 1, 101)
 
 
 def unit_columns(vectors: np.ndarray, centred: bool) -> np.ndarray:
-    """Columns of [sentences, width] scaled to length one, in float64; NaN for a column that is zero.
+    """Columns of [sentences, width] scaled to unit length, in float64; NaN for a zero column.
 
     Args:
-        centred: subtract each column's mean over sentences first, so that the cosine is Pearson's r.
+        centred: subtract each column's mean over sentences first, which makes the cosine Pearson's r.
     """
     vectors = deviations(vectors) if centred else vectors.astype(np.float64)
     with np.errstate(invalid="ignore"):
@@ -29,19 +29,19 @@ def unit_columns(vectors: np.ndarray, centred: bool) -> np.ndarray:
 
 
 def deviations(vectors: np.ndarray) -> np.ndarray:
-    """Columns of [sentences, width] less their means, in float64; 0 where a column is constant, whatever is rounded."""
+    """Columns of [sentences, width] minus their means, in float64; exactly 0 for a constant column."""
     vectors = vectors.astype(np.float64)
     return np.where((vectors == vectors[:1]).all(axis=0), 0.0, vectors - vectors.mean(axis=0))
 
 
 def directions(vectors: dict[str, np.ndarray], centred: bool) -> dict[str, np.ndarray]:
-    """:func:`unit_columns` of q, k and v, without the zero ones."""
+    """:func:`unit_columns` of q, k and v, without zero columns."""
     unit = {site: unit_columns(values, centred) for site, values in vectors.items()}
     return {site: columns[:, ~np.isnan(columns).any(axis=0)] for site, columns in unit.items()}
 
 
 def block_cosines(vectors: dict[str, np.ndarray], centred: bool) -> Iterator[tuple[str, np.ndarray]]:
-    """Each block's cosines as a flat array: pairs of different dimensions once, zero columns left out.
+    """Each block's cosines as a flat array: each pair of different dimensions once, without zero columns.
 
     Args:
         vectors: q, k and v as [sentences, width].
@@ -54,13 +54,13 @@ def block_cosines(vectors: dict[str, np.ndarray], centred: bool) -> Iterator[tup
 
 
 def sentences_left_out(sentences: int) -> np.ndarray:
-    """Which sentences the jackknife leaves out at a time: [times, sentences], bool; one, or of very many a group."""
+    """Which sentences each jackknife resample leaves out, [resamples, sentences], bool: one, or a group of many."""
     groups = coarser(np.arange(sentences))
     return groups == np.unique(groups)[:, None]
 
 
 def half_widths(vectors: dict[str, np.ndarray], centred: bool) -> dict[str, dict[str, float]]:
-    """Half-widths of the 95 % intervals of :func:`cosine_moments` over sentences, by the jackknife and Student's t.
+    """Half-widths of the 95% intervals of :func:`cosine_moments` over sentences, from the jackknife and Student's t.
 
     Args:
         vectors: q, k and v as [sentences, width].
@@ -74,9 +74,9 @@ def half_widths(vectors: dict[str, np.ndarray], centred: bool) -> dict[str, dict
 
 
 def cosine_moments(vectors: dict[str, np.ndarray], centred: bool) -> np.ndarray:
-    """Mean and standard deviation of each block's cosines, [blocks, 2], without making the cosines; NaN for none.
+    """Mean and standard deviation of each block's cosines, [blocks, 2], without computing them; NaN if there are none.
 
-    For unit columns U and W of two sites the sum of the cosines UᵀW is the product of the sums of the columns.
+    For unit columns U and W of two sites, the sum of the cosines UᵀW is the dot product of the sums of their columns.
 
     Args:
         vectors: q, k and v as [sentences, width].
@@ -94,41 +94,43 @@ def cosine_moments(vectors: dict[str, np.ndarray], centred: bool) -> np.ndarray:
 
 
 def sum_of_squares(left: np.ndarray, right: np.ndarray) -> float:
-    """Sum of the squared entries of UᵀW, which is that of the entries of UUᵀ times those of WWᵀ, often smaller."""
+    """Sum of the squared entries of UᵀW; computed as the sum of the entries of UUᵀ ∘ WWᵀ if that is smaller."""
     if len(left) < min(left.shape[1], right.shape[1]):
         return float(((left @ left.T) * (right @ right.T)).sum())
     return float(((left.T @ right) ** 2).sum())
 
 
 def mean_over_pairs(totals: np.ndarray, block: str, widths: dict[str, int]) -> np.ndarray:
-    """Means over a block's pairs of dimensions; NaN where it has none.
+    """Means over a block's pairs of dimensions; NaN if it has none.
 
     Args:
-        totals: sums over the entries of UᵀW of functions that are 1 where a dimension meets itself.
-        widths: of each site.
+        totals: sums over the entries of UᵀW of functions that are 1 for a dimension with itself.
+        widths: number of dimensions of each site.
     """
     left, right = widths[block[0]], widths[block[1]]
-    if block[0] == block[1]:  # UᵀU holds each pair twice, and each dimension with itself
+    if block[0] == block[1]:  # UᵀU has each pair twice, and each dimension with itself
         totals, right = totals - left, right - 1
     return totals / (left * right) if left * right else np.full(totals.shape, np.nan)
 
 
-def measure_layer(
+def cosine_tables(
     vectors: dict[str, dict[str, np.ndarray]], pieces: int
 ) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
-    """Measure one layer.
+    """Tables of the cosines of one layer.
 
     Args:
-        vectors: token → site → [sentences, width], as :func:`token_similarity.vectors.read_vectors` gives.
-        pieces: into how many tokens the target is split, at most.
+        vectors: token → site → [sentences, width], from :func:`token_similarity.vectors.read_vectors`.
+        pieces: the largest number of tokens that the target is split into.
 
     Returns:
-        Three tables. Of blocks, a row a token and block: ``token``, ``block``, ``sentences``, ``target_pieces``,
-        ``cosine_mean``, ``cosine_abs_mean``, ``cosine_std``, the ends of 95 % intervals over sentences of mean and std
-        (``cosine_mean_low``, …), and the same of centred vectors (``centred_…``; NaN where no dimension varies), and
-        ``null_std`` and ``centred_null_std``, what independent values would give. Of dimensions, a row a token, site
-        and dimension: ``mean`` and ``variance`` (n - 1) over sentences. Of bins, a row a token, block, centring and
-        bin: ``left``, ``right``, ``count``.
+        Three tables.
+
+        - Blocks, one row per token and block: ``token``, ``block``, ``sentences``, ``target_pieces``, ``cosine_mean``,
+          ``cosine_abs_mean``, ``cosine_std``; the ends of the 95% intervals over sentences of mean and std
+          (``cosine_mean_low``, …); the same for centred vectors (``centred_…``; NaN if no dimension varies); and
+          ``null_std`` and ``centred_null_std``, the std of independent values.
+        - Dimensions, one row per token, site and dimension: ``mean`` and ``variance`` (n − 1) over sentences.
+        - Bins, one row per token, block, centring and bin: ``left``, ``right``, ``count``.
     """
     blocks: list[dict[str, object]] = []
     dimensions, bins = [], []
@@ -140,7 +142,7 @@ def measure_layer(
                 "block": block,
                 "sentences": sentences,
                 "target_pieces": pieces,
-                # The cosine of independent directions in n dimensions has the standard deviation 1/sqrt(n).
+                # The cosine of independent directions in n dimensions has the standard deviation 1/√n.
                 "null_std": sentences**-0.5,
                 "centred_null_std": (sentences - 1) ** -0.5,
             }
@@ -149,7 +151,7 @@ def measure_layer(
         for centred, prefix in ((False, "cosine"), (True, "centred")):
             widths = half_widths(of_token, centred)
             for block, cosines in block_cosines(of_token, centred):
-                # None are left where nothing varies: a fixed token in the first layer of a model with rotary positions.
+                # There are none if nothing varies: a fixed token in the first layer of a model with rotary positions.
                 some = len(cosines) > 0
                 moments = {
                     "mean": cosines.mean() if some else np.nan,

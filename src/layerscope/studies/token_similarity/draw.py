@@ -14,10 +14,10 @@ SITE_COLOURS = {"q": BLUE, "k": VERMILION, "v": GREEN}
 
 
 def draw_cosines(outputs: list[str], model: str, bins: list[pd.DataFrame], centred: bool = False) -> None:
-    """Layer x cosine heatmaps of the six blocks, for target and non-target.
+    """Heatmaps of layer × cosine for the six blocks, for target and non-target.
 
     Args:
-        bins: tables of bins, in the order of the layers.
+        bins: one table of bins per layer, in order.
     """
     with figure(outputs, 11, 4.6) as drawn:
         panels = drawn.subplots(2, 6, sharex=True, sharey=True)
@@ -27,7 +27,7 @@ def draw_cosines(outputs: list[str], model: str, bins: list[pd.DataFrame], centr
                 counts = np.stack([table["count"].to_numpy() for table in chosen])
                 edges = np.append(chosen[0]["left"], chosen[0]["right"].iloc[-1])
                 density = counts / np.diff(edges)
-                # Each layer is scaled to its own peak: near ±1 a first layer would blind the scale of all others.
+                # Each layer is scaled to its own peak: a first layer near ±1 would set the scale for all others.
                 # A layer without cosines, because nothing varies there, stays blank.
                 peak = density.max(axis=1, keepdims=True)
                 shown = density / np.where(peak > 0, peak, np.nan)
@@ -39,20 +39,20 @@ def draw_cosines(outputs: list[str], model: str, bins: list[pd.DataFrame], centr
             ax.set_xlabel("cosine")
         for ax in panels[:, 0]:
             ax.set_ylabel("layer")
-        drawn.colorbar(image, ax=panels, label="density / the layer's highest", aspect=30)
-        kind = "centred over sentences" if centred else "as they are"
-        drawn.suptitle(f"{model}: cosine similarity between dimensions, vectors {kind}", fontsize=9)
+        drawn.colorbar(image, ax=panels, label="density relative to the layer's peak", aspect=30)
+        kind = "centred" if centred else "uncentred"
+        drawn.suptitle(f"{model}: cosine similarity between dimensions, {kind}", fontsize=9)
 
 
 def draw_cosines_centred(outputs: list[str], model: str, bins: list[pd.DataFrame]) -> None:
-    """The same for cosines of centred dimensions."""
+    """The same for centred dimensions."""
     draw_cosines(outputs, model, bins, centred=True)
 
 
 def draw_spread(outputs: list[str], model: str, layers: pd.DataFrame) -> None:
-    """Spread and mean of the cosines per layer against what independent values give.
+    """Standard deviation and mean of the cosines per layer, compared with independent values.
 
-    The target's have the band of their 95 % interval; twelve bands would hide each other.
+    Only the target has bands of 95% intervals; twelve bands would hide each other.
 
     Args:
         layers: layers.csv.
@@ -60,8 +60,8 @@ def draw_spread(outputs: list[str], model: str, layers: pd.DataFrame) -> None:
     rows = layers[layers["model"] == model]
     with figure(outputs, 9.2, 5.4) as drawn:
         panels = drawn.subplots(2, 2, sharex=True)
-        for row, (prefix, kind) in zip(panels, (("cosine", "as they are"), ("centred", "centred")), strict=True):
-            for ax, (what, label) in zip(row, (("std", "std"), ("mean", "mean")), strict=True):
+        for row, (prefix, kind) in zip(panels, (("cosine", "uncentred"), ("centred", "centred")), strict=True):
+            for ax, (what, label) in zip(row, (("std", "standard deviation"), ("mean", "mean")), strict=True):
                 for block, colour in zip(BLOCKS, MODEL_COLOURS, strict=True):
                     for token, line in zip(TOKENS, ("-", ":"), strict=True):
                         shown = rows[(rows["block"] == block) & (rows["token"] == token)]
@@ -72,21 +72,21 @@ def draw_spread(outputs: list[str], model: str, layers: pd.DataFrame) -> None:
                             ax.fill_between(shown["layer"], *ends, color=colour, alpha=0.2, linewidth=0)
                 null = rows["null_std" if prefix == "cosine" else "centred_null_std"].iloc[0] if what == "std" else 0
                 ax.axhline(null, color=GREY, linestyle="--", label="independent values")
-                ax.fill_between([], [], color=GREY, alpha=0.6, linewidth=0, label="target, 95 % interval")
+                ax.fill_between([], [], color=GREY, alpha=0.6, linewidth=0, label="target, 95% interval")
                 ax.set_ylabel(f"{label} of cosines")
-                ax.set_title(f"vectors {kind}")
+                ax.set_title(f"{kind} vectors")
                 ax.xaxis.set_major_locator(MaxNLocator(integer=True))
         for ax in panels[1]:
             ax.set_xlabel("layer")
         sentences = rows["sentences"].iloc[0]
-        drawn.suptitle(f"{model}: n = {sentences} sentences, intervals for other sentences of this kind", fontsize=9)
-        # A column a block, the target over the non-target.
+        drawn.suptitle(f"{model}: n = {sentences} sentences; intervals for other sentences of this kind", fontsize=9)
+        # One column per block, the target above the non-target.
         entries = panels[0, 0].get_legend_handles_labels()
         drawn.legend(*entries, loc="outside lower center", ncols=7, columnspacing=1, handlelength=1.5)
 
 
 def draw_moments(outputs: list[str], model: str, layers: pd.DataFrame) -> None:
-    """Mean and variance over sentences of q, k and v across layers, averaged over dimensions."""
+    """Variance and mean over sentences of q, k and v per layer, averaged over dimensions."""
     rows = layers[(layers["model"] == model) & (layers["block"] == BLOCKS[0])]
     with figure(outputs, 8.2, 3.6) as drawn:
         panels = drawn.subplots(1, 2)
@@ -105,14 +105,14 @@ def draw_moments(outputs: list[str], model: str, layers: pd.DataFrame) -> None:
         drawn.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=6)
 
 
-PIXELS = 200  # dimensions of each of Q, K and V that are shown
+PIXELS = 200  # dimensions shown of each of Q, K and V
 
 
 def draw_matrix(outputs: list[str], model: str, layer: int, vectors: str) -> None:
-    """The matrix of cosines itself for one layer: centred, target and non-target, of evenly spaced dimensions.
+    """The matrix of centred cosines of one layer, for target and non-target and evenly spaced dimensions.
 
     Args:
-        vectors: path of the model's vectors.
+        vectors: path of the model's file of vectors.
     """
     by_token, _ = read_vectors(vectors, layer)
     with figure(outputs, 9.2, 4.4) as drawn:
@@ -130,7 +130,7 @@ def draw_matrix(outputs: list[str], model: str, layer: int, vectors: str) -> Non
             ax.set_xticks(middles, ["Q", "K", "V"])
             ax.set_yticks(middles, ["Q", "K", "V"])
             ax.spines[:].set_visible(False)
-            shown = "every dimension" if max(steps.values()) == 1 else f"one dimension in {max(steps.values())}"
+            shown = "all dimensions" if max(steps.values()) == 1 else f"1 in {max(steps.values())} dimensions"
             ax.set_title(f"{TOKEN_NAMES[token]}, n = {len(of_token['q'])} sentences, {shown}")
-        drawn.colorbar(image, ax=panels, label="cosine of centred dimensions", shrink=0.8)
+        drawn.colorbar(image, ax=panels, label="cosine between centred dimensions", shrink=0.8)
         drawn.suptitle(f"{model}, layer {layer}", fontsize=9)

@@ -1,4 +1,4 @@
-"""How sure the similarity of a token's dimensions is: each sentence left out in turn, over all dimensions."""
+"""Jackknife over sentences of the similarity between the dimensions of a token's vectors."""
 
 import numpy as np
 import pandas as pd
@@ -11,33 +11,33 @@ from layerscope.studies.token_similarity.cosines import (
     sentences_left_out,
 )
 
-AT_A_TIME = 64  # dimensions whose cosines with all others are made, so that they stay in the processor's cache
+AT_A_TIME = 64  # dimensions whose cosines with all others are computed at once, to stay in the processor's cache
 
 
 def jackknife_layer(vectors: dict[str, np.ndarray], seed: int) -> pd.DataFrame:
-    """Statistics of one token's vectors in one layer, with all sentences and without each.
+    """Statistics of one token's vectors in one layer, for all sentences and for each jackknife resample.
 
     Args:
         vectors: q, k and v as [sentences, width].
-        seed: of shuffling.
+        seed: seed of the shuffling.
 
     Returns:
-        A row for all sentences, ``left_out`` -1, and one for each that is left out, or each group of very many, with
-        ``sentences``, how many are there; ``similarity``, the absolute cosine, averaged over pairs of dimensions and
-        over blocks; ``shuffled``, the same after every dimension's sentences were shuffled on their own, which keeps
-        each mean and spread and nothing else; and ``log_variance``, the logarithm of the variance over sentences
-        (n - 1) averaged over dimensions, averaged over q, k and v (NaN where nothing varies).
+        One row for all sentences (``left_out`` −1) and one per sentence left out (or group of sentences, if there are
+        very many): ``sentences``, how many remain; ``similarity``, the absolute cosine, averaged over pairs of
+        dimensions and over blocks; ``shuffled``, the same after shuffling the sentences within each dimension
+        independently, which keeps each mean and spread and nothing else; and ``log_variance``, the logarithm of the
+        mean over dimensions of the variance over sentences (n − 1), averaged over q, k and v (NaN if nothing varies).
     """
     rng = np.random.default_rng(seed)
     values = {site: array.astype(np.float64) for site, array in vectors.items()}
-    # One shuffle is enough: over all pairs of dimensions its noise is a tenth of the standard error over sentences.
+    # One shuffle is enough: averaged over all pairs of dimensions, its noise is a tenth of the standard error.
     orders = {site: rng.permuted(np.indices(array.shape)[0], axis=0) for site, array in values.items()}
     sentences = len(values["q"])
     rows = []
     for number, left_out in enumerate([np.zeros(sentences, dtype=bool), *sentences_left_out(sentences)], start=-1):
         kept = {site: array[~left_out] for site, array in values.items()}
-        shuffled = {site: in_order(array, orders[site], left_out) for site, array in values.items()}
-        # The mean over dimensions of the variance over sentences.
+        shuffled = {site: shuffled_without(array, orders[site], left_out) for site, array in values.items()}
+        # Mean over dimensions of the variance over sentences.
         variances = np.array([(deviations(array) ** 2).mean(axis=1).sum() for array in kept.values()])
         variances /= len(kept["q"]) - 1
         rows.append(
@@ -53,7 +53,7 @@ def jackknife_layer(vectors: dict[str, np.ndarray], seed: int) -> pd.DataFrame:
 
 
 def mean_absolute(vectors: dict[str, np.ndarray]) -> float:
-    """Mean over the blocks of the mean absolute cosine between dimensions; NaN where a block has none."""
+    """Mean over the blocks of the mean absolute cosine between dimensions; NaN if a block has none."""
     unit = directions(vectors, centred=False)
     widths = {site: columns.shape[1] for site, columns in unit.items()}
     totals = {block: _sum_of_absolute(unit[block[0]], unit[block[1]]) for block in BLOCKS}
@@ -66,17 +66,20 @@ def _sum_of_absolute(left: np.ndarray, right: np.ndarray) -> np.ndarray:
     return np.sum([np.abs(left[:, start : start + AT_A_TIME].T @ right).sum() for start in starts])
 
 
-def in_order(values: np.ndarray, order: np.ndarray, left_out: np.ndarray) -> np.ndarray:
-    """Vectors [sentences, width] in an order of their own for each dimension, without the sentences ``left_out``.
+def shuffled_without(values: np.ndarray, order: np.ndarray, left_out: np.ndarray) -> np.ndarray:
+    """Vectors [sentences, width] shuffled within each dimension, without the sentences ``left_out``.
 
-    In their place come the last of the order, so that all others meet the same as before: else every sentence left out
-    would be a new shuffle, and the jackknife would take their noise for that of sentences.
+    The last sentences of the order take their places, so that all others stay paired as before. Otherwise each
+    resample would be a new shuffle, and the jackknife would mistake the noise of shuffling for that of sentences.
 
     Args:
-        order: [sentences, width], which sentence stands where.
+        order: [sentences, width], the sentence at each place.
         left_out: [sentences], bool.
     """
     kept = len(values) - left_out.sum()
-    head, tail = order[:kept].T.copy(), order[kept:].T  # a row a dimension, so that what is replaced is of the same
+    head, tail = (
+        order[:kept].T.copy(),
+        order[kept:].T,
+    )  # a replacement comes from the same dimension
     head[left_out[head]] = tail[~left_out[tail]]
     return np.take_along_axis(values, head.T, axis=0)

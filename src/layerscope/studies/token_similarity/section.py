@@ -6,56 +6,63 @@ import numpy as np
 import pandas as pd
 
 from layerscope.io.tables import read_csv
-from layerscope.report.section import Files, Section, load_figures, run_rows
+from layerscope.report.section import Files, Section, Summary, load_figures, run_rows
 from layerscope.studies.token_similarity.vectors import FORMAT, PLACE
 
 
 def section(files: Files) -> Section:
     """The study's part, from its table and figures."""
     table = read_csv(files.table("layers"))
-    models = list(table["model"].unique())
-    tables = {files.link(files.table("layers")): "a row a model, layer, token and block"}
+    of_models = {str(model): rows for model, rows in table.groupby("model", sort=False)}
+    tables = {files.link(files.table("layers")): "one row per model, layer, token and block"}
     tables |= {
-        f"token_similarity/{model}/": f"Parquet tables a layer of {model}: blocks, dimensions, histograms"
-        for model in models
+        f"token_similarity/{model}/": f"Parquet tables per layer of {model}: blocks, dimensions, histograms"
+        for model in of_models
     }
     return Section(
         title="Token similarity",
-        question="How alike are the dimensions of a token's query, key and value vectors over many sentences, and how "
-        "does that change with depth?",
-        findings=[sentence for model in models for sentence in findings(model, table[table["model"] == model])],
-        figures=load_figures(files, Path(__file__).parent / "captions", models),
+        question="How similar are the dimensions of a token's query, key and value vectors over many sentences, and "
+        "how does that change with depth?",
+        findings=[
+            "In the first layer the vectors of a fixed token differ only by position, if at all. So its uncentred "
+            "cosines there say nothing about the contexts.",
+            *(sentence for model, rows in of_models.items() for sentence in notes(model, rows)),
+        ],
+        figures=load_figures(files, Path(__file__).parent / "captions", list(of_models)),
         tables=tables,
         runs=run_rows(files.runs, {FORMAT: PLACE}),
+        summary=Summary.of({model: numbers(rows) for model, rows in of_models.items()}),
     )
 
 
-def findings(model: str, rows: pd.DataFrame) -> list[str]:
-    """Sentences with numbers from one model's rows of layers.csv."""
-    target = rows[rows["token"] == "target"]
-    other = rows[rows["token"] == "non_target"]
+def numbers(rows: pd.DataFrame) -> dict[str, str]:
+    """Numbers of one model, from its rows of layers.csv; cosines are averaged over the six blocks."""
+    target, other = (rows[rows["token"] == token] for token in ("target", "non_target"))
     null, centred_null = target["null_std"].iloc[0], target["centred_null_std"].iloc[0]
-    first, last = target["layer"].min(), target["layer"].max()
+    return {
+        "sentences": str(target["sentences"].iloc[0]),
+        "mean absolute cosine of the target, first → last layer": _first_to_last(target, "cosine_abs_mean", 2),
+        "mean absolute cosine of the non-target, first → last layer": _first_to_last(other, "cosine_abs_mean", 2),
+        "standard deviation of the target's centred cosines, first → last layer": _first_to_last(
+            target, "centred_std", 3
+        ),
+        "the same for independent values (uncentred)": f"{centred_null:.3f} ({null:.3f})",
+    }
 
-    def over_blocks(table: pd.DataFrame, layer: int, column: str) -> float:
-        return float(table.loc[table["layer"] == layer, column].mean())
 
-    def centred_spread(layer: int) -> str:
-        spread = over_blocks(target, layer, "centred_std")
-        return "undefined (nothing varies)" if np.isnan(spread) else f"{spread:.3f}"
+def _first_to_last(rows: pd.DataFrame, column: str, digits: int) -> str:
+    means = rows.groupby("layer")[column].mean()
+    ends = ("undefined" if np.isnan(mean) else f"{mean:.{digits}f}" for mean in (means.iloc[0], means.iloc[-1]))
+    return " → ".join(ends)
 
-    pieces = int(target["target_pieces"].max())
-    sentences = [
-        f"{model}: {target['sentences'].iloc[0]} sentences. Averaged over the six blocks, the absolute cosine between "
-        f"dimensions of the target goes from {over_blocks(target, first, 'cosine_abs_mean'):.2f} in the first layer to "
-        f"{over_blocks(target, last, 'cosine_abs_mean'):.2f} in the last; of the non-target from "
-        f"{over_blocks(other, first, 'cosine_abs_mean'):.2f} to {over_blocks(other, last, 'cosine_abs_mean'):.2f}.",
-        f"{model}: the uncentred cosines of a fixed token in the first layer tell nothing of contexts: there its "
-        f"vectors differ only by position, if at all. Centred over sentences, the spread of the target's cosines "
-        f"is {centred_spread(first)} in the first layer and {centred_spread(last)} in the last, where independent "
-        f"values give {centred_null:.3f} "
-        f"({null:.3f} uncentred).",
-    ]
+
+def notes(model: str, rows: pd.DataFrame) -> list[str]:
+    """What one has to know to read the numbers of a model."""
+    target = rows[rows["token"] == "target"]
+    pieces, first = int(target["target_pieces"].max()), target[target["layer"] == target["layer"].min()]
+    sentences = []
+    if first["centred_std"].isna().all():
+        sentences.append(f"{model}: nothing varies in the first layer, so centred cosines are undefined there.")
     if pieces > 1:
-        sentences.append(f"{model}: the target is split into up to {pieces} tokens; its last piece stands for it.")
+        sentences.append(f"{model}: the target is split into up to {pieces} tokens; the last one represents it.")
     return sentences

@@ -1,4 +1,4 @@
-"""Sentences that hold the target word, and where in each the target and a non-target token are."""
+"""Sentences that contain the target word, and the places of the target and a non-target token in each."""
 
 import re
 from dataclasses import dataclass
@@ -11,17 +11,17 @@ from layerscope.io.errors import UserError
 from layerscope.tokenize.tokenizer import LoadedTokenizer
 
 TOKENS = ("target", "non_target")
-# A mistake in place of sentences must not take all memory, whatever the model.
+# The wrong file instead of sentences must not exhaust the memory, whatever the model.
 LONGEST = 100_000  # characters of a sentence
 LARGEST = 10_000_000  # bytes of the file
 
 
 @dataclass(frozen=True)
 class Sentences:
-    """Token ids of the sentences, filled up on the right to one length, and the two chosen places in each."""
+    """Token ids of the sentences, padded on the right to one length, and the two chosen places in each."""
 
-    rows: np.ndarray  # [sentences, tokens], int32; a causal model's earlier tokens do not see the filling
-    places: pd.DataFrame  # a row a sentence: line, target, target_pieces, non_target, and the ids of both
+    rows: np.ndarray  # [sentences, tokens], int32; in a causal model no token sees the padding after it
+    places: pd.DataFrame  # one row per sentence: line, target, target_pieces, non_target, and the ids of both
 
 
 def read_sentences(
@@ -32,21 +32,22 @@ def read_sentences(
     model: str | None = None,
     positions: int | None = None,
 ) -> Sentences:
-    """Find the target word in every sentence, by the tokens that cover it.
+    """Find the target word in every sentence, and the tokens that cover it.
 
-    A target that is split into several tokens is represented by its last piece (``target_pieces`` counts them). The
-    non-target is a random token between the first and the target, drawn with ``seed`` and the line's number, so that a
-    sentence added at the end changes no other. The first of a sentence is none: its vectors are unlike all others.
+    A target that is split into several tokens is represented by the last one (``target_pieces`` counts them). The
+    non-target is a random token between the first token and the target, drawn with ``seed`` and the number of the line,
+    so that a sentence added at the end changes no other. It is never the first token, whose vectors are unlike all
+    others.
 
     Args:
-        path: text file, one sentence a line; blank lines are passed over.
+        path: text file, one sentence per line; blank lines are skipped.
         target: the word, without spaces around it.
-        model: name of the model that is to read the sentences, for error lines.
-        positions: how many tokens it takes at most; None where it says of no limit.
+        model: name of the model that will read the sentences, for error messages.
+        positions: the most tokens that the model takes; None if it has no limit.
 
     Raises:
-        UserError: the file cannot be read, is too large or has too few sentences, or a line is without the target, or
-            without a token between its first and the target, or too long; it names the line.
+        UserError: the file cannot be read, is too large or has too few sentences; or a line lacks the target, has no
+            token between its first and the target, or is too long. The message names the line.
     """
     found, ids = [], []
     for number, line, word in sentence_lines(path, target):
@@ -70,16 +71,16 @@ def read_sentences(
 
 
 def sentence_lines(path: str | Path, target: str) -> list[tuple[int, str, re.Match[str]]]:
-    """The sentences of a file: number of the line, sentence, and where the target is in it.
+    """The sentences of a file: line number, sentence, and the match of the target in it.
 
     Raises:
-        UserError: as :func:`read_sentences`, but for what only a tokenizer tells.
+        UserError: as :func:`read_sentences`, except for errors that need a tokenizer.
     """
     try:
         if (size := Path(path).stat().st_size) > LARGEST:
             raise UserError(
-                f"token_similarity.sentences: {path} has {size:,} bytes, and at most {LARGEST:,} are read; "
-                "name a file with one sentence a line"
+                f"token_similarity.sentences: {path} has {size:,} bytes, more than the limit of "
+                f"{LARGEST:,}; name a file with one sentence per line"
             )
         lines = Path(path).read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
@@ -87,32 +88,33 @@ def sentence_lines(path: str | Path, target: str) -> list[tuple[int, str, re.Mat
     found = []
     for number, line in enumerate(lines, start=1):
         if len(line) > LONGEST:
-            raise UserError(f"{path}, line {number}: {len(line):,} characters; a sentence has at most {LONGEST:,}")
+            raise UserError(f"{path}, line {number}: {len(line):,} characters; at most {LONGEST:,} are allowed")
         if line.strip():
             word = re.search(rf"(?<!\w){re.escape(target)}(?!\w)", line)
             if word is None:
                 raise UserError(
-                    f"{path}, line {number}: the target '{target}' is not in the sentence; every sentence must hold it"
+                    f"{path}, line {number}: the target '{target}' is not in the sentence; every sentence must "
+                    "contain it"
                 )
             found.append((number, line, word))
     if len(found) < 3:
-        raise UserError(f"token_similarity.sentences: {path} holds {len(found)} sentences; at least 3 are needed")
+        raise UserError(f"token_similarity.sentences: {path} has {len(found)} sentences; at least 3 are needed")
     return found
 
 
 def _place(where: str, line: str, word: re.Match[str], offsets: list[tuple[int, int]]) -> dict[str, int]:
-    """Index of the target's last token in a sentence, and into how many tokens it is split."""
+    """Index of the target's last token in a sentence, and the number of tokens of the target."""
     target = word.group()
     # Offsets of byte-level tokenizers may include the space before the word.
     covering = [i for i, (start, end) in enumerate(offsets) if start < word.end() and end > word.start()]
     if not covering:
-        raise UserError(f"{where}: the tokenizer gives no token for '{target}'; name another tokenizer or target")
+        raise UserError(f"{where}: the tokenizer gives no token for '{target}'; choose another tokenizer or target")
     first, last = covering[0], covering[-1]
     if line[offsets[first][0] : offsets[last][1]].strip() != target:
-        raise UserError(f"{where}: the tokenizer joins '{target}' with its neighbours; reword the sentence")
+        raise UserError(f"{where}: the tokenizer merges '{target}' with its neighbours; reword the sentence")
     if first < 2:
         raise UserError(
-            f"{where}: no token stands between the first and the target '{target}', so there is no non-target; "
-            "reword it"
+            f"{where}: there is no token between the first and the target '{target}' to be the non-target; "
+            "reword the sentence"
         )
     return {"target": last, "target_pieces": len(covering)}

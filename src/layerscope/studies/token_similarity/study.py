@@ -1,4 +1,4 @@
-"""The study as the workflow sees it."""
+"""Settings, jobs and figures of the study."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -18,20 +18,20 @@ LAYERS = "token_similarity/layers.csv"
 
 
 class TokenSimilaritySettings(StudySettings):
-    """Similarity of the dimensions of Q, K and V of a target token, over sentences that hold it."""
+    """Similarity of the dimensions of Q, K and V of a target token, over sentences that contain it."""
 
     chosen_layers: ClassVar = ("matrix_layer",)
 
-    sentences: LocalPath = Field(description="Text file, one sentence a line.")
-    target: Text = Field(description="The word that every sentence holds, without spaces around it.")
-    seed: Seed = Field(0, description="Draws the non-target token of each sentence.")
+    sentences: LocalPath = Field(description="Text file, one sentence per line.")
+    target: Text = Field(description="The word that every sentence contains, without surrounding spaces.")
+    seed: Seed = Field(0, description="Seed that chooses the non-target token of each sentence.")
     matrix_layer: Layer | None = Field(
-        None, description="Layer whose matrix of cosines is drawn; default: the middle one."
+        None, description="Layer whose matrix of cosines is drawn; default: the middle layer."
     )
 
 
 class TokenSimilarity(Study):
-    """Q, K and V of one target token in many sentences, and how similar their dimensions are, layer by layer."""
+    """How similar the dimensions of Q, K and V of one target token are over many sentences, layer by layer."""
 
     name = "token_similarity"
     title = "Token similarity"
@@ -45,15 +45,15 @@ class TokenSimilarity(Study):
         "evaluate_token_similarity_claims": ("models", "untrained"),
     }
     figures = (
-        Figure("cosines", "draw:draw_cosines", {"bins": HISTOGRAMS}, "cosines by layer"),
+        Figure("cosines", "draw:draw_cosines", {"bins": HISTOGRAMS}, "cosines by layer, uncentred"),
         Figure("cosines_centred", "draw:draw_cosines_centred", {"bins": HISTOGRAMS}, "cosines by layer, centred"),
-        Figure("cosine_spread", "draw:draw_spread", {"layers": LAYERS}, "spread of the cosines"),
-        Figure("qkv_moments", "draw:draw_moments", {"layers": LAYERS}, "mean and variance over sentences"),
+        Figure("cosine_spread", "draw:draw_spread", {"layers": LAYERS}, "standard deviation and mean of the cosines"),
+        Figure("qkv_moments", "draw:draw_moments", {"layers": LAYERS}, "variance and mean over sentences"),
         Figure(
             "matrix",
             "draw:draw_matrix",
             {"vectors": "token_similarity/{model}/vectors.h5"},
-            "matrix of cosines",
+            "matrix of cosines in one layer",
             settings={"layer": "matrix_layer"},
         ),
     )
@@ -64,12 +64,12 @@ class TokenSimilarity(Study):
     def check_files(
         self, tokenizers: Mapping[str, LoadedTokenizer], positions: Mapping[str, int], mistakes: Mistakes
     ) -> None:
-        """Note sentences that do not hold the target once, or are too long for a model."""
+        """Note sentences that lack the target or are too long for a model."""
         settings = self.settings
         if not Path(settings.sentences).is_file():
             raise UserError(
                 f"config: studies.token_similarity.sentences: '{settings.sentences}' is not a file here; "
-                "name a text file with one sentence a line"
+                "name a text file with one sentence per line"
             )
         sentence_lines(settings.sentences, settings.target)
         for name, tokenizer in tokenizers.items():

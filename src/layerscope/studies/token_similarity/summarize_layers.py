@@ -1,4 +1,4 @@
-"""Tables of blocks and dimensions to one table of layers, over all models."""
+"""One table of the layers of all models, from their tables of blocks and dimensions."""
 
 from pathlib import Path
 
@@ -9,13 +9,13 @@ from layerscope.stats.relative_depth import relative_depth
 
 
 def layers_table(tables: dict[str, list[str]]) -> pd.DataFrame:
-    """layers.csv: a row a model, layer, token and block.
+    """layers.csv: one row per model, layer, token and block.
 
-    Beside the block's cosines stand, for the layer and token, the means over dimensions of the mean and of the
-    variance over sentences of q, k and v: ``mean_q`` … ``variance_v``.
+    Beside the cosines of the block, a row has the mean and the variance over sentences of q, k and v, averaged over
+    dimensions, for its layer and token: ``mean_q`` … ``variance_v``.
 
     Args:
-        tables: model → paths of its layers' block tables, in order; the tables of dimensions lie beside them.
+        tables: model → paths of the block tables of its layers, in order; the tables of dimensions are beside them.
     """
     rows = []
     for model, paths in tables.items():
