@@ -66,7 +66,8 @@ def _check_shards(sampling: Sampling) -> None:
 def _check_name(model: str) -> None:
     if model.endswith(TABLES):
         raise UserError(
-            f"config: models: the name '{model}' could be mistaken for a table; choose one that does not end in {' or '.join(TABLES)}"
+            f"config: models: the name '{model}' could be mistaken for a table; choose one that does not end in "
+            f"{' or '.join(TABLES)}"
         )
 
 
