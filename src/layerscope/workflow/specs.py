@@ -104,7 +104,7 @@ class Specs:
         return self._records[kind, name]
 
     def _content(self, kind: str, name: str) -> Spec:
-        """What a record depends on, except code. A model is checked against its tokenizer, so it depends on that too."""
+        """What a record depends on, except code; for a model also its tokenizer, which it is checked against."""
         fetch = {"models": self.fetch_model, "tokenizers": self.fetch_tokenizer, "corpora": self.resolve_corpus}[kind]
         content = {key: value for key, value in fetch(name).items() if key != "code"}
         if kind == "models":
@@ -168,8 +168,8 @@ class Specs:
         }
 
     def fetch_documents(self, name: str, part: str) -> Spec:
-        """The spec of a part: ``shards_N``, documents for the first N shards (at least for more than half of them, if the
-        corpus has no more); or ``frequency``."""
+        """The spec of a part: ``shards_N``, documents for the first N shards, of which more than half are required; or
+        ``frequency``."""
         sampling = self.config.sampling
         size = sampling.sequences_per_shard * sampling.sequence_length
         if part == "frequency":
