@@ -38,10 +38,10 @@ def numbers(rows: pd.DataFrame) -> dict[str, str]:
     r = without[["r_pearson_attn", "r_pearson_mlp"]].median()
     most = (every["r_pearson_mlp"] - without["r_pearson_mlp"]).abs().idxmax()
     return {
-        "tokens, with the first of each sequence": f"{int(every['tokens'].iloc[0]):,}",
+        "tokens, including the first of each sequence": f"{int(every['tokens'].iloc[0]):,}",
         "documents": str(int(every["documents"].iloc[0])),
-        "layer with the longest path of the residual stream": f"{length.idxmax()} of 0 to {without.index.max()}",
-        "its mean path length there (median over layers)": f"{length.max():.3g} ({length.median():.3g})",
+        "layer with the longest path of the residual stream": f"{length.idxmax()} (of 0 to {without.index.max()})",
+        "its mean path length in that layer (median over layers)": f"{length.max():.3g} ({length.median():.3g})",
         "Pearson's r of attention, median over layers": f"{r['r_pearson_attn']:+.2f}",
         "Pearson's r of the MLP, median over layers": f"{r['r_pearson_mlp']:+.2f}",
         "layer in which the first token changes the MLP's r most": str(most),
