@@ -57,8 +57,9 @@ class Study:
     depends: ClassVar[Mapping[str, tuple[str, ...]]]
     local_files: ClassVar[tuple[str, ...]] = ()  # settings that name a file whose content jobs depend on
     makes_claims: ClassVar[bool] = True  # which are in its claims.csv
+    settings: StudySettings  # a study narrows this to its own, so that mypy knows its keys
 
-    def __init__(self, settings: Any, models: Mapping[str, Model], sampling: Sampling) -> None:
+    def __init__(self, settings: StudySettings, models: Mapping[str, Model], sampling: Sampling) -> None:
         self.settings, self.models, self.sampling = settings, models, sampling
 
     @property

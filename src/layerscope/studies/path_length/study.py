@@ -27,6 +27,7 @@ class PathLength(Study):
     name = "path_length"
     title = "Path length"
     settings_type = PathLengthSettings
+    settings: PathLengthSettings
     depends: ClassVar = {
         "extract_paths": ("dtype", "batch_size"),
         "reduce_paths": (),
