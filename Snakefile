@@ -14,7 +14,7 @@ from layerscope.workflow.specs import Specs
 
 min_version("9.27")
 
-# Others than user and group write none of the files made here, whatever the umask.
+# Only the user and the group may write files created here, whatever the umask.
 os.umask(os.umask(0o002) | 0o002)
 
 with Planning(WorkflowError):
@@ -32,7 +32,7 @@ with Planning(WorkflowError):
         cache=".snakemake/layerscope-digests.json",
     )
 
-# For scripts, which see `config` as it was given: settings that are in no spec.
+# Settings that are in no spec, for scripts: these see `config` as it was given.
 config["extraction"] = CONFIG.extraction.model_dump()
 config["sampling"] = CONFIG.sampling.model_dump()
 
@@ -63,10 +63,10 @@ rule all:
         "<results>/report.html",
 
 
-# Not in the processes of jobs, which Snakemake starts with this file too.
+# Not in the processes of jobs, for which Snakemake reads this file too.
 if workflow.is_main_process:
     LOCK = ResultsLock(CONFIG.results)
-    with Planning(WorkflowError), telling("reading the sources, to know later whether they changed"):
+    with Planning(WorkflowError), telling("reading the sources, to detect changes later"):
         SPECS.read_sources()
         check_no_folders(workflow.rules, CONFIG.results)
     announce_plan(CONFIG)

@@ -1,4 +1,4 @@
-"""Path lengths' intervals and claims: against leaving out by hand, and on data with a known answer."""
+"""Intervals and claims of path lengths: against a plain jackknife, and on data with a known answer."""
 
 from pathlib import Path
 
@@ -23,7 +23,7 @@ STREAMS = ("resid", "attn", "mlp")
 
 
 def tokens_of(sequences: int, length: int, documents: np.ndarray) -> Tokens:
-    """Tokens of one type; of each document as many as it is given."""
+    """Tokens of one type, in the given documents."""
     numbers = np.arange(sequences * length, dtype=np.int32)
     return Tokens(numbers * 0, numbers // length, numbers % length, documents.astype(np.int32))
 
@@ -37,7 +37,7 @@ def resampled(folder: Path, values: Values, tokens: Tokens) -> pd.DataFrame:
 def random_values(layers: int, tokens: int, seed: int = 0) -> Values:
     rng = np.random.default_rng(seed)
     shared = rng.normal(size=(layers, tokens))
-    # In float32 and with ties, as ranks must stand.
+    # In float32 and with ties, which ranks must handle.
     values = {name: np.round(shared + rng.normal(size=shared.shape), 1).astype(np.float32) for name in QUANTITIES}
     values["path_attn"][0] = values["path_mlp"][0] = np.nan
     for name in ("step_attn", "step_mlp"):
@@ -87,8 +87,9 @@ def test_one_document_has_no_interval(tmp_path: Path, recwarn: pytest.WarningsRe
 
 
 def with_document_effects(rng: np.random.Generator, layers: int, documents: np.ndarray, r: float) -> Values:
-    """Normal values of which documents share a third, so that a token is far less than an observation; each layer is a
-    data set of its own. The path of attention and that of the MLP correlate with the residual's at ``r``."""
+    """Normal values with an intraclass correlation of 1/3 within documents, so that a token is far less than an
+    independent observation; each layer is a data set of its own. The paths of attention and MLP correlate with the
+    residual stream's at ``r``."""
     numbers = np.unique(documents, return_inverse=True)[1]
 
     def normal() -> np.ndarray:
@@ -101,7 +102,7 @@ def with_document_effects(rng: np.random.Generator, layers: int, documents: np.n
 
 
 def test_intervals_hold_the_truth_in_95_percent_of_samples(tmp_path: Path) -> None:
-    """From both sides; intervals that take tokens for independent hold it far less often."""
+    """No less and no more often; intervals that treat tokens as independent contain it far less often."""
     rng, r, sets = np.random.default_rng(3), 0.5, 400
     documents = np.repeat(np.arange(50), rng.integers(4, 16, 50))
     documents = documents[: len(documents) // 8 * 8]
@@ -115,7 +116,7 @@ def test_intervals_hold_the_truth_in_95_percent_of_samples(tmp_path: Path) -> No
         covered[statistic] = np.mean(
             np.abs(values[:, 0] - truth) <= resamples.half_width(*resamples.of("jackknife", statistic), statistic)
         )
-    # The layers are independent, as are these statistics nearly.
+    # The layers are independent, and these statistics nearly so.
     low, high = (scipy.stats.binom.ppf(level, sets, at) / sets for level, at in ((0.005, 0.93), (0.995, 0.97)))
     assert all(low <= share <= high for share in covered.values()), covered
     assert 0.93 <= np.mean(list(covered.values())) <= 0.97, covered
@@ -201,7 +202,7 @@ def test_layer_0_has_no_say_where_it_has_no_path() -> None:
 
 
 def test_share_of_layers_is_bounded_by_layers_of_a_known_sign() -> None:
-    """Two of six differences are far above zero and one far below."""
+    """Of six differences, two are far above zero and one far below."""
 
     def differ(fourth: float) -> Resamples:
         differences = np.array([NAN, 1, 1, 0.1, fourth, -0.1, -1])
@@ -210,7 +211,7 @@ def test_share_of_layers_is_bounded_by_layers_of_a_known_sign() -> None:
     found = share_followed(differ(0.1))
     assert (found.effect, found.low, found.high) == pytest.approx((4 / 6, 2 / 6, 5 / 6))
     assert found.clusters == 100
-    # Simultaneously: a difference of 2.3 standard errors is clear of zero alone, and not among six.
+    # Simultaneously: 2.3 standard errors are enough for one difference, and not enough for one of six.
     error = jackknife_error(np.subtract(*differ(0.1).of("jackknife", "r_mlp", "r_attn")))[4]
     edge = student_quantile(99, ALPHA / 6)
     assert student_quantile(99) < 2.3 < edge
@@ -222,7 +223,7 @@ def test_share_of_layers_is_bounded_by_layers_of_a_known_sign() -> None:
 
 
 def test_share_of_layers_without_a_difference_is_rarely_decided() -> None:
-    """Of ten layers that do not differ, any is taken to in at most 5 % of samples."""
+    """In at most 5% of samples, any of ten layers without a difference is found to have one."""
     rng, sets = np.random.default_rng(0), 150
     decided = 0
     for seed in range(sets):
@@ -253,7 +254,7 @@ def test_absolute_value_of_an_unknown_effect_is_unknown() -> None:
 
 
 def test_claims_on_paths_with_a_signal(tmp_path: Path) -> None:
-    """Eight layers; the MLP leads, attention does not; the last two go furthest; first tokens are far out."""
+    """Eight layers: the residual stream follows the MLP, the last two move furthest, first tokens are outliers."""
     rng = np.random.default_rng(0)
     sequences, length, layers = 40, 20, 8
     tokens = tokens_of(sequences, length, np.repeat(np.arange(40), 20))
@@ -271,7 +272,7 @@ def test_claims_on_paths_with_a_signal(tmp_path: Path) -> None:
     assert claims.loc["mlp_step_larger", "effect"] == pytest.approx(2, abs=0.05)
     assert claims.loc["mlp_follows_more", ["effect", "low", "high"]].tolist() == [1, 1, 1]
     assert set(claims["clusters"]) == {40}
-    # A twentieth of the tokens go from one end of the ranks to the other.
+    # A twentieth of the tokens moves from one end of the ranks to the other.
     steady = claims.loc["spearman_steady"]
     assert (steady["verdict"], steady["effect"] > 0.2) == ("not supported", True)
     assert (claims["verdict"].drop("spearman_steady") == "supported").all()

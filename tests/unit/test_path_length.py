@@ -193,7 +193,7 @@ def test_layers_table_has_the_columns_of_the_contract(tmp_path: Path) -> None:
 
 
 def test_special_tokens_and_pieces_of_characters_take_part_in_nothing(tmp_path: Path) -> None:
-    """Wild values at such tokens change neither layers.csv nor any draw, though one is the only token of a document."""
+    """Wild values at such tokens change neither layers.csv nor any resample, even if one is a document's only token."""
     special, partial = (30, 47, 24), (31, 70)  # 24 is the first of its sequence
     whole = tmp_path / "shard_0000.h5"
     values = save_random_paths(whole, 4, seed=0)
@@ -238,7 +238,7 @@ def test_sample_of_too_few_tokens_is_one_line(tmp_path: Path) -> None:
     save_random_paths(tmp_path / "shard.h5", 1, seed=0)
     few = vocabulary(tuple(range(3, LENGTH)))
     with pytest.raises(
-        UserError, match=r"^path_length: of the sample's 24 tokens fewer than three .*; take more text$"
+        UserError, match=r"^path_length: of the sample's 24 tokens, fewer than three .*; use more text$"
     ):
         layers_table({"a": [str(tmp_path / "shard.h5")]}, {"a": few})
 

@@ -1,4 +1,4 @@
-"""Claims of the study token_similarity: what is left out against a plain computation, and data with a known answer."""
+"""Claims of token_similarity: the jackknife against a plain computation, and data with a known answer."""
 
 import numpy as np
 import pandas as pd
@@ -14,7 +14,7 @@ Vectors = dict[str, np.ndarray]
 def vectors(
     sentences: int, width: int, shared: float, mean: float, rng: np.random.Generator, scale: float = 1.0
 ) -> Vectors:
-    """Dimensions with a mean of either sign, that share ``shared`` of their variance over sentences."""
+    """Dimensions with means of either sign that share the fraction ``shared`` of their variance over sentences."""
     common = np.sqrt(shared) * rng.normal(size=(sentences, 1))
 
     def dimensions() -> np.ndarray:
@@ -34,7 +34,7 @@ def judged(layers: list[Vectors], seed: int = 0) -> pd.DataFrame:
 
 
 def mean_of_blocks(vectors: Vectors) -> float:
-    """Mean absolute cosine over pairs, from the whole matrix, mean over the six blocks."""
+    """Mean absolute cosine over pairs, from the whole matrix, averaged over the six blocks."""
     stacked = np.concatenate([vectors[site] for site in "qkv"], axis=1)
     norms = np.linalg.norm(stacked, axis=0)
     cosines = np.abs(stacked.T @ stacked) / np.outer(norms, norms)
@@ -44,11 +44,11 @@ def mean_of_blocks(vectors: Vectors) -> float:
 
 
 def test_jackknife_equals_leaving_out_by_hand() -> None:
-    """Over more dimensions than are taken at a time, of sites that differ in width, with one that is always zero."""
+    """With more dimensions than are processed at a time, sites of different widths, and one zero dimension."""
     rng = np.random.default_rng(0)
     of = vectors(12, 150, 0.3, 1.0, rng)
     of["k"], of["v"] = of["k"][:, :70], 3 * of["v"][:, :64]
-    table = jackknife_layer(of | {"q": np.insert(of["q"], 3, 0.0, axis=1)}, 0).set_index("left_out")
+    table = jackknife_layer(of | {"q": np.insert(of["q"], 3, 0.0, axis=1)}, 0).set_index("resample")
     assert list(table.index) == list(range(-1, 12))
     for left_out in (-1, 0, 5, 11):
         kept = {site: array[np.arange(12) != left_out] for site, array in of.items()}
@@ -60,12 +60,12 @@ def test_jackknife_equals_leaving_out_by_hand() -> None:
 
 def test_shuffled_keeps_each_dimension_and_nothing_that_they_share() -> None:
     rng = np.random.default_rng(0)
-    # One direction for all: every cosine is ±1, and independent in as many sentences after shuffling.
+    # One direction for all: every cosine is ±1, and like that of independent values after shuffling.
     one = {site: rng.normal(size=(40, 1)) * np.ones((40, 30)) for site in "qkv"}
     table = jackknife_layer({site: one["q"] for site in "qkv"}, 0)
     np.testing.assert_allclose(table["similarity"], 1)
     np.testing.assert_allclose(table["shuffled"], independent(table["sentences"]), rtol=0.1)
-    # Large means beside spreads are all that makes these alike.
+    # Means that are large compared with spreads are all that makes these similar.
     table = jackknife_layer(vectors(40, 30, 0, 3, rng), 0)
     np.testing.assert_allclose(table["shuffled"], table["similarity"], rtol=0.01)
 
@@ -79,13 +79,13 @@ def test_a_shuffle_without_a_sentence_is_the_same_shuffle(left_out: list[int]) -
     found, whole = shuffled_without(values, order, gone), np.take_along_axis(values, order, axis=0)
     np.testing.assert_array_equal(np.sort(found, axis=0), np.sort(values[~gone], axis=0))
     moved = (found != whole[: len(found)]).sum(axis=0)
-    assert (moved == gone[order[: len(found)]].sum(axis=0)).all()  # those in place of what is left out, and no other
+    assert (moved == gone[order[: len(found)]].sum(axis=0)).all()  # only those that replace what is left out
 
 
 def test_of_very_many_sentences_groups_are_left_out() -> None:
     rng = np.random.default_rng(0)
     of = vectors(430, 6, 0.5, 1, rng)
-    table = jackknife_layer(of, 0).set_index("left_out")
+    table = jackknife_layer(of, 0).set_index("resample")
     assert list(table.index) == list(range(-1, 200))
     assert table["sentences"].tolist() == [430] + [427] * 30 + [428] * 170
     kept = {site: array[np.arange(430) % 200 != 7] for site, array in of.items()}
@@ -95,7 +95,7 @@ def test_of_very_many_sentences_groups_are_left_out() -> None:
 
 
 def test_similarity_that_falls_with_its_means_alone() -> None:
-    """Means of the first layer are large beside spreads, in the last there are none; nothing is shared in either."""
+    """The first layer has large means compared with its spreads, the last has none; neither shares anything."""
     rng = np.random.default_rng(0)
     claims = judged([vectors(54, 60, 0, mean, rng) for mean in (3, 1, 0)])
     assert claims.loc["similarity_falls", "verdict"] == "supported"
@@ -114,7 +114,7 @@ def test_similarity_that_falls_because_less_is_shared() -> None:
 
 
 def test_vectors_that_position_alone_tells_apart_share_more_and_are_no_sign_of_training() -> None:
-    """In the first layer: a third as many different vectors as sentences."""
+    """The first layer has a third as many distinct vectors as sentences."""
     rng = np.random.default_rng(0)
     of_positions, places = vectors(18, 60, 0, 0.5, rng), rng.integers(18, size=54)
     first = {site: array[places] for site, array in of_positions.items()}
@@ -125,7 +125,7 @@ def test_vectors_that_position_alone_tells_apart_share_more_and_are_no_sign_of_t
 
 @pytest.mark.parametrize(("mean", "verdict"), [(10, "supported"), (2, "not supported")])
 def test_claim_on_the_first_layer(mean: float, verdict: str) -> None:
-    """The last is the other way round."""
+    """The last layer is the other way round."""
     rng = np.random.default_rng(0)
     claims = judged([vectors(40, 30, 0, m, rng) for m in (mean, 20 / mean)])
     assert claims.loc["early_cosines_extreme", "verdict"] == verdict
@@ -134,7 +134,7 @@ def test_claim_on_the_first_layer(mean: float, verdict: str) -> None:
 
 
 def test_claim_on_the_variance_takes_the_outer_quarters() -> None:
-    """Of nine layers, 0 and 1, and 7 and 8; the variance of each site counts alike."""
+    """Of nine layers: 0 and 1, and 7 and 8; each site counts equally."""
     rng = np.random.default_rng(0)
     scales = np.array([1, 1, 9, 9, 9, 9, 9, 2, 2.0])
     layers = [vectors(40, 30, 0.2, 1, rng, scale) for scale in scales]
@@ -175,7 +175,7 @@ def test_the_interval_is_that_of_the_jackknife() -> None:
     rng = np.random.default_rng(0)
     table = jackknifed_layers([vectors(30, 20, shared, 1, rng) for shared in (0.5, 0.1)])
     row = claims_table({"m": table}, []).set_index("claim").loc["similarity_falls"]
-    values = table.pivot_table(index="left_out", columns="layer", values="similarity")
+    values = table.pivot_table(index="resample", columns="layer", values="similarity")
     falls = (values[0] - values[1]).to_numpy()
     assert row["effect"] == falls[0]
     half = scipy.stats.t.ppf(0.975, 29) * np.sqrt(29 / 30 * ((falls[1:] - falls[1:].mean()) ** 2).sum())
@@ -183,13 +183,13 @@ def test_the_interval_is_that_of_the_jackknife() -> None:
 
 
 def test_intervals_cover_a_fall_of_zero_as_often_as_they_say() -> None:
-    """100 pairs of layers that are alike: the binomial distribution has 99 % between 89 and 99."""
+    """100 pairs of layers of one distribution: 99% of the binomial distribution is between 89 and 99."""
     rng = np.random.default_rng(0)
     found = pd.concat([judged([vectors(30, 8, 0.3, 1, rng) for _ in range(2)], seed) for seed in range(100)])
     for name in ("similarity_falls", "fall_beyond_mean_over_spread"):
         rows = found.loc[name]
         assert 89 <= ((rows["low"] <= 0) & (rows["high"] >= 0)).sum() <= 99
-        assert (rows["verdict"] == "supported").sum() <= 7  # 99.9 % of draws from 100 at 2.5 %
+        assert (rows["verdict"] == "supported").sum() <= 7  # 99.9% of the binomial distribution of 100 at 2.5%
 
 
 def test_the_seed_of_the_shuffles_decides_nothing() -> None:

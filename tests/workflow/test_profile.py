@@ -17,5 +17,5 @@ def test_full_study(project: Path) -> None:
     assert "Tokenize fineweb with gpt2" in text
     assert text.count("Token length: measure layer") == 12 + 24
     assert text.count("Group job lengths") == 3
-    assert text.count("Token similarity: measure layer") == 48
+    assert text.count("Token similarity: compute cosines of") == 48
     assert text.count("Group job similarities") == 4

@@ -7,7 +7,7 @@ from layerscope.sources import is_local
 
 
 wildcard_constraints:
-    # By name: cosines_centred_a is a figure of model a, and not cosines of a model centred_a.
+    # The names themselves: cosines_centred_a is a figure of model a, not the figure cosines of a model centred_a.
     model="|".join(map(re.escape, CONFIG.models)),
     other="|".join(map(re.escape, CONFIG.models)),
     corpus=r"[a-z0-9][a-z0-9._-]*",
@@ -26,9 +26,9 @@ def tokenizer_of(model):
     return CONFIG.models[model].tokenizer
 
 
-@cache  # every layer asks for them
+@cache  # the jobs of every layer ask for them
 def shards_of(model, corpus, ending):
-    """Activation shards of a sample, or their manifests."""
+    """The activation shards of a sample, or their manifests."""
     return expand(
         "<results>/activations/{model}/{corpus}/shard_{shard}.{ending}",
         model=model,
@@ -47,9 +47,9 @@ def frequency_of(model, corpus):
 
 
 def of_models(study, **patterns):
-    """Inputs of a rule that reads tables of all models of a study: the files of a pattern, called NAME_MODEL.
+    """Inputs of a rule that reads files of all models of a study: NAME_MODEL → the files of the pattern.
 
-    Not by the model's name alone: Snakemake has uses of its own for some names.
+    The name of the model alone will not do: Snakemake reserves some names.
     """
     return {
         f"{name}_{model}": study.paths(pattern, model=model)

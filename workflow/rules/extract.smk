@@ -1,4 +1,4 @@
-# Token shards to activation shards: one forward pass a shard, all requested sites of all layers.
+# Token shards to activation shards: one forward pass per shard, all requested sites of all layers.
 
 
 rule extract:

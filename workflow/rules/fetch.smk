@@ -1,4 +1,4 @@
-# Find models, tokenizers and corpora. These rules alone touch the network, and run where Snakemake runs.
+# Find models, tokenizers and corpora. Only these rules use the network; they run where Snakemake runs.
 
 
 localrules:
@@ -8,7 +8,7 @@ localrules:
     fetch_documents,
 
 
-# After its tokenizer, so that one of another model is found before anything is downloaded.
+# After its tokenizer, so that a mismatch is found before the model is downloaded.
 rule fetch_model:
     input:
         tokenizer=lambda w: SPECS.record("tokenizers", tokenizer_of(w.model)),
@@ -50,8 +50,8 @@ rule resolve_corpus:
         "../scripts/resolve_corpus.py"
 
 
-# Only for data sets on the hub; local files are read where they are. A part is never extended: what a shard reads stays
-# as it is when the sample grows.
+# Only for data sets on the hub; local files are read in place. A part is never extended, so the input of a shard does
+# not change when the sample grows.
 rule fetch_documents:
     input:
         corpus=lambda w: SPECS.record("corpora", w.corpus),

@@ -1,10 +1,10 @@
-# The figures of all studies: a rule for each, so that a setting redraws one figure and not all.
+# The figures of all studies: one rule per figure, so that a setting redraws one figure and not all.
 
 from functools import partial
 
 
 def inputs_of(study, figure):
-    """What a figure reads; of one for each model, a function of the wildcards."""
+    """What a figure reads; functions of the wildcards if there is one figure per model."""
     if figure.shows != "model":
         return study.inputs(figure.reads)
     return {name: partial(input_of, study, figure, name) for name in figure.reads}
@@ -23,8 +23,8 @@ for study in STUDIES.values():
             input:
                 **inputs_of(study, figure),
             output:
-                # A PNG, which goes into the report, and a PDF. `report` must not begin a line: Snakemake would take it
-                # for its directive.
+                # A PNG for the report, and a PDF. `report` must not begin a line: Snakemake would mistake it for its
+                # directive.
                 [
                     report(
                         f"<results>/{study.name}/figures/{figure.file}.png",

@@ -22,7 +22,7 @@ if PATHS.settings.streams == "reduced":
         params:
             spec=SPECS.of("extract_paths"),
         message:
-            "Path length: extract lengths of {wildcards.model}: shard {wildcards.shard}"
+            "Path length: extract path lengths of {wildcards.model}: shard {wildcards.shard}"
         script:
             "../scripts/extract_paths.py"
 
@@ -56,7 +56,7 @@ rule summarize_path_length:
     params:
         spec=SPECS.of("summarize_path_length"),
     message:
-        "Path length: compare layers and models"
+        "Path length: summarize layers and models"
     script:
         "../scripts/summarize_path_length.py"
 
@@ -72,7 +72,7 @@ rule jackknife_paths:
     params:
         spec=SPECS.of("jackknife_paths"),
     message:
-        "Path length: leave documents out in turn for the intervals of {wildcards.model}"
+        "Path length: jackknife over documents of {wildcards.model}"
     script:
         "../scripts/jackknife_paths.py"
 
@@ -88,6 +88,6 @@ rule evaluate_path_length_claims:
     params:
         spec=SPECS.of("evaluate_path_length_claims"),
     message:
-        "Path length: judge the claims"
+        "Path length: evaluate the claims"
     script:
         "../scripts/evaluate_path_length_claims.py"

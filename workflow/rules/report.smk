@@ -1,8 +1,8 @@
-# One self-contained page with what was run, what was found, and every figure.
+# One self-contained page: what was run, what was found, and all figures.
 
 
 def reported(study):
-    """What the report reads of a study: its tables, its figures, and a file that says how values came about."""
+    """What the report reads of a study: its tables, its figures, and files that say how the values came about."""
     figures = [path for figure in study.drawn() for path in study.paths(f"{study.name}/figures/{figure.file}.png")]
     files = {**study.inputs(study.tables()), "figures": figures, "runs": ancient(study.described())}
     return {f"{study.name}_{key}": paths for key, paths in files.items()}

@@ -1,4 +1,4 @@
-# Study token_similarity: Q, K and V of a target token in many sentences, and how similar their dimensions are.
+# Study token_similarity: how similar the dimensions of Q, K and V of a target token are over many sentences.
 
 SIMILARITY = STUDIES["token_similarity"]
 
@@ -40,7 +40,7 @@ rule compute_cosines:
     params:
         spec=SPECS.of("compute_cosines"),
     message:
-        "Token similarity: measure layer {wildcards.layer} of {wildcards.model}"
+        "Token similarity: compute cosines of {wildcards.model}: layer {wildcards.layer}"
     script:
         "../scripts/compute_cosines.py"
 
@@ -57,7 +57,7 @@ rule summarize_token_similarity:
     params:
         spec=SPECS.of("summarize_token_similarity"),
     message:
-        "Token similarity: compare layers and models"
+        "Token similarity: summarize layers and models"
     script:
         "../scripts/summarize_token_similarity.py"
 
@@ -72,7 +72,7 @@ rule jackknife_similarity:
     params:
         spec=lambda w: SPECS.of("jackknife_similarity", layers=SIMILARITY.models[w.model].layers),
     message:
-        "Token similarity: leave each sentence out in turn, {wildcards.model}"
+        "Token similarity: jackknife over sentences of {wildcards.model}"
     script:
         "../scripts/jackknife_similarity.py"
 
@@ -88,6 +88,6 @@ rule evaluate_token_similarity_claims:
     params:
         spec=SPECS.of("evaluate_token_similarity_claims"),
     message:
-        "Token similarity: judge the claims"
+        "Token similarity: evaluate the claims"
     script:
         "../scripts/evaluate_token_similarity_claims.py"

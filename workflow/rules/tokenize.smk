@@ -2,17 +2,17 @@
 
 
 def documents_of(corpus, part):
-    """Documents fetched from the hub; a local corpus is read in place, and its digest is in its record."""
+    """Documents fetched from the hub; a local corpus is read in place, and its record has its digest."""
     if is_local(CONFIG.corpora[corpus].source):
         return []
     return f"<results>/documents/{{tokenizer}}/{{corpus}}/{part}.jsonl"
 
 
 def shards_with(shard):
-    """The part whose documents reach to the end of a shard.
+    """The part of the documents that covers a shard: up to the next power of two of shards.
 
-    By the power of two above the shard's number, and not by the size of the sample: so a larger sample fetches a part of
-    its own and leaves those of the shards before, and all parts together are at most four times the sample.
+    So the part of a shard does not depend on the size of the sample. A larger sample fetches a further part and keeps
+    the earlier ones, and all parts together are at most four times the sample.
     """
     return f"shards_{1 << int(shard).bit_length()}"
 
@@ -64,6 +64,6 @@ rule vocabulary:
     params:
         spec=SPECS.script("vocabulary"),
     message:
-        "Measure the tokens of {wildcards.tokenizer} in {wildcards.corpus}"
+        "Tabulate the vocabulary of {wildcards.tokenizer} in {wildcards.corpus}"
     script:
         "../scripts/vocabulary.py"

@@ -13,6 +13,7 @@ from layerscope.config.sections import (
     ResultsFolder,
     Sampling,
     Section,
+    StudySettings,
     Tokenizer,
 )
 from layerscope.studies.registry import STUDIES
@@ -22,7 +23,7 @@ from layerscope.studies.study import Study
 class _Studies(Section):
     """Which studies run; one that is omitted or null does not."""
 
-    def chosen(self) -> dict[str, Any]:
+    def chosen(self) -> dict[str, StudySettings]:
         """The settings of the studies that run, by name."""
         return {name: settings for name, settings in self if settings}
 
@@ -54,7 +55,7 @@ class Config(Section):
             for name, settings in self.studies.chosen().items()
         }
 
-    def _models_of(self, settings: Any) -> dict[str, Model]:
+    def _models_of(self, settings: StudySettings) -> dict[str, Model]:
         return {name: model for name in getattr(settings, "models", ()) if (model := self.models.get(name))}
 
 

@@ -5,7 +5,7 @@ import subprocess
 from dataclasses import fields
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
@@ -16,6 +16,13 @@ from layerscope.report.section import Run, Section
 from layerscope.stats.claims import FEWEST
 
 PACKAGES = ("snakemake", "torch", "transformers", "datasets", "numpy", "scipy", "pandas", "h5py")
+
+
+class Settings(TypedDict):
+    """The settings that the page shows."""
+
+    sampling: dict[str, int]
+    extraction: dict[str, str | int]
 
 
 def git_commit(folder: Path) -> str:
@@ -33,13 +40,13 @@ def write_report(
     output: str,
     claims: list[ClaimRows],
     sections: list[Section],
-    settings: dict[str, Any],
+    settings: Settings,
     root: Path,
 ) -> None:
     """Write the page: all text is escaped, and nothing is loaded from elsewhere.
 
     Args:
-        settings: the ``sampling``, ``extraction`` and ``studies`` sections of the config.
+        settings: the ``sampling`` and ``extraction`` sections of the config.
         root: folder of the workflow.
     """
     environment = Environment(

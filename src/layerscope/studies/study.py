@@ -1,7 +1,7 @@
-"""What a study is: its settings, what it reads, what each of its jobs depends on, its figures, its part of the report.
+"""What a study is: its settings, what it reads, what its jobs depend on, its figures, and its part of the report.
 
-The workflow, the checks before it and the report ask a :class:`Study`; none of them knows one by name. Importing a
-study takes no time: its functions are named, ``module:function``, and imported in the job that calls them.
+The workflow, the checks before it and the report ask a :class:`Study`; none of them knows any study by name. Importing
+a study is cheap: it names its functions as ``module:function``, and only the job that calls one imports it.
 """
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
@@ -15,27 +15,27 @@ from layerscope.config.mistakes import Mistakes
 from layerscope.config.sections import CorpusStudySettings, Model, Sampling, StudySettings
 from layerscope.tokenize.tokenizer import LoadedTokenizer
 
-RESULTS = "<results>"  # the folder of results; Snakemake puts its name in
+RESULTS = "<results>"  # the folder of results; Snakemake fills in its name
 PACKAGE = "layerscope.studies"
 
 
 @dataclass(frozen=True)
 class Figure:
-    """A figure: what is drawn, by which function, from which files.
+    """A figure: what it shows, which function draws it, and from which files.
 
     The caption is ``captions/{name}.rst`` in the study's folder.
     """
 
     name: str
-    draw: str  # function of the study that is called with the paths to write, what it reads, and its settings
-    reads: dict[str, str]  # argument of the function → a pattern for Study.paths, within the results
+    draw: str  # function of the study; called with the paths to write, what it reads, and its settings
+    reads: dict[str, str]  # argument of the function → a pattern for Study.paths
     label: str  # what it shows, in a few words
-    shows: Literal["model", "all models", "pairs of models", "sample"] = "model"  # "model": one figure for each
-    settings: Mapping[str, str] = field(default_factory=dict)  # further arguments, by the settings that give them
+    shows: Literal["model", "all models", "pairs of models", "sample"] = "model"  # "model": one figure per model
+    settings: Mapping[str, str] = field(default_factory=dict)  # further argument → the setting that gives it
 
     @property
     def file(self) -> str:
-        """Name of its files, without ending; a pattern if there is one for each model."""
+        """Name of its files without suffix; a pattern if there is one figure per model."""
         return f"{self.name}_{{model}}" if self.shows == "model" else self.name
 
 
@@ -45,59 +45,60 @@ class Study:
     Args:
         settings: its section of the config.
         models: its models by name.
-        sampling: how much is sampled of its corpus.
+        sampling: how much of its corpus is sampled.
     """
 
-    name: ClassVar[str]  # of its folders, its rules file and its section of the config
+    name: ClassVar[str]  # also of its folders, its rules file and its section of the config
     title: ClassVar[str]
     settings_type: ClassVar[type[StudySettings]]
     figures: ClassVar[tuple[Figure, ...]]  # in the order of the report
-    # Script → what its result depends on beside the files that it reads: settings of the study or of `extraction`, or
-    # properties of the study.
+    # Script → what its result depends on besides the files that it reads: settings of the study or of `extraction`,
+    # or properties of the study.
     depends: ClassVar[Mapping[str, tuple[str, ...]]]
-    local_files: ClassVar[tuple[str, ...]] = ()  # settings that name a file, on whose content jobs depend
-    makes_claims: ClassVar[bool] = True  # which its claims.csv holds
+    local_files: ClassVar[tuple[str, ...]] = ()  # settings that name a file whose content jobs depend on
+    makes_claims: ClassVar[bool] = True  # which are in its claims.csv
+    settings: StudySettings  # a study narrows this to its own, so that mypy knows its keys
 
-    def __init__(self, settings: Any, models: Mapping[str, Model], sampling: Sampling) -> None:
+    def __init__(self, settings: StudySettings, models: Mapping[str, Model], sampling: Sampling) -> None:
         self.settings, self.models, self.sampling = settings, models, sampling
 
     @property
     def sites(self) -> tuple[str, ...]:
-        """Sites that it reads from activation shards of its models and corpus."""
+        """Sites that it reads from the activation shards of its models and corpus."""
         return ()
 
     @property
     def shard_reads(self) -> int:
-        """How many files of activation shards its jobs read, for each shard and counted once for each job."""
+        """How many files of activation shards its jobs read per shard, counted once per job."""
         return 0
 
     @property
     def shard_jobs(self) -> int:
-        """How many jobs of its own it has for each shard."""
+        """How many jobs of its own it has per shard."""
         return 0
 
     @property
     def counted_tokens(self) -> int:
-        """How many tokens of its corpus are counted for the frequency of each type."""
+        """How many tokens of its corpus are counted for the frequencies of token types."""
         return 0
 
     @property
     def corpus(self) -> str | None:
-        """Name of the corpus that it reads, if it reads one."""
+        """Name of the corpus that it reads, if any."""
         return self.settings.corpus if isinstance(self.settings, CorpusStudySettings) else None
 
     @property
     def tokenizers(self) -> list[str]:
-        """Names of the tokenizers of its models, each once."""
+        """Names of the tokenizers of its models, without duplicates."""
         return list(dict.fromkeys(model.tokenizer for model in self.models.values()))
 
     def readers(self, tokenizer: str) -> list[str]:
-        """Names of its models that read the tokens of a tokenizer."""
+        """Names of its models that use a tokenizer."""
         return [name for name, model in self.models.items() if model.tokenizer == tokenizer]
 
     @property
     def untrained(self) -> list[str]:
-        """Names of its models whose weights are random."""
+        """Names of its models with random weights."""
         return [name for name, model in self.models.items() if model.weights == "random"]
 
     @property
@@ -110,19 +111,19 @@ class Study:
         return f"{PACKAGE}.{self.name}.{figure.draw}"
 
     def tables(self) -> dict[str, str]:
-        """Tables that its part of the report reads, as patterns for :meth:`paths`, by name."""
+        """Tables that its part of the report reads: name → pattern for :meth:`paths`."""
         return {"layers": f"{self.name}/layers.csv"}
 
     def described(self) -> list[str]:
-        """One HDF5 file of each model, whose attributes say how its values came about."""
+        """One HDF5 file per model, whose attributes say how its values came about."""
         raise NotImplementedError
 
     def drawn(self) -> tuple[Figure, ...]:
-        """Its figures under these settings."""
+        """Its figures under the current settings."""
         return self.figures
 
     def check_settings(self, tokenizers: Collection[str], mistakes: Mistakes) -> None:
-        """Note settings that do not fit each other, the models or their ``tokenizers``, which the config names."""
+        """Note settings that do not fit each other, the models or the ``tokenizers`` of the config."""
 
     def check_files(
         self, tokenizers: Mapping[str, LoadedTokenizer], positions: Mapping[str, int], mistakes: Mistakes
@@ -130,8 +131,8 @@ class Study:
         """Note local files that cannot be used.
 
         Args:
-            tokenizers: those of its models that are on this machine, by name.
-            positions: how many tokens a model takes at most, of the models on this machine that have a limit.
+            tokenizers: the local ones of its models, by name.
+            positions: model → the most tokens it takes, for local models with a limit.
         """
 
     def value(self, key: str) -> Any:
@@ -144,15 +145,15 @@ class Study:
         """The files of the results that a pattern names.
 
         Args:
-            pattern: within the results. Of ``{model}``, ``{layer}`` (of that model), ``{shard}`` and ``{tokenizer}`` it
-                names all; ``{corpus}`` and a setting that chooses a layer have one value.
-            known: values for placeholders of which one is meant.
+            pattern: relative to the results. ``{model}``, ``{layer}`` (of that model), ``{shard}`` and ``{tokenizer}``
+                stand for all of them; ``{corpus}`` and a setting that chooses a layer have one value.
+            known: placeholders with a fixed value.
         """
         values = self._values(_placeholders(pattern), known)
         return [f"{RESULTS}/{pattern.format(**of)}" for of in values]
 
     def _values(self, names: list[str], known: Mapping[str, str]) -> Iterator[dict[str, str]]:
-        """Values of placeholders in all combinations; layers after the model."""
+        """All combinations of the values of placeholders; layers depend on the model."""
         of_models = "model" in names and "model" not in known
         for model in self.models if of_models else [known.get("model", "")]:
             given = {**known, "model": model}
@@ -173,7 +174,7 @@ class Study:
         return [f"{self.value(name):02d}"]  # a chosen layer
 
     def inputs(self, reads: Mapping[str, str], **known: str) -> dict[str, str | list[str]]:
-        """The paths of each argument: one, or a list where the pattern names several."""
+        """The paths of each argument: one, or a list if the pattern names several."""
         found: dict[str, str | list[str]] = {}
         for argument, pattern in reads.items():
             paths = self.paths(pattern, **known)
@@ -182,12 +183,12 @@ class Study:
         return found
 
     def caption(self, figure: Figure) -> Path:
-        """The file of a figure's caption."""
+        """The file with the caption of a figure."""
         return Path(__file__).parent / self.name / f"captions/{figure.name}.rst"
 
 
 def keyed_by_tokenizer(reads: Mapping[str, str]) -> list[str]:
-    """Arguments of which there is one file for each tokenizer."""
+    """Arguments with one file per tokenizer."""
     return [argument for argument, pattern in reads.items() if "tokenizer" in _placeholders(pattern)]
 
 

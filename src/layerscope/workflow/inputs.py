@@ -1,4 +1,4 @@
-"""The inputs of a job, read by what their names end with."""
+"""Reads the inputs of a job, according to their suffixes."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -7,11 +7,11 @@ from layerscope.io.tables import read_csv, read_table
 
 
 def read_inputs(inputs: Any, keyed: Mapping[str, list[str]]) -> dict[str, Any]:
-    """The tables of a job's named inputs: one, or a list; the path of what is no table.
+    """The named inputs of a job: a table or a list of tables; for other files, their paths.
 
     Args:
-        inputs: Snakemake's: name → a path, or a list of them.
-        keyed: names of inputs that are dictionaries, with their keys.
+        inputs: Snakemake's inputs: name → a path or a list of paths.
+        keyed: inputs to return as dictionaries: name → keys, in the order of the paths.
     """
     found = {}
     for name, paths in inputs.items():

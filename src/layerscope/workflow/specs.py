@@ -1,7 +1,7 @@
-"""What the result of each job depends on, as one dictionary of plain values a job.
+"""What the result of each job depends on, as one dictionary of plain values per job: its spec.
 
-Snakemake compares these between runs (they are every rule's only param) and reruns a job when they differ. So a spec
-holds all that can change the job's result and is not a file the job reads from another job, and nothing else: not the
+Snakemake compares specs between runs (each is its rule's only param) and reruns a job whose spec has changed. So a spec
+contains everything that can change the result of the job, except files that other jobs write, and nothing else: not the
 device, not threads, not memory.
 """
 
@@ -30,7 +30,7 @@ class Specs:
     Args:
         config: the validated configuration.
         scripts: folder of the workflow's scripts.
-        cache: file that remembers digests of local sources.
+        cache: file that caches the digests of local sources.
     """
 
     def __init__(self, config: Config, scripts: str | Path, cache: str | Path) -> None:
@@ -41,7 +41,7 @@ class Specs:
         self._records: dict[tuple[str, str], str] = {}
 
     def read_sources(self) -> None:
-        """Take the digests of all sources, so that what cannot be read is found before Snakemake plans job by job."""
+        """Compute the digests of all sources, so that unreadable ones are found before Snakemake plans the jobs."""
         models = {name: model for study in self.studies.values() for name, model in study.models.items()}
         for name in models:
             self.fetch_model(name)
@@ -56,11 +56,11 @@ class Specs:
     def script(self, script: str, *functions: str, **values: Any) -> Spec:
         """The spec of a script: ``values`` and the fingerprint of its code.
 
-        Keys are sorted, because Snakemake compares the text of the dictionary. It asks for each job: a fingerprint is
-        taken once.
+        Keys are sorted, because Snakemake compares the dictionaries as text. It asks once per job, so fingerprints are
+        cached.
 
         Args:
-            functions: that the script calls by their names, ``package.module:function``.
+            functions: functions that the script calls by name, ``package.module:function``.
         """
         key = (script, *functions)
         if key not in self._code:
@@ -69,8 +69,8 @@ class Specs:
         return dict(sorted({**values, "code": self._code[key]}.items()))
 
     def of(self, script: str, **values: Any) -> Spec:
-        """The spec of a script of a study: what the study says that it depends on, and ``values`` that differ from job
-        to job."""
+        """The spec of a script of a study: what the study declares as its dependencies, and ``values`` that differ
+        between jobs."""
         study = next(study for study in self.studies.values() if script in study.depends)
         for key in study.depends[script]:
             extraction = self.config.extraction
@@ -91,13 +91,12 @@ class Specs:
         return self._digest(f"studies.{study.name}.{key}", lambda: [Path(study.value(key))])
 
     def record(self, kind: str, name: str) -> str:
-        """Where the record of a source is: each content that the config names has one of its own.
+        """The path of the record of a source; each content has a record of its own.
 
-        So a source that was changed and changed back finds its record as it was, and an attempt that fails takes none
-        away.
+        So a source that is changed and changed back finds its old record, and a failed attempt removes none.
 
         Args:
-            kind: models, tokenizers or corpora.
+            kind: ``models``, ``tokenizers`` or ``corpora``.
         """
         if (kind, name) not in self._records:
             content = digest_of_record(self._content(kind, name))[:12]
@@ -105,7 +104,7 @@ class Specs:
         return self._records[kind, name]
 
     def _content(self, kind: str, name: str) -> Spec:
-        """What a record depends on but for code; that of a model is checked against its tokenizer."""
+        """What a record depends on, except code; for a model also its tokenizer, which it is checked against."""
         fetch = {"models": self.fetch_model, "tokenizers": self.fetch_tokenizer, "corpora": self.resolve_corpus}[kind]
         content = {key: value for key, value in fetch(name).items() if key != "code"}
         if kind == "models":
@@ -113,14 +112,14 @@ class Specs:
         return content
 
     def _digest(self, key: str, files: Callable[[], Iterable[Path]]) -> str:
-        """Digest of the files of the source at a key of the config, taken once."""
+        """Digest of the files of the source at a key of the config, computed once."""
         if key not in self._taken:
             with at(key):
                 self._taken[key] = self.digests.digest(files())
         return self._taken[key]
 
     def _local_digest(self, key: str, source: str, files: Callable[[], Iterable[Path]]) -> str | None:
-        """As :meth:`_digest`; None for a hub id, which its commit identifies."""
+        """As :meth:`_digest`; None for a hub id, which is identified by its commit."""
         return self._digest(key, files) if is_local(source) else None
 
     def fetch_model(self, name: str) -> Spec:
@@ -159,7 +158,7 @@ class Specs:
         )
 
     def _documents(self, corpus: Corpus) -> Spec:
-        """Where the documents are; a local file or folder has no subsets and no splits."""
+        """Where the documents are; local files and folders have no subsets or splits."""
         local = is_local(corpus.source)
         return {
             "source": corpus.source,
@@ -169,7 +168,8 @@ class Specs:
         }
 
     def fetch_documents(self, name: str, part: str) -> Spec:
-        """Of a part: ``shards_N``, documents for the first N shards or, of these, more than half; or ``frequency``."""
+        """The spec of a part: ``shards_N``, documents for the first N shards, of which more than half are required; or
+        ``frequency``."""
         sampling = self.config.sampling
         size = sampling.sequences_per_shard * sampling.sequence_length
         if part == "frequency":
@@ -183,7 +183,7 @@ class Specs:
 
     @property
     def _counted_tokens(self) -> int:
-        """Of a corpus, for the frequency of each type: as many as a study asks for."""
+        """Tokens of a corpus that are counted for frequencies: the most that any study asks for."""
         return max((study.counted_tokens for study in self.studies.values()), default=0)
 
     def count_tokens(self, corpus: str) -> Spec:
@@ -201,16 +201,16 @@ class Specs:
         )
 
     def sites(self, model: str, corpus: str) -> list[str]:
-        """Sites that the studies read from activation shards of a model and corpus."""
+        """Sites that the studies read from the activation shards of a model and corpus, without duplicates."""
         reading = (study for study in self.studies.values() if model in study.models and study.corpus == corpus)
-        return list(dict.fromkeys(site for study in reading for site in study.sites))  # each once
+        return list(dict.fromkeys(site for study in reading for site in study.sites))
 
     def extract(self, model: str, corpus: str) -> Spec:
         settings = self.config.extraction.model_dump(exclude={"device"})
         return self.script("extract", sites=self.sites(model, corpus), **settings)
 
     def report(self) -> Spec:
-        """The settings that the report tells of, and the functions that write the parts of the studies."""
+        """The settings and titles that the report shows, and the functions that write the parts of the studies."""
         settings = self.config.model_dump(include={"sampling", "extraction", "studies"}, mode="json")
         del settings["extraction"]["device"]
         sections = {name: study.section for name, study in self.studies.items()}

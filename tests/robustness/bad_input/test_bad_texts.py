@@ -115,8 +115,8 @@ CATALOGUE: Catalogue = {
     ),
     "sentences a folder": (
         put("studies/token_similarity/sentences", "model"),
-        "config: studies.token_similarity.sentences: 'model' is not a file here; name a text file with one sentence a "
-        "line",
+        "config: studies.token_similarity.sentences: 'model' is not a file here; name a text file with one sentence "
+        "per line",
     ),
     "sentences a pipe": (
         pipe("sentences.txt"),

@@ -15,14 +15,14 @@ from layerscope.plotting import (
 from layerscope.studies.path_length.path_shards import read_path_shards
 
 NAMES = {"attn": "attention output", "mlp": "MLP output", "resid": "residual stream"}
-FILTERS = {"all": "all", "without_first": "without the first of each sequence"}
+FILTERS = {"all": "all tokens", "without_first": "without the first token of each sequence"}
 COLOURS = {"attn": BLUE, "mlp": VERMILION, "resid": GREEN}
 
 
 def draw_lengths(outputs: list[str], model: str, shards: list[str]) -> None:
-    """Layer x token heatmaps of the three path lengths, for the first sequence of the sample.
+    """Heatmaps of layer × token for the three path lengths of the first sequence of the sample.
 
-    Position 0 stands apart with a scale of its own, so that it does not blind the scale of the others.
+    Position 0 has a panel and a scale of its own, because its values would set the scale for all others.
     """
     values, tokens = read_path_shards(shards[:1])
     length = int(tokens.position.max()) + 1
@@ -48,13 +48,13 @@ def draw_lengths(outputs: list[str], model: str, shards: list[str]) -> None:
             rest.set_xlabel(f"position in the sequence\n{title}")
         drawn.suptitle(
             f"{model}: path length ‖x[l] − x[l−1]‖ of each token of one sequence, in the stream's units (position 0 "
-            "apart)",
+            "on its own scale)",
             fontsize=9,
         )
 
 
 def draw_mean_length(outputs: list[str], layers: pd.DataFrame, token_filter: str) -> None:
-    """Mean path length and mean step of each layer, a column a model."""
+    """Mean path length and mean step of each layer, one panel per model."""
     chosen = layers[layers["token_filter"] == token_filter]
     models = list(by_model(chosen))
     with figure(outputs, 4.6 * len(models) + 0.4, 3.6) as drawn:
@@ -69,12 +69,12 @@ def draw_mean_length(outputs: list[str], layers: pd.DataFrame, token_filter: str
             ax.set_xlabel("layer")
             ax.set_ylabel("mean over tokens (stream's units)")
             ax.xaxis.set_major_locator(MaxNLocator(integer=True))
-            ax.set_title(f"{model}: n = {rows['tokens'].iloc[0]:,} tokens, {FILTERS[token_filter]}")
+            ax.set_title(f"{model}: n = {rows['tokens'].iloc[0]:,}, {FILTERS[token_filter]}")
         drawn.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
 
 
 def draw_cumulative(outputs: list[str], layers: pd.DataFrame, token_filter: str) -> None:
-    """The path so far, as a share of the whole path, on relative depth; all models."""
+    """The path so far as a fraction of the total, against relative depth, for all models."""
     chosen = layers[layers["token_filter"] == token_filter]
     with figure(outputs, 9.6, 3.4) as drawn:
         panels = drawn.subplots(1, 3, sharey=True)
@@ -84,8 +84,8 @@ def draw_cumulative(outputs: list[str], layers: pd.DataFrame, token_filter: str)
                 label = f"{model} (n = {rows['tokens'].iloc[0]:,} tokens)"
                 ax.plot(rows["relative_depth"], path / path.iloc[-1], **style, markersize=3, label=label)
             relative_depth_axis(ax)
-            ax.set_title(f"{title}: whole path {', '.join(_totals(chosen, name))}")
-        panels[0].set_ylabel("share of the path so far")
+            ax.set_title(f"{title}: total {', '.join(_totals(chosen, name))}")
+        panels[0].set_ylabel("fraction of the total path so far")
         drawn.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=4)
 
 

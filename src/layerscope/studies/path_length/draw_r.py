@@ -1,4 +1,4 @@
-"""The figure of correlations with the residual stream's path length."""
+"""Figure of the correlations with the residual stream's path length."""
 
 import numpy as np
 import pandas as pd
@@ -15,12 +15,13 @@ COLOURS = {"all": VERMILION, "without_first": BLUE}
 
 
 def draw_r(outputs: list[str], model: str, layers: pd.DataFrame, resamples: pd.DataFrame) -> None:
-    """r of attention's and of the MLP's path length with the residual's, per layer, with and without the first token of
-    each sequence: Pearson's above, Spearman's below.
+    """Correlation of the path lengths of attention and MLP with that of the residual stream, per layer.
+
+    Pearson's r above, Spearman's r below; with and without the first token of each sequence.
 
     Args:
-        layers: of :func:`path_length.summarize_layers.layers_table`.
-        resamples: the model's, of :func:`path_length.jackknife.jackknife_paths`.
+        layers: from :func:`path_length.summarize_layers.layers_table`.
+        resamples: of the model, from :func:`path_length.jackknife.jackknife_paths`.
     """
     rows, drawn = layers[layers["model"] == model], Resamples(resamples)
     documents = int(resamples["clusters"].iloc[0])
@@ -36,18 +37,17 @@ def draw_r(outputs: list[str], model: str, layers: pd.DataFrame, resamples: pd.D
                     half_width = drawn.half_width(drawn.of("jackknife", name_of)[0], name_of)
                     low, high = np.clip([r - half_width, r + half_width], -1, 1)
                     ax.fill_between(of["layer"], low, high, color=colour, alpha=0.3, linewidth=0)
-                    label = f"{FILTERS[token_filter]} tokens" if token_filter == "all" else FILTERS[token_filter]
-                    # The broken line is drawn last, so that curves that agree are both seen.
+                    # The dashed line is drawn last, so that both curves are seen where they agree.
                     style = "-" if token_filter == "all" else (0, (4, 2))
-                    ax.plot(of["layer"], r, color=colour, linestyle=style, label=label)
+                    ax.plot(of["layer"], r, color=colour, linestyle=style, label=FILTERS[token_filter])
                 ax.set_ylim(-1.05, 1.05)
                 ax.xaxis.set_major_locator(MaxNLocator(integer=True))
                 ax.set_title(f"{NAMES[name]} and residual stream")
             panels[i, 0].set_ylabel(f"{kind.capitalize()}'s r\nof path lengths over tokens")
         for ax in panels[1]:
             ax.set_xlabel("layer")
-        few = "" if documents >= FEWEST else f" (under {FEWEST}: intervals are not to be trusted)"
+        few = "" if documents >= FEWEST else f" (fewer than {FEWEST}: do not trust the intervals)"
         shown.suptitle(f"{model}: n = {rows['tokens'].max():,} tokens of {documents} documents{few}", fontsize=9)
         handles = panels[0, 0].get_legend_handles_labels()[0]
-        handles.append(Patch(color=GREY, alpha=0.6, linewidth=0, label="95 % interval, leaving out documents"))
+        handles.append(Patch(color=GREY, alpha=0.6, linewidth=0, label="95% interval (jackknife over documents)"))
         shown.legend(handles=handles, loc="outside lower center", ncols=3, handlelength=3)

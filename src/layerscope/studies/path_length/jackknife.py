@@ -1,35 +1,38 @@
-"""How sure the summaries of path lengths are: the documents of the sample left out in turn."""
+"""Jackknife over documents of the summaries of path lengths."""
 
 import numpy as np
 import pandas as pd
 
 from layerscope.stats.correlation import pearson
 from layerscope.stats.jackknife import Jackknife, JackknifePearson, unit
-from layerscope.studies.path_length.sample import read_sample
+from layerscope.studies.path_length.included_tokens import read_included
 
-Summary = tuple[np.ndarray, np.ndarray]  # a statistic of the sample, and with each group of documents left out
+Summary = tuple[np.ndarray, np.ndarray]  # a statistic of the sample, and of each jackknife resample
 
 
 def jackknife_paths(shards: list[str], vocabulary: pd.DataFrame) -> pd.DataFrame:
-    """Summaries of every layer, as observed and with each document left out.
+    """Summaries of every layer, as observed and for each jackknife resample.
 
     Args:
         shards: path-length shards of a sample, in order.
         vocabulary: table of the sample's tokenizer.
 
     Returns:
-        ``statistic``, ``layer``, ``kind`` (``observed``, ``jackknife``), ``resample``, ``value``; ``clusters``,
-        documents of the sample, and ``clusters_effective``. Statistics, without the first token of each sequence:
-        ``length_attn``, ``length_mlp`` and ``length_resid``, mean path lengths; ``step_attn`` and ``step_mlp``, mean
-        steps; ``cosine``, mean cosine of attention's and the MLP's output; ``r_attn`` and ``r_mlp``, Pearson's r of the
-        path lengths with that of the residual stream, and ``rho_attn`` and ``rho_mlp``, Spearman's. ``r_attn_all`` and
-        so on are with the first token.
+        ``statistic``, ``layer``, ``kind`` (``observed``, ``jackknife``), ``resample``, ``value``; ``clusters``, the
+        number of documents, and ``clusters_effective``. Statistics, without the first token of each sequence:
+
+        - ``length_attn``, ``length_mlp``, ``length_resid``: mean path lengths
+        - ``step_attn``, ``step_mlp``: mean steps
+        - ``cosine``: mean cosine between the outputs of attention and MLP
+        - ``r_attn``, ``r_mlp``: Pearson's r of their path lengths with that of the residual stream
+        - ``rho_attn``, ``rho_mlp``: Spearman's r of the same
+        - ``r_attn_all`` and so on: r with the first token included
     """
-    values, tokens = read_sample(shards, vocabulary)
-    # The same documents are left out with the first tokens and without, so that the two can be compared.
+    values, tokens = read_included(shards, vocabulary)
+    # The same documents are left out with and without the first tokens, so that the two can be compared.
     jackknife = Jackknife(tokens.document)
     parts = []
-    with np.errstate(divide="ignore", invalid="ignore"):  # of one document, nothing is left
+    with np.errstate(divide="ignore", invalid="ignore"):  # without its only document, nothing is left
         for layer in range(len(values["path_resid"])):
             of = {name: array[layer].astype(np.float64) for name, array in values.items()}
             found = layer_summaries(of, tokens.position > 0, jackknife)
@@ -43,11 +46,11 @@ def jackknife_paths(shards: list[str], vocabulary: pd.DataFrame) -> pd.DataFrame
 
 
 def layer_summaries(of: dict[str, np.ndarray], after_first: np.ndarray, jackknife: Jackknife) -> dict[str, Summary]:
-    """The statistics of :func:`jackknife_paths` of one layer.
+    """The statistics of :func:`jackknife_paths` for one layer.
 
     Args:
         of: quantities [tokens].
-        after_first: [tokens], bool: which are not the first of a sequence.
+        after_first: [tokens], bool, false for the first token of each sequence.
     """
     means_of = {f"length_{name}": f"path_{name}" for name in ("attn", "mlp", "resid")}
     means_of |= {f"step_{name}": f"step_{name}" for name in ("attn", "mlp")} | {"cosine": "cosine_attn_mlp"}
@@ -80,12 +83,12 @@ def correlations(rows: np.ndarray, y: np.ndarray, keep: np.ndarray, jackknife: J
 
 
 def rank_correlations(rows: np.ndarray, y: np.ndarray, keep: np.ndarray, jackknife: Jackknife) -> Summary:
-    """Spearman's r of each of ``rows`` [rows, tokens] with ``y`` over the tokens ``keep``, ranked anew without a group.
+    """Spearman's r of each of ``rows`` [rows, tokens] with ``y`` over the tokens ``keep``, ranked anew each time.
 
     Returns:
         [rows, 1] and [rows, groups].
     """
-    # What is ranked anew is counts of values, which are sorted once.
+    # Values are sorted once; each resample only changes how often each value occurs.
     counted = [np.unique(of[keep], return_inverse=True, return_counts=True)[1:] for of in (*rows, y)]
     kept = jackknife.groups.labels[keep]
     parts = [np.flatnonzero(kept == group) for group in range(len(jackknife.groups))]
@@ -94,23 +97,23 @@ def rank_correlations(rows: np.ndarray, y: np.ndarray, keep: np.ndarray, jackkni
 
 
 def _spearman(counted: list[tuple[np.ndarray, np.ndarray]], part: np.ndarray) -> np.ndarray:
-    """Spearman's r of each variable with the last one, without the tokens of ``part``: [variables - 1].
+    """Spearman's r of each variable with the last one, without the tokens of ``part``: [variables − 1].
 
     Args:
-        counted: of each variable, the place of each token's value among the different values, and their counts.
+        counted: for each variable, the index of each token's value among the distinct values, and their counts.
     """
     ranks = np.stack([_centred_ranks(places, counts, part) for places, counts in counted])
-    # Exact, as ranks are whole numbers or halves: what does not vary has a sum of squares of 0.
+    # Exact, because ranks are multiples of one half: the sum of squares of a constant variable is 0.
     products = ranks @ ranks.T - ranks[:, part] @ ranks[:, part].T
     squares = np.diag(products)
     return products[:-1, -1] / np.sqrt(squares[:-1] * squares[-1])
 
 
 def _centred_ranks(places: np.ndarray, counts: np.ndarray, part: np.ndarray) -> np.ndarray:
-    """Ranks of all tokens but ``part``, ties at their mean rank, less the mean of ranks.
+    """Ranks of all tokens except ``part``, ties at their mean rank, minus the mean of all ranks.
 
     Returns:
-        [tokens], of no meaning at ``part``.
+        [tokens], without meaning at ``part``.
     """
     left = counts - np.bincount(places[part], minlength=len(counts))
     so_far = np.cumsum(left)

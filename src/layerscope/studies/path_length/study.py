@@ -1,4 +1,4 @@
-"""The study as the workflow sees it."""
+"""Settings, jobs and figures of the study."""
 
 from typing import ClassVar, Literal
 
@@ -16,9 +16,9 @@ class PathLengthSettings(CorpusStudySettings):
     """How far attention, MLP and the residual stream move per layer and token."""
 
     streams: Literal["reduced", "stored"] = Field(
-        "reduced", description="reduced: keep only lengths while extracting; stored: keep the streams in shards."
+        "reduced", description="reduced: store only the lengths; stored: store the streams themselves in shards."
     )
-    drop_first_token: bool = Field(True, description="Draw means without the first token of each sequence.")
+    drop_first_token: bool = Field(True, description="Exclude the first token of each sequence from figures of means.")
 
 
 class PathLength(Study):
@@ -27,6 +27,7 @@ class PathLength(Study):
     name = "path_length"
     title = "Path length"
     settings_type = PathLengthSettings
+    settings: PathLengthSettings
     depends: ClassVar = {
         "extract_paths": ("dtype", "batch_size"),
         "reduce_paths": (),
@@ -35,18 +36,18 @@ class PathLength(Study):
         "evaluate_path_length_claims": ("models", "untrained"),
     }
     figures = (
-        Figure("path_lengths", "draw:draw_lengths", {"shards": SHARDS}, "lengths by layer and token"),
+        Figure("path_lengths", "draw:draw_lengths", {"shards": SHARDS}, "path lengths by layer and token"),
         Figure(
             "path_r",
             "draw_r:draw_r",
             {"layers": LAYERS, "resamples": "path_length/{model}/resamples.parquet"},
-            "r with the residual stream",
+            "correlation with the residual stream's path length",
         ),
         Figure(
             "path_means",
             "draw:draw_mean_length",
             {"layers": LAYERS},
-            "mean lengths",
+            "mean path lengths and steps",
             shows="all models",
             settings={"token_filter": "token_filter"},
         ),
@@ -54,7 +55,7 @@ class PathLength(Study):
             "path_cumulative",
             "draw:draw_cumulative",
             {"layers": LAYERS},
-            "cumulative lengths",
+            "cumulative path lengths",
             shows="all models",
             settings={"token_filter": "token_filter"},
         ),
@@ -66,11 +67,11 @@ class PathLength(Study):
 
     @property
     def shard_jobs(self) -> int:
-        return len(self.models)  # streams are reduced
+        return len(self.models)  # to reduce the streams
 
     @property
     def token_filter(self) -> str:
-        """Which tokens means are drawn of, as in layers.csv."""
+        """The tokens whose means the figures show, as in layers.csv."""
         return "without_first" if self.settings.drop_first_token else "all"
 
     def described(self) -> list[str]:

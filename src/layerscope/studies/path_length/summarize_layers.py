@@ -1,19 +1,17 @@
-"""Path lengths of a sample to one table of layers, over all models."""
-
-from typing import Any
+"""One table of the layers of all models, from their path lengths."""
 
 import numpy as np
 import pandas as pd
 
 from layerscope.stats.correlation import pearson, spearman
 from layerscope.stats.relative_depth import relative_depth
-from layerscope.studies.path_length.sample import read_sample
+from layerscope.studies.path_length.included_tokens import read_included
 
 
 def layers_table(shards: dict[str, list[str]], vocabularies: dict[str, pd.DataFrame]) -> pd.DataFrame:
-    """layers.csv: a row a model, layer and token filter (``all``, or ``without_first`` of each sequence).
+    """layers.csv: one row per model, layer and token filter (``all``, or ``without_first`` of each sequence).
 
-    Special tokens and pieces of UTF-8 characters take part in neither.
+    Both exclude special tokens and pieces of UTF-8 characters.
 
     Args:
         shards: model → paths of its path-length shards, in order.
@@ -21,7 +19,7 @@ def layers_table(shards: dict[str, list[str]], vocabularies: dict[str, pd.DataFr
     """
     rows = []
     for model, paths in shards.items():
-        values, tokens = read_sample(paths, vocabularies[model])
+        values, tokens = read_included(paths, vocabularies[model])
         filters = {"all": np.ones(len(tokens), dtype=bool), "without_first": tokens.position > 0}
         layers = len(values["path_resid"])
         rows += [
@@ -38,16 +36,16 @@ def layers_table(shards: dict[str, list[str]], vocabularies: dict[str, pd.DataFr
             for layer in range(layers)
         ]
     table = pd.DataFrame(rows)
-    # Sums over the layers up to this one, of the mean over tokens: the path so far.
+    # The path so far: means over tokens, summed over the layers up to this one.
     groups = table.groupby(["model", "token_filter"], sort=False)
     for name in ("attn", "mlp", "resid"):
         table[f"cumulative_{name}"] = groups[f"length_{name}"].transform(lambda length: length.fillna(0).cumsum())
     return table
 
 
-def layer_row(values: dict[str, np.ndarray]) -> dict[str, Any]:
+def layer_row(values: dict[str, np.ndarray]) -> dict[str, float]:
     """Summaries of one layer's quantities [tokens]; correlations are over tokens, with the residual's path length."""
-    row: dict[str, Any] = {}
+    row: dict[str, float] = {}
     for name in ("attn", "mlp"):
         path = values[f"path_{name}"][None]
         row[f"r_pearson_{name}"] = pearson(path, values["path_resid"])[0]

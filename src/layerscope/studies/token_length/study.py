@@ -59,6 +59,7 @@ class TokenLength(Study):
     name = "token_length"
     title = "Token length"
     settings_type = TokenLengthSettings
+    settings: TokenLengthSettings
     depends: ClassVar = {
         "correlate_token_length": ("histogram_bins",),
         "summarize_token_length": ("models",),
@@ -155,7 +156,7 @@ class TokenLength(Study):
     @property
     def shard_reads(self) -> int:
         # Three jobs per layer, and one per layer of the other model of a pair that reads both; shards and manifests.
-        matched = sum(self.models[other].layers for _, other in self.settings.pairs)
+        matched = sum(self.models[other].layers for _, other in self.settings.pairs or ())
         return 6 * sum(model.layers for model in self.models.values()) + 4 * matched
 
     @property

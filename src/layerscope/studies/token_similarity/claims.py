@@ -20,14 +20,14 @@ def jackknifed(table: pd.DataFrame, effect: Callable[[pd.DataFrame], pd.Series],
 
     Args:
         table: ``layer`` and the columns of :func:`token_similarity.jackknife.jackknife_layer`.
-        effect: gets the rows of all layers, indexed by layer and ``left_out``; gives one value per ``left_out``.
+        effect: gets the rows of all layers, indexed by layer and ``resample``; gives one value per ``resample``.
         growth: increase of the standard error per unit of the effect. Each end of the interval is the effect that,
             with its own standard error, is just compatible with the observed one.
     """
-    values = effect(table.set_index(["layer", "left_out"]))
-    left_out = values.drop(-1).to_numpy()
-    quantile = student_quantile(len(left_out) - 1)
-    half_width = float(jackknife_error(left_out)) * quantile
+    values = effect(table.set_index(["layer", "resample"]))
+    resamples = values.drop(-1).to_numpy()
+    quantile = student_quantile(len(resamples) - 1)
+    half_width = float(jackknife_error(resamples)) * quantile
     slope = quantile * growth
     high = values[-1] + half_width / (1 - slope) if slope < 1 else np.inf
     return Estimate(values[-1], values[-1] - half_width / (1 + slope), high, clusters=float(table["sentences"].max()))
@@ -43,7 +43,7 @@ def rise(values: pd.Series) -> pd.Series:
     """Mean of the last quarter of the layers minus that of the first quarter."""
     layers = values.index.get_level_values("layer")
     depth = layers.map(lambda layer: relative_depth(layer, layers.max() + 1))
-    late, early = (values[chosen].groupby("left_out").mean() for chosen in (depth > 0.75, depth < 0.25))
+    late, early = (values[chosen].groupby("resample").mean() for chosen in (depth > 0.75, depth < 0.25))
     return late - early
 
 

@@ -65,11 +65,11 @@ def half_widths(vectors: dict[str, np.ndarray], centred: bool) -> dict[str, dict
     Args:
         vectors: q, k and v as [sentences, width].
     """
-    left_out = [
-        cosine_moments({site: values[~some] for site, values in vectors.items()}, centred)
-        for some in sentences_left_out(len(vectors["q"]))
+    resamples = [
+        cosine_moments({site: values[~left_out] for site, values in vectors.items()}, centred)
+        for left_out in sentences_left_out(len(vectors["q"]))
     ]
-    errors = jackknife_error(np.stack(left_out, axis=-1)) * student_quantile(len(left_out) - 1)
+    errors = jackknife_error(np.stack(resamples, axis=-1)) * student_quantile(len(resamples) - 1)
     return {block: {"mean": mean, "std": std} for block, (mean, std) in zip(BLOCKS, errors, strict=True)}
 
 

@@ -22,7 +22,7 @@ def jackknife_layer(vectors: dict[str, np.ndarray], seed: int) -> pd.DataFrame:
         seed: seed of the shuffling.
 
     Returns:
-        One row for all sentences (``left_out`` −1) and one per sentence left out (or group of sentences, if there are
+        One row for all sentences (``resample`` −1) and one per sentence left out (or group of sentences, if there are
         very many): ``sentences``, how many remain; ``similarity``, the absolute cosine, averaged over pairs of
         dimensions and over blocks; ``shuffled``, the same after shuffling the sentences within each dimension
         independently, which keeps each mean and spread and nothing else; and ``log_variance``, the logarithm of the
@@ -42,7 +42,7 @@ def jackknife_layer(vectors: dict[str, np.ndarray], seed: int) -> pd.DataFrame:
         variances /= len(kept["q"]) - 1
         rows.append(
             {
-                "left_out": number,
+                "resample": number,
                 "sentences": len(kept["q"]),
                 "similarity": mean_absolute(kept),
                 "shuffled": mean_absolute(shuffled),

@@ -36,6 +36,7 @@ class TokenSimilarity(Study):
     name = "token_similarity"
     title = "Token similarity"
     settings_type = TokenSimilaritySettings
+    settings: TokenSimilaritySettings
     local_files = ("sentences",)
     depends: ClassVar = {
         "extract_vectors": ("dtype", "batch_size", "sentences", "target", "seed"),
