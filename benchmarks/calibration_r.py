@@ -4,11 +4,11 @@ import numpy as np
 import pandas as pd
 from calibration_text import Text, zscore
 
+from layerscope.stats.intervals import null_p, student_quantile
 from layerscope.stats.jackknife import jackknife_error, unit
-from layerscope.stats.multiple_testing import p_of_resamples, student_quantile
 from layerscope.stats.partial_correlation import covariate_basis, residuals
-from layerscope.studies.token_length.neuron_summaries import summaries
-from layerscope.studies.token_length.resample_layer import LayerResamples, assess
+from layerscope.studies.token_length.resample_layer import LayerResamples, resample_neurons
+from layerscope.studies.token_length.summaries_over_neurons import summaries
 
 FEW, MANY = 16, 48  # neurons, for size and power, and for coverage
 RESAMPLES, BATCH = 200, 20
@@ -78,7 +78,7 @@ def one_set(made: Neurons, tokens: int, rng: np.random.Generator) -> dict[str, f
     resamples = LayerResamples(
         sample.token_lengths, sample.types, sample.documents, sample.confounds(), RESAMPLES, int(rng.integers(2**31))
     )
-    table, drawn = assess(resamples, [made.read(sample)])
+    table, drawn = resample_neurons(resamples, [made.read(sample)])
     found = {f"passing {name}": (table[name] <= LEVEL).mean() for name in ("p", "p_given_all")}
     found["documents"] = float(resamples.documents.clusters)
     for (measure, statistic), of in drawn.groupby(["measure", "statistic"]):
@@ -86,7 +86,7 @@ def one_set(made: Neurons, tokens: int, rng: np.random.Generator) -> dict[str, f
         value, name = kinds["observed"][0], f"{measure}_{statistic}"
         found[f"value {name}"] = value
         if "null" in kinds:
-            found[f"p {name}"] = p_of_resamples(value, kinds["null"])
+            found[f"p {name}"] = null_p(value, kinds["null"])
         if "jackknife" in kinds:
             found[f"error {name}"] = float(jackknife_error(kinds["jackknife"]))
             found[f"quantile {name}"] = student_quantile(of["clusters_effective"].iloc[0] - 1)

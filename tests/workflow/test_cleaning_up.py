@@ -32,7 +32,7 @@ DELETED: dict[str, str] = {
     "PDF files of figures": "results/*/figures/*.pdf",
     "`results/STUDY/layers.csv`": "results/STUDY/layers.csv",
     "`results/token_length/evidence.csv`": "results/token_length/evidence.csv",
-    "`results/token_length/modality.csv`": "results/token_length/modality.csv",
+    "`results/token_length/multimodality.csv`": "results/token_length/multimodality.csv",
     "`results/token_length/matches.csv`": "results/token_length/matches.csv",
     "`results/claims.csv`": "results/claims.csv",
     "`results/STUDY/claims.csv`": "results/STUDY/claims.csv",

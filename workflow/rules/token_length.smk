@@ -47,7 +47,7 @@ rule resample_token_length:
         vocabulary=lambda w: vocabulary_of(w.model, LENGTH.corpus),
         frequency=lambda w: frequency_of(w.model, LENGTH.corpus),
     output:
-        neurons="<results>/token_length/{model}/assessed_{layer}.parquet",
+        neurons="<results>/token_length/{model}/inference_{layer}.parquet",
         resamples="<results>/token_length/{model}/resamples_{layer}.parquet",
     log:
         "<logs>/resample_token_length/{model}/layer_{layer}.log",
@@ -65,7 +65,7 @@ rule summarize_evidence:
     input:
         **of_models(
             LENGTH,
-            assessed="token_length/{model}/assessed_{layer}.parquet",
+            inference="token_length/{model}/inference_{layer}.parquet",
             resamples="token_length/{model}/resamples_{layer}.parquet",
         ),
     output:
@@ -87,9 +87,9 @@ rule test_unimodality:
         manifests=lambda w: shards_of(w.model, LENGTH.corpus, "json"),
         vocabulary=lambda w: vocabulary_of(w.model, LENGTH.corpus),
     output:
-        neurons="<results>/token_length/{model}/modality_{layer}.parquet",
-        unimodal="<results>/token_length/{model}/unimodal_{layer}.parquet",
-        histograms="<results>/token_length/{model}/modes_{layer}.parquet",
+        neurons="<results>/token_length/{model}/dip_{layer}.parquet",
+        simulated="<results>/token_length/{model}/simulated_unimodal_{layer}.parquet",
+        histograms="<results>/token_length/{model}/standardized_histogram_{layer}.parquet",
     log:
         "<logs>/test_unimodality/{model}/layer_{layer}.log",
     benchmark:
@@ -123,11 +123,11 @@ rule summarize_multimodality:
     input:
         **of_models(
             LENGTH,
-            modality="token_length/{model}/modality_{layer}.parquet",
-            unimodal="token_length/{model}/unimodal_{layer}.parquet",
+            dips="token_length/{model}/dip_{layer}.parquet",
+            simulated="token_length/{model}/simulated_unimodal_{layer}.parquet",
         ),
     output:
-        "<results>/token_length/modality.csv",
+        "<results>/token_length/multimodality.csv",
     log:
         "<logs>/summarize_multimodality.log",
     localrule: True
@@ -241,7 +241,7 @@ rule evaluate_token_length_claims:
     input:
         **of_models(LENGTH, resamples="token_length/{model}/resamples_{layer}.parquet"),
         **{f"lengths_{name}": f"<results>/token_length/lengths_{name}.parquet" for name in LENGTH.tokenizers},
-        modality="<results>/token_length/modality.csv",
+        multimodality="<results>/token_length/multimodality.csv",
     output:
         "<results>/token_length/claims.csv",
     log:

@@ -7,8 +7,7 @@ from typing import Any, Generic, Literal, TypeVar
 import numpy as np
 import pandas as pd
 
-from layerscope.stats.jackknife import jackknife_error
-from layerscope.stats.multiple_testing import ALPHA, null_band, student_quantile
+from layerscope.stats.intervals import ALPHA, half_width, null_band
 
 Data = TypeVar("Data")
 Verdict = Literal["supported", "not supported", "undetermined"]
@@ -82,7 +81,9 @@ class Claim(Generic[Data]):
         return "supported", ""
 
 
-def judge(claims: Iterable[Claim[Data]], study: str, models: str, untrained: bool, data: Data) -> list[dict[str, Any]]:
+def evaluate(
+    claims: Iterable[Claim[Data]], study: str, models: str, untrained: bool, data: Data
+) -> list[dict[str, Any]]:
     """Rows of claims.csv.
 
     Args:
@@ -128,11 +129,11 @@ class Resamples:
     def estimate(self, effect: Callable[..., np.ndarray], *statistics: str) -> Estimate:
         """The ``effect``, a function of [layers, resamples] of each statistic that gives [resamples]."""
         value = float(effect(*self.of("observed", *statistics))[0])
-        half_width = float(self.half_width(effect(*self.of("jackknife", *statistics)), *statistics))
+        width = float(self.half_width(effect(*self.of("jackknife", *statistics)), *statistics))
         null = (np.nan, np.nan)
         if (statistics[0], "null") in self.values:
             null = null_band(effect(*self.of("null", *statistics)))
-        return Estimate(value, value - half_width, value + half_width, *null, self.fewest(*statistics))
+        return Estimate(value, value - width, value + width, *null, self.fewest(*statistics))
 
     def half_width(self, jackknife: np.ndarray, *statistics: str, level: float = ALPHA) -> np.ndarray:
         """Of the interval of an effect of ``statistics``; NaN where there is in effect one cluster.
@@ -144,11 +145,7 @@ class Resamples:
         Returns:
             [...].
         """
-        return jackknife_error(jackknife) * self.quantile(level, *statistics)
-
-    def quantile(self, level: float, *statistics: str) -> float:
-        """Student's t of a two-sided interval; NaN where there is in effect one cluster."""
-        return student_quantile(self.df[list(statistics)].min(), level)
+        return half_width(jackknife, self.df[list(statistics)].min(), level)
 
     def fewest(self, *statistics: str) -> float:
         """Clusters of the statistic that has the fewest."""

@@ -8,13 +8,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from layerscope.stats.claims import UNKNOWN, Claim, Estimate, Resamples, judge
+from layerscope.stats.claims import UNKNOWN, Claim, Estimate, Resamples, evaluate
+from layerscope.stats.intervals import ALPHA, null_band
 from layerscope.stats.jackknife import jackknife_error
-from layerscope.stats.multiple_testing import ALPHA, at_least, null_band
+from layerscope.stats.multiple_testing import at_least
 from layerscope.stats.relative_depth import relative_depths
 from layerscope.studies.token_length.dip_test import SMALLEST_P
+from layerscope.studies.token_length.measures import share_of_neurons
 from layerscope.studies.token_length.sample_claims import SAMPLE_CLAIMS, SampleLengths
-from layerscope.studies.token_length.summaries import share_of_neurons
 
 STUDY = "token_length"
 # Where the null is zero a claim takes more than zero, or one in forty models without any signal would support it.
@@ -26,13 +27,13 @@ class Evidence:
     """What the claims on one model rest on."""
 
     resamples: Resamples  # of statistics named {measure}_{statistic}
-    modality: pd.DataFrame  # the model's rows of modality.csv
+    multimodality: pd.DataFrame  # the model's rows of multimodality.csv
 
     @classmethod
-    def of(cls, resamples: list[pd.DataFrame], modality: pd.DataFrame) -> "Evidence":
+    def of(cls, resamples: list[pd.DataFrame], multimodality: pd.DataFrame) -> "Evidence":
         """Of the tables of resamples of a model's layers, in order."""
         table = pd.concat([table.assign(layer=layer) for layer, table in enumerate(resamples)], ignore_index=True)
-        return cls(Resamples(table.assign(statistic=table["measure"] + "_" + table["statistic"])), modality)
+        return cls(Resamples(table.assign(statistic=table["measure"] + "_" + table["statistic"])), multimodality)
 
 
 def middle_half(values: np.ndarray) -> np.ndarray:
@@ -63,13 +64,13 @@ def left_given_frequency(of: Evidence) -> Estimate:
     return replace(found, null_low=np.nan, null_high=np.nan)  # neurons of no r have no slope
 
 
-def several_modes(of: Evidence) -> Estimate:
+def multimodal_share(of: Evidence) -> Estimate:
     """Share of neurons with p <= 1e-5, and the bound below it that Markov's inequality gives.
 
     Nothing bounds the share from above, since modes may be too close to be seen. Unknown of more types than the table
     of the dip test is for.
     """
-    share = share_of_neurons(of.modality, "types", "share_1e5")
+    share = share_of_neurons(of.multimodality, "types", "share_1e5")
     if np.isnan(share):
         return UNKNOWN
     null = (0.0, SMALLEST_P / ALPHA)
@@ -160,7 +161,7 @@ CLAIMS: list[Claim[Evidence]] = [
         "The activations of more than 5 % of the neurons have several modes.",
         "In the 1.3B model activations have several modes.",
         "share of neurons whose dip over token types has p <= 1e-5; lower end: less 1e-5 / 0.05 (Markov's inequality)",
-        ALPHA, inf, several_modes, clustered_by="types",
+        ALPHA, inf, multimodal_share, clustered_by="types",
     ),
     Claim(
         "frequency_explains",
@@ -213,14 +214,14 @@ def difference_of_kurtosis(pair: Pair) -> Estimate:
     return Estimate(effect, effect - half_width, effect + half_width, clusters=one.fewest("kurtosis_median"))
 
 
-def difference_of_modes(pair: Pair) -> Estimate:
+def difference_of_multimodal_shares(pair: Pair) -> Estimate:
     """Share of neurons seen to have several modes, of the larger model less of the smaller.
 
     At least those that surely have some in the larger (Markov's bound) less all that may in the smaller (p <= 5 %),
     but for neurons whose modes are too close for this sample, in either. Nothing bounds it from above.
     """
-    smaller, larger = (share_of_neurons(of.modality, "types", "share_1e5") for of in pair)
-    possible = share_of_neurons(pair[0].modality, "types", "share")
+    smaller, larger = (share_of_neurons(of.multimodality, "types", "share_1e5") for of in pair)
+    possible = share_of_neurons(pair[0].multimodality, "types", "share")
     clusters = pair[0].resamples.fewest("r_types_median")
     return Estimate(larger - smaller, at_least(larger, SMALLEST_P) - possible, 1.0, clusters=clusters)
 
@@ -238,7 +239,7 @@ CLAIMS_ON_PAIRS: list[Claim[Pair]] = [
         "More neurons of the larger model have several modes.",
         "The 1.3B model has neurons with several modes where the 125M model has not.",
         "share of neurons whose dip over token types has p <= 1e-5, larger model less smaller",
-        0, inf, difference_of_modes, clustered_by="types",
+        0, inf, difference_of_multimodal_shares, clustered_by="types",
     ),
     Claim(
         "larger_heavier_tails",
@@ -264,10 +265,10 @@ def claims_table(
     """
     rows: list[dict[str, Any]] = []
     for model, of in evidence.items():
-        rows += judge(CLAIMS, STUDY, model, model in untrained, of)
+        rows += evaluate(CLAIMS, STUDY, model, model in untrained, of)
     for one, other in pairs:
         of_untrained = one in untrained or other in untrained
-        rows += judge(CLAIMS_ON_PAIRS, STUDY, f"{one}, {other}", of_untrained, (evidence[one], evidence[other]))
+        rows += evaluate(CLAIMS_ON_PAIRS, STUDY, f"{one}, {other}", of_untrained, (evidence[one], evidence[other]))
     for tokenizer, sample in lengths.items():
-        rows += judge(SAMPLE_CLAIMS, STUDY, f"tokenizer {tokenizer}", False, sample)
+        rows += evaluate(SAMPLE_CLAIMS, STUDY, f"tokenizer {tokenizer}", False, sample)
     return pd.DataFrame(rows)

@@ -13,7 +13,7 @@ from layerscope.studies.token_length.length_groups import GROUPS, token_lengths
 BLOCK_BYTES = 32 << 20  # of float64 held at once, so that memory does not grow with the number of tokens
 
 
-def measure_layer(
+def correlate_layer(
     shards: list[str], manifests: list[str], vocabulary: pd.DataFrame, layer: int, bins: int
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Measure one layer.

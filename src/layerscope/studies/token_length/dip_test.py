@@ -4,9 +4,9 @@ import numpy as np
 import pandas as pd
 from diptest import dipstat, diptest
 
-from layerscope.stats.multiple_testing import ALPHA
+from layerscope.stats.intervals import ALPHA
 from layerscope.studies.token_length.length_groups import token_lengths
-from layerscope.studies.token_length.summaries import TABLE_END
+from layerscope.studies.token_length.measures import TABLE_END
 
 SMALLEST_P = 1e-5  # where the table of the dip test ends
 SHARES = (0.5, 0.2, 0.05)  # of the values in the smaller mode

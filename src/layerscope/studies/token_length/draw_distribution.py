@@ -8,7 +8,7 @@ from matplotlib.ticker import MaxNLocator
 from scipy.stats import gaussian_kde
 
 from layerscope.plotting import GREY, VERMILION, figure
-from layerscope.studies.token_length.summaries import of_measure
+from layerscope.studies.token_length.measures import of_measure
 
 R_LABEL = "Pearson r of activation and token length"
 

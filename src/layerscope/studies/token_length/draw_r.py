@@ -16,7 +16,7 @@ from layerscope.plotting import (
     percent_axis,
     relative_depth_axis,
 )
-from layerscope.studies.token_length.summaries import of_measure
+from layerscope.studies.token_length.measures import of_measure
 
 MEASURE_STYLES = {  # name → how it is called, colour, marker
     "r": ("over tokens", BLUE, "o"),

@@ -7,7 +7,7 @@ import pandas as pd
 from matplotlib.ticker import MaxNLocator
 
 from layerscope.plotting import figure, percent_axis
-from layerscope.studies.token_length.group_style import GROUP_COLOURS, GROUP_NAMES, densities
+from layerscope.studies.token_length.length_group_style import GROUP_COLOURS, GROUP_NAMES, densities
 from layerscope.studies.token_length.length_groups import GROUPS, POOLED, token_lengths
 
 
@@ -42,8 +42,8 @@ def draw_activations(
     """Activations of one layer, pooled over its neurons, for the three groups of tokens: as they are, and standardised.
 
     Args:
-        histogram: table of bins of :func:`token_length.correlate_layer.measure_layer`.
-        standardised: table of histograms of :func:`token_length.unimodality_test.modality_of_layer`.
+        histogram: table of bins of :func:`token_length.correlate_layer.correlate_layer`.
+        standardised: table of histograms of :func:`token_length.unimodality_test.unimodality_tests`.
     """
     bins = visible_bins(histogram)
     counts = histogram[list(GROUPS)].to_numpy()

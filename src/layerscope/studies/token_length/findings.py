@@ -5,7 +5,7 @@ import pandas as pd
 
 from layerscope.stats.claims import FEWEST
 from layerscope.studies.token_length.dip_test import SMALLEST_P
-from layerscope.studies.token_length.summaries import TABLE_END, of_measure, share_of_neurons
+from layerscope.studies.token_length.measures import TABLE_END, of_measure, share_of_neurons
 
 SEEN = 0.8  # power above which a mixture counts as seen
 
@@ -130,10 +130,10 @@ def _beyond_null(model: str, rows: pd.DataFrame) -> str:
     )
 
 
-def modality_findings(modality: pd.DataFrame) -> list[str]:
-    """Sentences on neurons with several modes; from modality.csv."""
+def multimodality_findings(multimodality: pd.DataFrame) -> list[str]:
+    """Sentences on neurons with several modes; from multimodality.csv."""
     sentences = []
-    for model, rows in modality.groupby("model", sort=False):
+    for model, rows in multimodality.groupby("model", sort=False):
 
         def share(population: str, column: str = "share", of: pd.DataFrame = rows) -> str:
             value = share_of_neurons(of, population, column)
@@ -146,7 +146,7 @@ def modality_findings(modality: pd.DataFrame) -> list[str]:
             f"{share('types', 'share_bh')} at a false discovery rate of 5 %; "
             f"over the types of short tokens {share('short_types')}."
         )
-    if modality.loc[modality["neurons"] > 0, "share"].isna().any():
+    if multimodality.loc[multimodality["neurons"] > 0, "share"].isna().any():
         sentences.append(f"Of more than {TABLE_END:,} values the dip test has no p: which neurons pass is unknown.")
     return sentences
 

@@ -5,7 +5,7 @@ import pandas as pd
 
 from layerscope.stats.correlation import moments
 from layerscope.stats.jackknife import Groups, Jackknife
-from layerscope.studies.token_length.neuron_summaries import jackknife_median, table_of
+from layerscope.studies.token_length.summaries_over_neurons import jackknife_median, table_of
 
 LIMIT, BINS = 6.0, 24  # of the histograms whose overlap is taken, in standard deviations; the end bins hold the rest
 

@@ -13,19 +13,19 @@ from layerscope.studies.token_length import SITE
 from layerscope.studies.token_length.confounds import Confounds, confounds_of
 from layerscope.studies.token_length.group_effects import GroupEffects
 from layerscope.studies.token_length.length_groups import TokenLengths, token_lengths
-from layerscope.studies.token_length.neuron_summaries import (
+from layerscope.studies.token_length.measures import MEASURES
+from layerscope.studies.token_length.sign_flip_null import SIGNS, null_weights, p_of_null
+from layerscope.studies.token_length.summaries_over_neurons import (
     error_variance,
     jackknife_summaries,
     summaries,
     table_of,
 )
-from layerscope.studies.token_length.sign_flip_null import SIGNS, null_weights, p_of_null
-from layerscope.studies.token_length.summaries import MEASURES
 
 BLOCK_BYTES = 32 << 20  # of float64 held at once, of neurons
 
 
-def assess_layer(
+def resample_layer(
     shards: list[str],
     vocabulary: pd.DataFrame,
     frequency: pd.DataFrame,
@@ -34,7 +34,7 @@ def assess_layer(
     seed: int,
     frequency_covariate: str,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Assess one layer; tables as :func:`assess` gives.
+    """Assess one layer; tables as :func:`resample_neurons` gives.
 
     Args:
         shards: activation shards of the sample, in order.
@@ -56,7 +56,7 @@ def assess_layer(
             sample, tokens.input_ids[sample.keep], tokens.document[sample.keep], confounds, resamples, seed
         )
         block = max(1, BLOCK_BYTES // (8 * len(sample.keep)))
-        return assess(
+        return resample_neurons(
             layer_resamples,
             (
                 reader.columns(start, min(start + block, reader.width))[:, sample.keep].astype(np.float64)
@@ -65,7 +65,7 @@ def assess_layer(
         )
 
 
-def assess(draw: "LayerResamples", blocks: Iterable[np.ndarray]) -> tuple[pd.DataFrame, pd.DataFrame]:
+def resample_neurons(draw: "LayerResamples", blocks: Iterable[np.ndarray]) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Assess the neurons of a layer, given block after block as [neurons, tokens].
 
     Returns:
@@ -74,7 +74,7 @@ def assess(draw: "LayerResamples", blocks: Iterable[np.ndarray]) -> tuple[pd.Dat
         ``measure``, ``statistic``, ``kind`` (``observed``, ``null``, or ``jackknife``: with a group of documents, or of
         types for r over types, left out), ``resample``, ``value``, and ``clusters`` and ``clusters_effective``, the
         number of documents or types. Of the ``MEASURES`` there are the statistics of
-        :mod:`token_length.neuron_summaries`; of ``shift`` the mean over neurons of the mean activation of long
+        :mod:`token_length.summaries_over_neurons`; of ``shift`` the mean over neurons of the mean activation of long
         tokens less that of short ones, in each neuron's standard deviation; of ``overlap`` the mean over neurons of
         the overlap of the two; of ``kurtosis`` the median over neurons. ``tokens``, ``types`` and ``documents`` of the
         sample are in both. Neurons that never vary have no r.

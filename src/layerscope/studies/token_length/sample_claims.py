@@ -8,8 +8,8 @@ import pandas as pd
 from scipy.stats import beta
 
 from layerscope.stats.claims import Claim, Estimate
+from layerscope.stats.intervals import ALPHA, student_quantile
 from layerscope.stats.jackknife import effective_number, jackknife_error
-from layerscope.stats.multiple_testing import ALPHA, student_quantile
 
 RESAMPLES = 1000
 
@@ -18,7 +18,7 @@ class SampleLengths:
     """How many tokens of each length each document of the sample holds.
 
     Args:
-        table: of :func:`token_length.sample.lengths_by_document`.
+        table: of :func:`token_length.lengths_by_document.lengths_by_document`.
     """
 
     def __init__(self, table: pd.DataFrame) -> None:

@@ -83,7 +83,7 @@ class TokenLength(Study):
             "draw_sample:draw_activations",
             {
                 "histogram": "token_length/{model}/histogram_{histogram_layer}.parquet",
-                "standardised": "token_length/{model}/modes_{histogram_layer}.parquet",
+                "standardised": "token_length/{model}/standardized_histogram_{histogram_layer}.parquet",
             },
             "activations by length group",
             settings={"layer": "histogram_layer"},
@@ -111,24 +111,24 @@ class TokenLength(Study):
         ),
         Figure(
             "multimodality",
-            "draw_modality:draw_multimodality",
-            {"modality": "token_length/modality.csv"},
+            "draw_multimodality:draw_multimodality",
+            {"multimodality": "token_length/multimodality.csv"},
             "multimodal neurons",
             shows="all models",
         ),
         Figure(
             "dip_power",
-            "draw_modality:draw_dip_power",
+            "draw_multimodality:draw_dip_power",
             {"power": "token_length/dip_power_{tokenizer}.csv"},
             "power of the dip test",
             shows="sample",
         ),
         Figure(
             "modes",
-            "draw_modality:draw_modes",
+            "draw_multimodality:draw_largest_dips",
             {
-                "modality": "token_length/{model}/modality_{layer}.parquet",
-                "histograms": "token_length/{model}/modes_{layer}.parquet",
+                "dips": "token_length/{model}/dip_{layer}.parquet",
+                "histograms": "token_length/{model}/standardized_histogram_{layer}.parquet",
             },
             "neurons with the largest dips",
         ),
@@ -173,7 +173,7 @@ class TokenLength(Study):
         tables = super().tables() | {
             "vocabularies": VOCABULARY,
             "evidence": EVIDENCE,
-            "modality": "token_length/modality.csv",
+            "multimodality": "token_length/multimodality.csv",
             "confounds": "token_length/confounds_{tokenizer}.csv",
             "dip_power": "token_length/dip_power_{tokenizer}.csv",
         }

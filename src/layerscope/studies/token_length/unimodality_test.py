@@ -20,7 +20,7 @@ EDGES = np.linspace(-6, 6, 121)  # of the pooled histogram, in standard deviatio
 NEURON_BINS = 60
 
 
-def modality_of_layer(
+def unimodality_tests(
     shards: list[str], vocabulary: pd.DataFrame, layer: int, resamples: int, seed: int
 ) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
     """Test the neurons of one layer for more than one mode.
@@ -36,7 +36,7 @@ def modality_of_layer(
         Three tables. Of neurons: ``neuron``, ``icc`` (the share of variance between token types), for each of
         ``POPULATIONS`` ``dip_{population}`` and ``p_{population}``, and ``bimodality_tokens`` and
         ``bimodality_short_tokens``; neurons that never vary have NaN, as has p of more than ``TABLE_END`` values. The
-        same of made-up neurons with one mode, as :func:`unimodal_rows` makes them, whose ``icc`` are drawn from the
+        same of made-up neurons with one mode, as :func:`simulate_unimodal` makes them, whose ``icc`` are drawn from the
         layer's. Of histograms: ``neuron`` (-1: all, each standardised), ``left``, ``right``, and the counts ``short``,
         ``median``, ``long``; that of all has a bin from -inf and one to inf, and of single neurons there are only the
         few of largest ``dip_types``.
@@ -54,7 +54,7 @@ def modality_of_layer(
         block = max(1, BLOCK_BYTES // (8 * len(sample.keep)))
         for start in range(0, reader.width, block):
             rows = reader.columns(start, min(start + block, reader.width))[:, sample.keep].astype(np.float64)
-            part = modality_table(rows, of).set_index(np.arange(start, start + len(rows)))
+            part = dip_table(rows, of).set_index(np.arange(start, start + len(rows)))
             parts.append(part)
             pooled += with_tails(unit(rows) * np.sqrt(rows.shape[1]), sample.group)
             top = pd.concat([top, part[["dip_types"]]]).nlargest(TOP, "dip_types")
@@ -66,7 +66,7 @@ def modality_of_layer(
     for neuron, row in rows_of_top.items():
         edges = np.linspace(row.min(), row.max(), NEURON_BINS + 1)
         histograms.append(histogram_table(neuron, edges, by_group(row[None], sample.group, edges)))
-    unimodal = modality_table(unimodal_rows(icc, of.types, rng), of)
+    unimodal = dip_table(simulate_unimodal(icc, of.types, rng), of)
     return neurons, unimodal, pd.concat(histograms, ignore_index=True)
 
 
@@ -85,7 +85,7 @@ class Populations:
         return cls(groups, short, short[groups.first])
 
 
-def modality_table(rows: np.ndarray, of: Populations) -> pd.DataFrame:
+def dip_table(rows: np.ndarray, of: Populations) -> pd.DataFrame:
     """Dips and bimodality coefficients of neurons [neurons, tokens], a row each.
 
     Over tokens, tokens of a type lie close together, and a frequent type can be a mode of its own. Over types, each
@@ -137,7 +137,7 @@ def share_between(rows: np.ndarray, means: np.ndarray, types: Groups) -> np.ndar
         return np.clip((between - within) / (between + (size - 1) * within), 0, 1)
 
 
-def unimodal_rows(icc: np.ndarray, types: Groups, rng: np.random.Generator) -> np.ndarray:
+def simulate_unimodal(icc: np.ndarray, types: Groups, rng: np.random.Generator) -> np.ndarray:
     """Normal values in which tokens of a type are as alike as in the data: [neurons, tokens].
 
     Args:

@@ -14,7 +14,7 @@ def of_measure(evidence: pd.DataFrame, measure: str, statistic: str, model: str 
     return rows if model is None else rows[rows["model"] == model]
 
 
-def share_of_neurons(modality: pd.DataFrame, population: str, column: str) -> float:
-    """A share of all neurons of a model, from its rows of modality.csv; NaN where that of a layer is unknown."""
-    rows = modality[(modality["population"] == population) & (modality["neurons"] > 0)]
+def share_of_neurons(multimodality: pd.DataFrame, population: str, column: str) -> float:
+    """A share of all neurons of a model, from its rows of multimodality.csv; NaN where that of a layer is unknown."""
+    rows = multimodality[(multimodality["population"] == population) & (multimodality["neurons"] > 0)]
     return float(np.average(rows[column], weights=rows["neurons"])) if len(rows) else np.nan

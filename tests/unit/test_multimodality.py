@@ -22,19 +22,19 @@ from layerscope.studies.token_length.dip_test import (
     dip_power_table,
     dip_tests,
 )
-from layerscope.studies.token_length.findings import modality_findings
+from layerscope.studies.token_length.findings import multimodality_findings
 from layerscope.studies.token_length.length_groups import POOLED, TokenLengths
-from layerscope.studies.token_length.multimodality import multimodality_table
-from layerscope.studies.token_length.summaries import TABLE_END
+from layerscope.studies.token_length.measures import TABLE_END
+from layerscope.studies.token_length.summarize_multimodality import multimodality_table
 from layerscope.studies.token_length.unimodality_test import (
     EDGES,
     TOP,
     Populations,
     bimodality_coefficient,
-    modality_of_layer,
-    modality_table,
+    dip_table,
     share_between,
-    unimodal_rows,
+    simulate_unimodal,
+    unimodality_tests,
     with_tails,
 )
 from layerscope.tokenize.token_shards import Tokens
@@ -68,15 +68,15 @@ def two_modes(rng: np.random.Generator, types: np.ndarray, neurons: int) -> np.n
 
 
 def test_two_modes_are_found_in_every_population(rng, types, populations) -> None:
-    table = modality_table(two_modes(rng, types, 20), populations)
+    table = dip_table(two_modes(rng, types, 20), populations)
     assert (table[[f"p_{name}" for name in ("tokens", "short_tokens", "types", "short_types")]] < 0.01).all(axis=None)
     assert (table["bimodality_tokens"] > 5 / 9).mean() > 0.5
 
 
 def test_one_mode_is_not_taken_for_two_over_types(rng, types, populations) -> None:
     """Over tokens it may be: a frequent type is a heap of nearly equal values."""
-    rows = unimodal_rows(np.full(300, 0.95), populations.types, rng)
-    table = modality_table(rows, populations)
+    rows = simulate_unimodal(np.full(300, 0.95), populations.types, rng)
+    table = dip_table(rows, populations)
     for population in ("types", "short_types"):
         assert (table[f"p_{population}"] <= 0.05).mean() <= 0.05
     assert (table["p_tokens"] <= 0.05).mean() > 0.2
@@ -84,7 +84,7 @@ def test_one_mode_is_not_taken_for_two_over_types(rng, types, populations) -> No
 
 def test_made_up_neurons_are_as_alike_as_asked(rng, populations) -> None:
     asked = np.repeat([0.0, 0.3, 0.9], 100)
-    rows = unimodal_rows(asked, populations.types, rng)
+    rows = simulate_unimodal(asked, populations.types, rng)
     found = share_between(rows, populations.types.means(rows), populations.types).reshape(3, 100).mean(axis=1)
     np.testing.assert_allclose(found, [0, 0.3, 0.9], atol=0.03)
     assert rows.std() == pytest.approx(1, abs=0.05)
@@ -154,14 +154,14 @@ def test_p_is_unknown_beyond_the_largest_sample_of_the_table(rng) -> None:
 
 @pytest.fixture(scope="module")
 def unknown_over_tokens(tmp_path_factory, rng, types, populations) -> pd.DataFrame:
-    """modality.csv of neurons of which a half has two modes, in a sample too large for a p over tokens."""
+    """multimodality.csv of neurons of which a half has two modes, in a sample too large for a p over tokens."""
     folder = tmp_path_factory.mktemp("unknown")
-    rows = np.concatenate([two_modes(rng, types, 20), unimodal_rows(np.full(20, 0.2), populations.types, rng)])
+    rows = np.concatenate([two_modes(rng, types, 20), simulate_unimodal(np.full(20, 0.2), populations.types, rng)])
     rows[-1] = 0.1
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("layerscope.studies.token_length.dip_test.TABLE_END", TYPES)
-        write_table(folder / "n.parquet", modality_table(rows, populations))
-        write_table(folder / "u.parquet", modality_table(rows[20:-1], populations))
+        write_table(folder / "n.parquet", dip_table(rows, populations))
+        write_table(folder / "u.parquet", dip_table(rows[20:-1], populations))
     return multimodality_table({"m": [folder / "n.parquet"]}, {"m": [folder / "u.parquet"]})
 
 
@@ -192,19 +192,19 @@ def test_shares_of_an_unknown_p_are_unknown_and_not_zero(unknown_over_tokens) ->
 
 
 def test_findings_say_what_is_unknown(unknown_over_tokens) -> None:
-    of_model, why = modality_findings(unknown_over_tokens)
+    of_model, why = multimodality_findings(unknown_over_tokens)
     assert "over tokens, an unknown share of its neurons pass at p ≤ 5 %" in of_model
     assert "with a single mode give an unknown share; over types " in of_model
     assert why == "Of more than 72,000 values the dip test has no p: which neurons pass is unknown."
     assert "nan" not in of_model
     known = unknown_over_tokens.fillna(0.5)
-    assert len(modality_findings(known)) == 1 and "unknown" not in modality_findings(known)[0]
+    assert len(multimodality_findings(known)) == 1 and "unknown" not in multimodality_findings(known)[0]
 
 
 def test_a_neuron_that_never_varies_has_no_modes(rng, types, populations) -> None:
     rows = two_modes(rng, types, 2)
     rows[1] = 0.1
-    table = modality_table(rows, populations)
+    table = dip_table(rows, populations)
     assert table.loc[1].isna().all()
     assert table.loc[0].notna().all()
 
@@ -310,7 +310,7 @@ def test_values_beyond_the_edges_are_counted_beside_the_bins() -> None:
 
 def test_layer_and_table(tmp_path: Path, rng, types) -> None:
     """Planted neurons lead the gallery, the pooled histogram holds all values, and the shares are theirs."""
-    rows = unimodal_rows(np.full(30, 0.2), Groups(types), rng)
+    rows = simulate_unimodal(np.full(30, 0.2), Groups(types), rng)
     planted = [3, 17]
     rows[planted] = two_modes(rng, types, 2) * 10 + 500
     rows[5] = 2.0
@@ -320,8 +320,8 @@ def test_layer_and_table(tmp_path: Path, rng, types) -> None:
     with ActivationShardWriter(tmp_path / "s.h5", Tokens(ids, ids, ids, ids), {}, "float32", "none") as writer:
         writer.append("mlp_pre", 0, np.ascontiguousarray(rows.T, dtype=np.float32))
         writer.finish()
-    neurons, unimodal, histograms = modality_of_layer([str(tmp_path / "s.h5")], vocabulary, 0, 120, 0)
-    again = modality_of_layer([str(tmp_path / "s.h5")], vocabulary, 0, 120, 0)
+    neurons, unimodal, histograms = unimodality_tests([str(tmp_path / "s.h5")], vocabulary, 0, 120, 0)
+    again = unimodality_tests([str(tmp_path / "s.h5")], vocabulary, 0, 120, 0)
     for one, other in zip((neurons, unimodal, histograms), again, strict=True):
         pd.testing.assert_frame_equal(one, other)
     top = [n for n in histograms["neuron"].unique() if n != POOLED]

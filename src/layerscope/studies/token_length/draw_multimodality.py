@@ -17,9 +17,10 @@ from layerscope.plotting import (
     percent_axis,
     relative_depth_axis,
 )
-from layerscope.stats.multiple_testing import ALPHA, passes
-from layerscope.studies.token_length.group_style import densities
-from layerscope.studies.token_length.summaries import TABLE_END
+from layerscope.stats.intervals import ALPHA
+from layerscope.stats.multiple_testing import passes
+from layerscope.studies.token_length.length_group_style import densities
+from layerscope.studies.token_length.measures import TABLE_END
 
 PANELS = {
     "tokens": "all tokens",
@@ -32,18 +33,18 @@ GALLERY = (2, 4)
 CRITERIA = {"power_1e5": ("-", "p ≤ 1e-5"), "power_05": (":", "p ≤ 5 %")}
 
 
-def draw_multimodality(outputs: list[str], modality: pd.DataFrame) -> None:
+def draw_multimodality(outputs: list[str], multimodality: pd.DataFrame) -> None:
     """Share of neurons of each layer whose dip passes at 5 %, beside neurons made with one mode; all models.
 
     Where p is unknown, the dips themselves.
 
     Args:
-        modality: modality.csv.
+        multimodality: multimodality.csv.
     """
     with figure(outputs, 9.2, 3.6) as drawn:
         of_unit: dict[bool, list[Axes]] = {}  # panels of shares, and of dips
         for ax, (population, title) in zip(drawn.subplots(1, len(PANELS)), PANELS.items(), strict=True):
-            shown = modality[modality["population"] == population]
+            shown = multimodality[multimodality["population"] == population]
             unknown = bool((shown["share"].isna() & (shown["neurons"] > 0)).any())
             (_dips if unknown else _shares)(ax, shown)
             of_unit.setdefault(unknown, []).append(ax)
@@ -61,14 +62,14 @@ def draw_multimodality(outputs: list[str], modality: pd.DataFrame) -> None:
             else:
                 percent_axis(first.yaxis)
                 first.set_ylabel("neurons with dip p ≤ 5 %")
-        drawn.legend(*_entries(modality, dips=True in of_unit), loc="outside lower center", ncols=3)
+        drawn.legend(*_entries(multimodality, dips=True in of_unit), loc="outside lower center", ncols=3)
 
 
 def _shares(ax: Axes, shown: pd.DataFrame) -> None:
     for _, rows, style in by_model(shown):
         depth = rows["relative_depth"]
         ax.plot(depth, rows["share"], **style, markersize=4)
-        _made_up(ax, depth, rows["share_unimodal"], rows["share_unimodal_low"], rows["share_unimodal_high"], style)
+        _simulated(ax, depth, rows["share_unimodal"], rows["share_unimodal_low"], rows["share_unimodal_high"], style)
     ax.axhline(ALPHA, color=GREY, linewidth=0.8)
 
 
@@ -77,17 +78,17 @@ def _dips(ax: Axes, shown: pd.DataFrame) -> None:
         depth, median, most = rows["relative_depth"], rows["dip_median_unimodal"], rows["dip_q95_unimodal"]
         ax.plot(depth, rows["dip_median"], **style, markersize=4)
         ax.plot(depth, rows["dip_q95"], "--", color=style["color"])
-        _made_up(ax, depth, median, median, most, style)
+        _simulated(ax, depth, median, median, most, style)
 
 
-def _made_up(ax: Axes, depth: pd.Series, line: pd.Series, low: pd.Series, high: pd.Series, style: dict) -> None:
+def _simulated(ax: Axes, depth: pd.Series, line: pd.Series, low: pd.Series, high: pd.Series, style: dict) -> None:
     ax.plot(depth, line, ":", color=style["color"])
     hatched_band(ax, depth, low, high, style["color"])
 
 
-def _entries(modality: pd.DataFrame, dips: bool) -> tuple[list[Line2D], list[str]]:
+def _entries(multimodality: pd.DataFrame, dips: bool) -> tuple[list[Line2D], list[str]]:
     """Handles and labels of the legend."""
-    entries = [(Line2D([], [], markersize=4, **style), model) for model, _, style in by_model(modality)]
+    entries = [(Line2D([], [], markersize=4, **style), model) for model, _, style in by_model(multimodality)]
     if dips:
         entries.append((Line2D([], [], linestyle="--", color=GREY), "95th percentile of the dips (markers: median)"))
     hatched = "95 %; of dips: median to 95th percentile" if dips else "95 %"
@@ -126,17 +127,15 @@ def _power(ax: Axes, rows: pd.DataFrame) -> None:
             ax.plot(of["separation"], of[column], line, color=colour, label=label)
 
 
-def draw_modes(outputs: list[str], model: str, modality: list[pd.DataFrame], histograms: list[pd.DataFrame]) -> None:
+def draw_largest_dips(outputs: list[str], model: str, dips: list[pd.DataFrame], histograms: list[pd.DataFrame]) -> None:
     """Histograms by length group of a model's neurons with the largest dips over types.
 
     Args:
-        modality: tables of neurons of its layers, in order.
+        dips: tables of neurons of its layers, in order.
         histograms: likewise of histograms.
     """
-    kept = [table["neuron"].isin(bins["neuron"]) for table, bins in zip(modality, histograms, strict=True)]
-    neurons = pd.concat(
-        [table[keep].assign(layer=i) for i, (table, keep) in enumerate(zip(modality, kept, strict=True))]
-    )
+    kept = [table["neuron"].isin(bins["neuron"]) for table, bins in zip(dips, histograms, strict=True)]
+    neurons = pd.concat([table[keep].assign(layer=i) for i, (table, keep) in enumerate(zip(dips, kept, strict=True))])
     top = neurons.nlargest(GALLERY[0] * GALLERY[1], "dip_types")
     with figure(outputs, 9.2, 5.2) as drawn:
         axes = drawn.subplots(*GALLERY, squeeze=False).ravel()
@@ -154,13 +153,13 @@ def draw_modes(outputs: list[str], model: str, modality: list[pd.DataFrame], his
                 f"layer {row['layer']}, neuron {row['neuron']}\ndip {row['dip_types']:.4f}, {_p(row['p_types'])}"
             )
         title = f"{model}: the neurons with the largest dips over types, several modes or not (model's own units)"
-        drawn.suptitle(f"{title}\n{_passing(modality)}", fontsize=9, x=0.01, ha="left")
+        drawn.suptitle(f"{title}\n{_passing(dips)}", fontsize=9, x=0.01, ha="left")
         drawn.legend(*axes[0].get_legend_handles_labels(), title="tokens", loc="outside lower center", ncols=3)
 
 
-def _passing(modality: list[pd.DataFrame]) -> str:
+def _passing(dips: list[pd.DataFrame]) -> str:
     """How many of all neurons the dip test takes for multimodal, so that the largest dips are not taken for modes."""
-    p = np.concatenate([table["p_types"].to_numpy() for table in modality])
+    p = np.concatenate([table["p_types"].to_numpy() for table in dips])
     tested = np.count_nonzero(~np.isnan(p))
     if not tested:
         return "whether they have several modes is unknown: the dip test has no p for this number of types"

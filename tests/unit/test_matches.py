@@ -12,12 +12,12 @@ from layerscope.extract.writer import ActivationShardWriter
 from layerscope.io.errors import UserError
 from layerscope.io.tables import write_table
 from layerscope.studies.token_length import matching, runs
+from layerscope.studies.token_length.document_runs import RUNS, Runs, Sums
 from layerscope.studies.token_length.match_columns import MEASURES, ROTATIONS, without
-from layerscope.studies.token_length.matches import excess, matches_table
-from layerscope.studies.token_length.matching import best_matches, match_layer
-from layerscope.studies.token_length.pairs import profiles_table
+from layerscope.studies.token_length.match_layer import best_matches, match_layer
+from layerscope.studies.token_length.profiles import profiles_table
 from layerscope.studies.token_length.rotation import Rotation
-from layerscope.studies.token_length.runs import RUNS, Runs, Sums
+from layerscope.studies.token_length.summarize_matches import excess, matches_table
 from layerscope.tokenize.token_shards import Tokens
 
 TOKENS = 700

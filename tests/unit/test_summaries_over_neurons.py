@@ -5,9 +5,9 @@ import pytest
 import scipy.integrate
 import scipy.stats
 
+from layerscope.stats.intervals import student_quantile
 from layerscope.stats.jackknife import jackknife_error
-from layerscope.stats.multiple_testing import student_quantile
-from layerscope.studies.token_length.neuron_summaries import (
+from layerscope.studies.token_length.summaries_over_neurons import (
     STATISTICS,
     WEAK,
     error_variance,

@@ -9,10 +9,10 @@ from layerscope.extract.activation_shards import LayerReader
 from layerscope.io.errors import UserError
 from layerscope.io.tables import read_table
 from layerscope.studies.token_length import SITE
+from layerscope.studies.token_length.document_runs import Runs, Sums, r_without
 from layerscope.studies.token_length.length_groups import token_lengths
 from layerscope.studies.token_length.match_columns import MEASURES, ROTATIONS, without
 from layerscope.studies.token_length.rotation import Rotation
-from layerscope.studies.token_length.runs import Runs, Sums, r_without
 
 NEURONS_AT_ONCE = 256  # whose correlations are looked at
 
@@ -37,7 +37,7 @@ def match_layer(
 
     Args:
         shards: activation shards of the model, in order.
-        neurons: tables of :func:`token_length.correlate_layer.measure_layer` of its layers, in order.
+        neurons: tables of :func:`token_length.correlate_layer.correlate_layer` of its layers, in order.
         other_shards: activation shards of the other model, in order.
         other_neurons: the table of the other model's layer.
         vocabulary: table of :func:`layerscope.tokenize.vocabulary.vocabulary_table`.

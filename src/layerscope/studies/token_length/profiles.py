@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from layerscope.studies.token_length.summaries import of_measure
+from layerscope.studies.token_length.measures import of_measure
 
 NULL = ("null_low", "null_high")
 QUANTILES = {0.05: "q05", 0.25: "q25", 0.5: "median", 0.75: "q75", 0.95: "q95"}

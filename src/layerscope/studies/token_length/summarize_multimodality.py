@@ -7,7 +7,8 @@ import pandas as pd
 from scipy.stats import binomtest
 
 from layerscope.io.tables import read_table
-from layerscope.stats.multiple_testing import ALPHA, at_least, passes, share
+from layerscope.stats.intervals import ALPHA
+from layerscope.stats.multiple_testing import at_least, passes, share
 from layerscope.stats.relative_depth import relative_depth
 from layerscope.studies.token_length.dip_test import SMALLEST_P
 from layerscope.studies.token_length.unimodality_test import POPULATIONS
@@ -17,11 +18,11 @@ UNIFORM = 5 / 9  # the bimodality coefficient of a uniform distribution
 
 
 def multimodality_table(neurons: dict[str, list[str]], unimodal: dict[str, list[str]]) -> pd.DataFrame:
-    """modality.csv: one row a model, layer and population.
+    """multimodality.csv: one row a model, layer and population.
 
     Args:
         neurons: model → paths of its layers' tables of neurons of
-            :func:`token_length.unimodality_test.modality_of_layer`, in the order of the layers.
+            :func:`token_length.unimodality_test.unimodality_tests`, in the order of the layers.
         unimodal: likewise of made-up neurons with one mode.
 
     Returns:

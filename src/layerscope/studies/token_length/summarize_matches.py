@@ -6,18 +6,18 @@ import numpy as np
 import pandas as pd
 
 from layerscope.io.tables import read_table
+from layerscope.stats.intervals import student_quantile
 from layerscope.stats.jackknife import jackknife_error
-from layerscope.stats.multiple_testing import student_quantile
 from layerscope.stats.relative_depth import relative_depth
 from layerscope.studies.token_length.match_columns import MEASURES, without
-from layerscope.studies.token_length.pairs import QUANTILES
+from layerscope.studies.token_length.profiles import QUANTILES
 
 
 def matches_table(pairs: dict[tuple[str, str], list[str]]) -> pd.DataFrame:
     """matches.csv: one row a pair of models, layer of the first and layer of the second.
 
     Args:
-        pairs: (model, other) → paths of the tables of :func:`token_length.matching.match_layer`, a table a
+        pairs: (model, other) → paths of the tables of :func:`token_length.match_layer.match_layer`, a table a
             layer of the other model, in order.
 
     Returns:

@@ -7,8 +7,9 @@ import numpy as np
 import pandas as pd
 
 from layerscope.io.tables import read_table
+from layerscope.stats.intervals import half_width, null_band, null_p
 from layerscope.stats.jackknife import jackknife_error
-from layerscope.stats.multiple_testing import null_band, p_of_resamples, passes, share, student_quantile
+from layerscope.stats.multiple_testing import passes, share
 from layerscope.stats.relative_depth import relative_depth
 
 
@@ -16,7 +17,7 @@ def evidence_table(neurons: dict[str, list[str]], resamples: dict[str, list[str]
     """evidence.csv: one row a model, layer, measure and statistic.
 
     Args:
-        neurons: model → paths of its layers' tables of neurons of :func:`token_length.resample_layer.assess_layer`,
+        neurons: model → paths of its layers' tables of neurons of :func:`token_length.resample_layer.resample_layer`,
             in the order of the layers.
         resamples: likewise of resamples.
 
@@ -51,13 +52,16 @@ def _summaries(drawn: pd.DataFrame) -> Iterator[dict[str, Any]]:
         value = float(kinds["observed"][0])
         row = {"measure": measure, "statistic": statistic, "value": value}
         if "jackknife" in kinds:
-            error = float(jackknife_error(kinds["jackknife"]))
-            half_width = error * student_quantile(rows["clusters_effective"].iloc[0] - 1)
-            row |= {"std_error": error, "low": value - half_width, "high": value + half_width}
+            width = float(half_width(kinds["jackknife"], rows["clusters_effective"].iloc[0] - 1))
+            row |= {
+                "std_error": float(jackknife_error(kinds["jackknife"])),
+                "low": value - width,
+                "high": value + width,
+            }
             row["clustered_by"] = "types" if measure == "r_types" else "documents"
             row["clusters"] = int(rows["clusters"].iloc[0])
         if "null" in kinds:
-            row["p"] = p_of_resamples(value, kinds["null"])
+            row["p"] = null_p(value, kinds["null"])
             row["null_low"], row["null_high"] = null_band(kinds["null"])
         yield row
 
