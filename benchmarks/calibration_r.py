@@ -1,4 +1,4 @@
-"""Size, coverage and power of what is said of r with token length, on made-up neurons that read a pool of text."""
+"""Size, coverage and power of tests and intervals of r with token length, on simulated neurons that read a pool of text."""
 
 import numpy as np
 import pandas as pd
@@ -23,7 +23,7 @@ class Neurons:
     """Neurons that read the pool: types and documents have effects, and every reading of a token has its own.
 
     ``plain``: normal effects; ``heavy``: Student's t with 3 degrees of freedom; ``shared``: half of the variance in a
-    few signals; ``frequency``: a curve of log frequency beside them, and nothing else that goes with length.
+    few signals; ``frequency``: a curve of log frequency too, and nothing else that correlates with length.
 
     Args:
         effects: [neurons], planted: by how many standard deviations the activation rises with one of length.
@@ -73,7 +73,7 @@ def mixed(own: np.ndarray, signals: np.ndarray, shared: bool, rng: np.random.Gen
 
 
 def one_set(made: Neurons, tokens: int, rng: np.random.Generator) -> dict[str, float]:
-    """What one data set says: shares of its neurons that pass, and of each summary the value, its error and its p."""
+    """Results of one data set: shares of its neurons that pass, and of each summary the value, its error and its p."""
     sample = made.pool.draw(rng, tokens)
     resamples = LayerResamples(
         sample.token_lengths, sample.types, sample.documents, sample.confounds(), RESAMPLES, int(rng.integers(2**31))
@@ -94,7 +94,7 @@ def one_set(made: Neurons, tokens: int, rng: np.random.Generator) -> dict[str, f
 
 
 def sizes(pool: Text, kind: str, tokens: int, effect: float, sets: int, seed: int) -> pd.DataFrame:
-    """Data sets of new neurons each, a row each."""
+    """Data sets of new neurons each, one row per data set."""
     rows = []
     for number in range(sets):
         rng = np.random.default_rng([seed, number])

@@ -1,4 +1,4 @@
-"""Claims, modes, path lengths and similarities of made-up models: what is said where there is nothing to say."""
+"""Claims, dip tests, path lengths and similarities of simulated models without the effects that are tested for."""
 
 import tempfile
 from pathlib import Path
@@ -28,7 +28,7 @@ PATHS, TRUE_R = 4, 0.3  # layers, and r of their path lengths
 
 
 def token_length_claims(pool: Text, tokens: int, rng: np.random.Generator) -> pd.DataFrame:
-    """Claims on two models whose neurons know nothing of length and have one mode."""
+    """Claims on two models whose neurons do not depend on length and are unimodal."""
     sample = pool.draw(rng, tokens)
     seed = int(rng.integers(2**31))
     resamples = LayerResamples(
@@ -51,15 +51,15 @@ def token_length_claims(pool: Text, tokens: int, rng: np.random.Generator) -> pd
 
 
 def dips(pool: Text, tokens: int, kind: str, rng: np.random.Generator) -> dict[str, float]:
-    """Shares of neurons with one mode that pass the dip test over types."""
+    """Shares of unimodal neurons that pass the dip test over types."""
     sample = pool.draw(rng, tokens)
     rows = Neurons(pool, kind, np.zeros(NEURONS), rng).read(sample)
     p = dip_table(rows, Populations.of(sample.token_lengths, sample.types))["p_types"]
-    return {"p <= 5 %": (p <= 0.05).mean(), "p <= 1e-5": (p <= SMALLEST_P).mean()}
+    return {"p <= 5%": (p <= 0.05).mean(), "p <= 1e-5": (p <= SMALLEST_P).mean()}
 
 
 def path_lengths(pool: Text, tokens: int, sets: int, seed: int) -> pd.DataFrame:
-    """Summaries of layers whose paths of the MLP go with the residual stream's, a row a data set and layer."""
+    """Summaries of layers whose MLP path correlates with the residual stream's, one row per data set and layer."""
     rows = []
     for batch in range(sets // BATCH):
         rng = np.random.default_rng([seed, batch])

@@ -1,4 +1,4 @@
-"""What measuring a layer costs with everything on: 8,192 tokens, 8,192 neurons, 200 resamples, on one core.
+"""The cost of the jobs of one layer of token_length: 8,192 tokens, 8,192 neurons, 200 resamples, on one core.
 
     python benchmarks/measuring.py
 
@@ -47,9 +47,9 @@ def main() -> None:
         write_shard(shard, ids, rng)
         manifest = str(shard.with_suffix(".json"))
         jobs = {
-            "measure": lambda: correlate_layer([str(shard)], [manifest], vocabulary, 0, 2048),
-            "assess": lambda: resample_layer([str(shard)], vocabulary, frequency, 0, RESAMPLES, 0),
-            "test modality": lambda: unimodality_tests([str(shard)], vocabulary, 0, RESAMPLES, 0),
+            "correlate": lambda: correlate_layer([str(shard)], [manifest], vocabulary, 0, 2048),
+            "resample": lambda: resample_layer([str(shard)], vocabulary, frequency, 0, RESAMPLES, 0, "spline"),
+            "test unimodality": lambda: unimodality_tests([str(shard)], vocabulary, 0, RESAMPLES, 0),
         }
         seconds = {}
         for name, job in jobs.items():

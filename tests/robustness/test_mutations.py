@@ -479,7 +479,7 @@ MUTATIONS = {
         "studies/token_length/summaries_over_neurons.py",
         "((r - r.mean()) @ apart + (apart**2).sum(axis=0))",
         "((r - r.mean()) @ apart)",
-        "unit/test_summaries_over_neurons.py::test_variance_left_out_is_that_of_the_unbiased_estimate",
+        "unit/test_summaries_over_neurons.py::test_the_jackknife_of_the_variance_is_that_of_the_unbiased_estimate",
     ),
     "overlap in bins of a whole standard deviation": Mutation(
         "studies/token_length/group_effects.py",
@@ -519,19 +519,19 @@ MUTATIONS = {
         "stats/intervals.py",
         "    width = student_quantile(len(null) - 1, level) * null.std(ddof=1)\n",
         "    return float(null.min()), float(null.max())\n",
-        "unit/test_evidence.py::test_the_null_band_and_p_are_students_t_about_the_draws",
+        "unit/test_evidence.py::test_the_null_band_and_p_are_students_t_about_the_resamples",
     ),
     "Markov's bound closed from above": Mutation(
         "studies/token_length/claims.py",
         "return Estimate(share, at_least(share, SMALLEST_P), 1.0, *null,",
         "return Estimate(share, at_least(share, SMALLEST_P), share, *null,",
-        "unit/test_claims.py::test_claim_on_modes_can_be_supported_and_never_refuted",
+        "unit/test_claims.py::test_claim_on_multimodality_can_be_supported_and_never_refuted",
     ),
-    "modes of the larger model beside those that are seen in the smaller": Mutation(
+    "multimodal neurons of the larger model without those that may be in the smaller": Mutation(
         "studies/token_length/claims.py",
         'possible = share_of_neurons(pair[0].multimodality, "types", "share")',
         'possible = share_of_neurons(pair[0].multimodality, "types", "share_1e5")',
-        "unit/test_claims.py::test_more_modes_of_the_larger_model_are_supported_or_open",
+        "unit/test_claims.py::test_more_multimodal_neurons_of_the_larger_model_are_supported_or_open",
     ),
     "models compared at one depth of many as if at the only one": Mutation(
         "studies/token_length/claims.py",

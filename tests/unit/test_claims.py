@@ -97,7 +97,7 @@ def drawn(
     return resamples
 
 
-def test_a_table_becomes_arrays_of_layers_and_draws() -> None:
+def test_a_table_becomes_arrays_of_layers_and_resamples() -> None:
     rows = [
         (statistic, layer, kind, draw, sign * (10 * layer + draw))
         for statistic, sign in (("x", 1.0), ("y", -1.0))
@@ -228,8 +228,8 @@ def test_claims_say_what_they_are_of() -> None:
 def test_the_middle_half_and_the_last_layer() -> None:
     values = np.arange(10.0)[:, None] ** 2
     assert lengths.middle_half(values)[:, 0].tolist() == [9, 16, 25, 36]
-    assert lengths.last_less_middle(values) == [81 - 21.5]
-    assert np.isnan(lengths.last_less_middle(values[:2])).all()
+    assert lengths.last_minus_middle(values) == [81 - 21.5]
+    assert np.isnan(lengths.last_minus_middle(values[:2])).all()
 
 
 @pytest.mark.parametrize(
@@ -269,7 +269,7 @@ def of_shares(share: float, share_1e5: float, seed: int = 0) -> Evidence:
         (0.0, "undetermined"),
     ],
 )
-def test_claim_on_modes_can_be_supported_and_never_refuted(share_1e5: float, expected: str) -> None:
+def test_claim_on_multimodality_can_be_supported_and_never_refuted(share_1e5: float, expected: str) -> None:
     """Modes may be too close to be seen, so no share speaks against them."""
     found = lengths.multimodal_share(of_shares(0.3, share_1e5))
     assert (found.effect, found.low) == (share_1e5, pytest.approx(max(0, share_1e5 - 2e-4)))
@@ -277,7 +277,7 @@ def test_claim_on_modes_can_be_supported_and_never_refuted(share_1e5: float, exp
     assert verdict("neurons_multimodal", of_shares(0.3, share_1e5)) == expected
 
 
-def test_claim_on_modes_is_undetermined_where_p_is_unknown() -> None:
+def test_claim_on_multimodality_is_undetermined_where_p_is_unknown() -> None:
     of = evidence(LAYERS)
     assert verdict("neurons_multimodal", of_shares(nan, nan)) == "undetermined"
     assert lengths.multimodal_share(of_shares(nan, nan)) is UNKNOWN
@@ -286,7 +286,7 @@ def test_claim_on_modes_is_undetermined_where_p_is_unknown() -> None:
     assert verdict("neurons_multimodal", few) == "undetermined"
 
 
-def test_a_layer_without_neurons_that_vary_has_no_say_in_the_share_with_several_modes() -> None:
+def test_a_layer_without_neurons_that_vary_has_no_say_in_the_share_of_multimodal_ones() -> None:
     rows = pd.concat([MULTIMODALITY.assign(share_1e5=0.3), MULTIMODALITY.assign(neurons=0, share_1e5=nan)])
     rows = pd.concat([rows, MULTIMODALITY.assign(neurons=30, share_1e5=0.1)])
     estimate = lengths.multimodal_share(Evidence(evidence(LAYERS).resamples, rows))
@@ -365,7 +365,7 @@ def test_heavier_tails_of_the_larger_model() -> None:
         ((0.05, 0.0), (nan, nan), "undetermined"),
     ],
 )
-def test_more_modes_of_the_larger_model_are_supported_or_open(
+def test_more_multimodal_neurons_of_the_larger_model_are_supported_or_open(
     smaller: tuple[float, float], larger: tuple[float, float], expected: str
 ) -> None:
     pair = of_shares(*smaller), of_shares(*larger, seed=1)
@@ -410,7 +410,7 @@ def test_claims_are_supported_by_neurons_that_fall_with_length() -> None:
     assert verdict("first_layer_positive", of) == "not supported"
 
 
-def test_tables_of_layers_become_draws(noise: list[Evidence]) -> None:
+def test_tables_of_layers_become_resamples(noise: list[Evidence]) -> None:
     resamples = noise[0].resamples
     for statistic in ("shift_mean", "overlap_mean", "kurtosis_median", "r_types_variance", "r_given_all_std"):
         assert resamples.of("observed", statistic)[0].shape == (4, 1)

@@ -94,7 +94,7 @@ def test_of_few_values_or_of_one_frequent_value_a_curve_is_what_they_allow() -> 
 
 
 @pytest.mark.parametrize("measure", MEASURES)
-def test_left_out_is_r_on_the_rest_with_the_fit_of_the_controls_kept(sample: Sample, measure: str) -> None:
+def test_the_jackknife_is_r_on_the_rest_with_the_fit_of_the_covariates_kept(sample: Sample, measure: str) -> None:
     rows = sample.noise(2) - 0.1 * sample.lengths
     resamples = sample.resamples()
     found = resamples.of_neurons(rows)[measure, "jackknife"]
@@ -122,7 +122,7 @@ def test_a_neuron_that_never_varies_has_no_r(sample: Sample) -> None:
         assert not np.isnan(values[0]).any()
 
 
-def test_controls_that_explain_everything_leave_nothing() -> None:
+def test_covariates_that_explain_everything_leave_nothing() -> None:
     x = np.random.default_rng(0).normal(size=(1, 50))
     basis = covariate_basis(np.column_stack([x[0], 2 * x[0] + 1, np.full(50, 3.0)]))
     assert basis.shape == (50, 2)  # the constant, and what the first two covariates share
@@ -185,7 +185,7 @@ def test_the_table_of_neurons_has_r_its_errors_and_p(
     assert (neurons["p"] < 0.05).mean() > 0.2
 
 
-def test_the_table_of_draws_has_every_summary_of_every_kind(
+def test_the_table_of_resamples_has_every_summary_of_every_kind(
     sample: Sample, resampled: tuple[np.ndarray, pd.DataFrame, pd.DataFrame]
 ) -> None:
     _, neurons, drawn = resampled
@@ -213,7 +213,7 @@ def test_the_table_of_draws_has_every_summary_of_every_kind(
         np.testing.assert_allclose(rows["clusters_effective"], effective)
 
 
-def test_what_is_assessed_block_by_block_is_what_is_assessed_at_once(
+def test_resampling_block_by_block_equals_resampling_at_once(
     sample: Sample, resampled: tuple[np.ndarray, pd.DataFrame, pd.DataFrame]
 ) -> None:
     rows, neurons, drawn = resampled
@@ -292,7 +292,7 @@ def test_evidence_holds_each_layer_with_its_interval_and_its_null(
     assert passing.to_dict() == {(0, "r"): 0.5, (0, "r_given_all"): 0, (1, "r"): 0.5, (1, "r_given_all"): 0}
 
 
-def test_the_null_band_and_p_are_students_t_about_the_draws() -> None:
+def test_the_null_band_and_p_are_students_t_about_the_resamples() -> None:
     resamples = np.random.default_rng(0).normal(0.3, 2, 50)
     low, high = null_band(resamples)
     expected = scipy.stats.t.interval(0.95, 49, resamples.mean(), resamples.std(ddof=1))
@@ -310,7 +310,7 @@ def test_the_null_band_and_p_are_students_t_about_the_draws() -> None:
     assert np.isnan(student_quantile(0)) and np.isnan(student_quantile(-0.5))
 
 
-def test_new_draws_of_the_null_lie_beyond_the_band_in_5_percent() -> None:
+def test_new_resamples_of_the_null_are_beyond_the_band_in_5_percent() -> None:
     """Also where one of a few parts makes up much of it, whose random signs have short tails."""
     rng = np.random.default_rng(1)
     for parts in (np.ones(100), np.r_[3, np.ones(20)]):

@@ -204,10 +204,16 @@ def test_a_label_over_another_is_found():
 @pytest.mark.parametrize(
     ("p", "said"),
     [
-        (np.linspace(0.15, 1, 40), "none of 40 neurons (2 at most are expected with one mode); at a false discovery"),
-        (np.r_[0.04, np.linspace(0.15, 1, 39)], "1 of 40 neurons (2 at most are expected with one mode); at a false"),
-        (np.r_[1e-9, np.linspace(0.15, 1, 39)], "false discovery rate of 5 %: 1"),
-        (np.full(40, np.nan), "whether they have several modes is unknown: the dip test has no p"),
+        (
+            np.linspace(0.15, 1, 40),
+            "none of 40 neurons (of unimodal ones at most 2 are expected); at a false",
+        ),
+        (
+            np.r_[0.04, np.linspace(0.15, 1, 39)],
+            "1 of 40 neurons (of unimodal ones at most 2 are expected); at a",
+        ),
+        (np.r_[1e-9, np.linspace(0.15, 1, 39)], "false discovery rate of 5%: 1"),
+        (np.full(40, np.nan), "whether they are multimodal is unknown: the dip test has no p"),
     ],
     ids=["none", "one by chance", "one", "unknown"],
 )
@@ -230,9 +236,9 @@ def test_where_shares_are_unknown_the_dips_are_drawn(finished, tmp_path):
         draw_multimodality([str(tmp_path / "multimodality.png")], multimodality)
     axes = drawn[0].axes
     assert [ax.get_ylabel() for ax in axes] == [
-        "dip (of more than 72,000 values, no p)",
+        "dip (no p: more than 72,000 values)",
         "",
-        "neurons with dip p ≤ 5 %",
+        "neurons with dip p ≤ 5%",
         "",
     ]
     dips = multimodality[over_tokens].groupby("population", sort=False)

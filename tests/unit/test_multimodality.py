@@ -32,7 +32,7 @@ from layerscope.studies.token_length.unimodality_test import (
     Populations,
     bimodality_coefficient,
     dip_table,
-    share_between,
+    intraclass_correlation,
     simulate_unimodal,
     unimodality_tests,
     with_tails,
@@ -82,10 +82,10 @@ def test_one_mode_is_not_taken_for_two_over_types(rng, types, populations) -> No
     assert (table["p_tokens"] <= 0.05).mean() > 0.2
 
 
-def test_made_up_neurons_are_as_alike_as_asked(rng, populations) -> None:
+def test_simulated_neurons_have_the_intraclass_correlation_asked_for(rng, populations) -> None:
     asked = np.repeat([0.0, 0.3, 0.9], 100)
     rows = simulate_unimodal(asked, populations.types, rng)
-    found = share_between(rows, populations.types.means(rows), populations.types).reshape(3, 100).mean(axis=1)
+    found = intraclass_correlation(rows, populations.types.means(rows), populations.types).reshape(3, 100).mean(axis=1)
     np.testing.assert_allclose(found, [0, 0.3, 0.9], atol=0.03)
     assert rows.std() == pytest.approx(1, abs=0.05)
 
@@ -97,7 +97,7 @@ def test_share_between_types_is_that_of_the_analysis_of_variance() -> None:
     f = scipy.stats.f_oneway(*values).statistic
     groups = Groups(np.repeat(np.arange(30), 5))
     rows = values.reshape(1, -1)
-    assert share_between(rows, groups.means(rows), groups)[0] == pytest.approx((f - 1) / (f + 4))
+    assert intraclass_correlation(rows, groups.means(rows), groups)[0] == pytest.approx((f - 1) / (f + 4))
 
 
 def test_bimodality_coefficient_of_known_distributions() -> None:
@@ -193,7 +193,7 @@ def test_shares_of_an_unknown_p_are_unknown_and_not_zero(unknown_over_tokens) ->
 
 def test_findings_say_what_is_unknown(unknown_over_tokens) -> None:
     of_model, why = multimodality_findings(unknown_over_tokens)
-    assert "over tokens, an unknown share of its neurons pass at p ≤ 5 %" in of_model
+    assert "over tokens, an unknown share of its neurons pass at p ≤ 5%" in of_model
     assert "with a single mode give an unknown share; over types " in of_model
     assert why == "Of more than 72,000 values the dip test has no p: which neurons pass is unknown."
     assert "nan" not in of_model

@@ -19,7 +19,7 @@ rule correlate_token_length:
     params:
         spec=SPECS.of("correlate_token_length"),
     message:
-        "Token length: measure layer {wildcards.layer} of {wildcards.model}"
+        "Token length: correlate layer {wildcards.layer} of {wildcards.model}"
     script:
         "../scripts/correlate_token_length.py"
 
@@ -35,7 +35,7 @@ rule summarize_token_length:
     params:
         spec=SPECS.of("summarize_token_length"),
     message:
-        "Token length: compare layers and models"
+        "Token length: summarize layers and models"
     script:
         "../scripts/summarize_token_length.py"
 
@@ -56,7 +56,7 @@ rule resample_token_length:
     params:
         spec=SPECS.of("resample_token_length"),
     message:
-        "Token length: assess layer {wildcards.layer} of {wildcards.model}"
+        "Token length: resample layer {wildcards.layer} of {wildcards.model}"
     script:
         "../scripts/resample_token_length.py"
 
@@ -76,7 +76,7 @@ rule summarize_evidence:
     params:
         spec=SPECS.of("summarize_evidence"),
     message:
-        "Token length: weigh the evidence of all layers and models"
+        "Token length: summarize the evidence of all layers and models"
     script:
         "../scripts/summarize_evidence.py"
 
@@ -97,7 +97,7 @@ rule test_unimodality:
     params:
         spec=SPECS.of("test_unimodality"),
     message:
-        "Token length: test layer {wildcards.layer} of {wildcards.model} for several modes"
+        "Token length: test layer {wildcards.layer} of {wildcards.model} for unimodality"
     script:
         "../scripts/test_unimodality.py"
 
@@ -114,7 +114,7 @@ rule simulate_dip_power:
     params:
         spec=SPECS.of("simulate_dip_power"),
     message:
-        "Token length: simulate which modes the dip test could see, {wildcards.tokenizer}"
+        "Token length: simulate the power of the dip test, {wildcards.tokenizer}"
     script:
         "../scripts/simulate_dip_power.py"
 
@@ -134,7 +134,7 @@ rule summarize_multimodality:
     params:
         spec=SPECS.of("summarize_multimodality"),
     message:
-        "Token length: count neurons with several modes"
+        "Token length: summarize multimodal neurons"
     script:
         "../scripts/summarize_multimodality.py"
 
@@ -180,7 +180,7 @@ rule summarize_matches:
     params:
         spec=SPECS.of("summarize_matches"),
     message:
-        "Token length: compare matched neurons of pairs of models"
+        "Token length: summarize matched neurons of pairs of models"
     script:
         "../scripts/summarize_matches.py"
 
@@ -197,7 +197,7 @@ rule correlate_profiles:
     params:
         spec=SPECS.of("correlate_profiles"),
     message:
-        "Token length: compare profiles of pairs of models"
+        "Token length: correlate profiles of pairs of models"
     script:
         "../scripts/correlate_profiles.py"
 
@@ -250,6 +250,6 @@ rule evaluate_token_length_claims:
     params:
         spec=SPECS.of("evaluate_token_length_claims"),
     message:
-        "Token length: judge the claims"
+        "Token length: evaluate the claims"
     script:
         "../scripts/evaluate_token_length_claims.py"

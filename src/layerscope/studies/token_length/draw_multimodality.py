@@ -1,4 +1,4 @@
-"""Figures of how many modes neurons have."""
+"""Figures of multimodal neurons."""
 
 import numpy as np
 import pandas as pd
@@ -30,11 +30,11 @@ PANELS = {
 }
 NO_P = "the dip test has no p\nfor this number of values"
 GALLERY = (2, 4)
-CRITERIA = {"power_1e5": ("-", "p ≤ 1e-5"), "power_05": (":", "p ≤ 5 %")}
+CRITERIA = {"power_1e5": ("-", "p ≤ 1e-5"), "power_05": (":", "p ≤ 5%")}
 
 
 def draw_multimodality(outputs: list[str], multimodality: pd.DataFrame) -> None:
-    """Share of neurons of each layer whose dip passes at 5 %, beside neurons made with one mode; all models.
+    """Share of neurons of each layer whose dip passes at 5%, with that of simulated unimodal neurons; all models.
 
     Where p is unknown, the dips themselves.
 
@@ -58,10 +58,10 @@ def draw_multimodality(outputs: list[str], multimodality: pd.DataFrame) -> None:
                 ax.tick_params(labelleft=False)
             first.set_ylim(0, 1.05 * top)
             if unknown:
-                first.set_ylabel(f"dip (of more than {TABLE_END:,} values, no p)")
+                first.set_ylabel(f"dip (no p: more than {TABLE_END:,} values)")
             else:
                 percent_axis(first.yaxis)
-                first.set_ylabel("neurons with dip p ≤ 5 %")
+                first.set_ylabel("neurons with dip p ≤ 5%")
         drawn.legend(*_entries(multimodality, dips=True in of_unit), loc="outside lower center", ncols=3)
 
 
@@ -91,14 +91,14 @@ def _entries(multimodality: pd.DataFrame, dips: bool) -> tuple[list[Line2D], lis
     entries = [(Line2D([], [], markersize=4, **style), model) for model, _, style in by_model(multimodality)]
     if dips:
         entries.append((Line2D([], [], linestyle="--", color=GREY), "95th percentile of the dips (markers: median)"))
-    hatched = "95 %; of dips: median to 95th percentile" if dips else "95 %"
-    entries.append((Line2D([], [], linestyle=":", color=GREY), f"made with one mode (hatched: {hatched})"))
+    hatched = "95%; of dips: median to 95th percentile" if dips else "95%"
+    entries.append((Line2D([], [], linestyle=":", color=GREY), f"simulated unimodal neurons (hatched: {hatched})"))
     handles, labels = zip(*entries, strict=True)
     return list(handles), list(labels)
 
 
 def draw_dip_power(outputs: list[str], power: dict[str, pd.DataFrame]) -> None:
-    """How often the dip test takes simulated mixtures for several modes, by their separation; a row a tokenizer.
+    """Power of the dip test for simulated mixtures, by their separation; one row per tokenizer.
 
     Args:
         power: tokenizer → table of :func:`token_length.dip_test.dip_power_table`.
@@ -152,21 +152,21 @@ def draw_largest_dips(outputs: list[str], model: str, dips: list[pd.DataFrame], 
             ax.set_title(
                 f"layer {row['layer']}, neuron {row['neuron']}\ndip {row['dip_types']:.4f}, {_p(row['p_types'])}"
             )
-        title = f"{model}: the neurons with the largest dips over types, several modes or not (model's own units)"
+        title = f"{model}: the neurons with the largest dips over types, multimodal or not (model's own units)"
         drawn.suptitle(f"{title}\n{_passing(dips)}", fontsize=9, x=0.01, ha="left")
         drawn.legend(*axes[0].get_legend_handles_labels(), title="tokens", loc="outside lower center", ncols=3)
 
 
 def _passing(dips: list[pd.DataFrame]) -> str:
-    """How many of all neurons the dip test takes for multimodal, so that the largest dips are not taken for modes."""
+    """How many of all neurons pass the dip test, so that the largest dips are not mistaken for multimodality."""
     p = np.concatenate([table["p_types"].to_numpy() for table in dips])
     tested = np.count_nonzero(~np.isnan(p))
     if not tested:
-        return "whether they have several modes is unknown: the dip test has no p for this number of types"
+        return "whether they are multimodal is unknown: the dip test has no p for this number of types"
     alone, at_once = (_count(int(passed.sum())) for passed in (p <= ALPHA, passes(p, "bh")))
     return (
-        f"p ≤ 5 % in the dip test: {alone} of {tested:,} neurons ({ALPHA * tested:,.0f} at most are expected with one "
-        f"mode); at a false discovery rate of 5 %: {at_once}"
+        f"p ≤ 5% in the dip test: {alone} of {tested:,} neurons (of unimodal ones at most {ALPHA * tested:,.0f} are "
+        f"expected); at a false discovery rate of 5%: {at_once}"
     )
 
 

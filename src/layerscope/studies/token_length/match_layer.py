@@ -1,4 +1,4 @@
-"""Neurons of one model that a neuron of another follows: correlation over the same tokens, layer against layer."""
+"""For each neuron of a model, the neuron of another model that correlates most with it over the same tokens."""
 
 from collections.abc import Iterator
 
@@ -28,12 +28,12 @@ def match_layer(
 ) -> pd.DataFrame:
     """For every neuron of a model, the one of a layer of another model that it correlates with most.
 
-    What a correlation is worth shows beside rotated layers: an orthogonal rotation keeps all that the layer knows, and
-    how much its units vary together, but no unit is a neuron any more (Gurnee et al. 2024, "Universal neurons in GPT2
-    language models").
+    The baseline is rotated layers: an orthogonal rotation preserves all the information in the layer, and how much its
+    units vary together, but no unit is a neuron any more (Gurnee et al. 2024, "Universal neurons in GPT2 language
+    models").
 
-    How sure both are shows when runs of documents are left out in turn. The best match stays that of all tokens:
-    where a maximum has one place, its derivative is that of the value there (the envelope theorem).
+    The error of both is a jackknife over runs of documents. The best match stays that of all tokens: where a maximum
+    is unique, its derivative is that of the value there (the envelope theorem).
 
     Args:
         shards: activation shards of the model, in order.
@@ -45,7 +45,7 @@ def match_layer(
         seed: of the rotations.
 
     Returns:
-        A row a neuron of the model: ``layer``, ``neuron``, ``other_layer``, ``other_neuron``, ``r`` (Pearson, the
+        One row per neuron of the model: ``layer``, ``neuron``, ``other_layer``, ``other_neuron``, ``r`` (Pearson, the
         largest) and ``r_rotated_{rotation}`` (the largest with a unit of the layer under each of ``ROTATIONS``
         rotations); of these, ``{measure}_without_{run}``, as float32, with each of the :class:`Runs` left out. NaN, and
         -1 for ``other_neuron``, for a neuron that never varies.
@@ -103,11 +103,11 @@ def best_matches(
     Args:
         products: [runs, neurons, other neurons], sums over the tokens of each run.
         own: of the neurons, standardised.
-        others: of the other layer's neurons, less their means, and of its units under each of the ``rotations``.
+        others: of the other layer's neurons, minus their means, and of its units under each of the ``rotations``.
         counts: [runs], tokens.
 
     Returns:
-        The columns of :func:`match_layer` from ``other_neuron`` on, a row a neuron.
+        The columns of :func:`match_layer` from ``other_neuron`` on, one row per neuron.
     """
     covariance = products.sum(axis=0) / (counts.sum() - 1)
     table: dict[str, np.ndarray] = {}

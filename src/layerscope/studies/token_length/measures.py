@@ -1,11 +1,11 @@
-"""The measures of evidence, and how its table and that of modes are read."""
+"""The measures of r, and how the tables of evidence and of multimodality are read."""
 
 import numpy as np
 import pandas as pd
 
 # r over tokens; given frequency; given all confounds; over types.
 MEASURES = ("r", "r_given_frequency", "r_given_all", "r_types")
-TABLE_END = 72_000  # values of the largest sample for which the dip test has critical values
+TABLE_END = 72_000  # size of the largest sample for which the dip test has critical values
 
 
 def of_measure(evidence: pd.DataFrame, measure: str, statistic: str, model: str | None = None) -> pd.DataFrame:

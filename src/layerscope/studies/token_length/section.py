@@ -17,10 +17,10 @@ def section(files: Files) -> Section:
     power = {name: read_csv(path) for name, path in files.of_tokenizers("dip_power").items()}
     tables = {
         files.link(files.table("layers")): "one row per model and layer",
-        files.link(files.table("evidence")): "summaries of r with intervals and null bands",
+        files.link(files.table("evidence")): "summaries of r with their intervals and null bands",
         files.link(files.table("multimodality")): "how many neurons are multimodal",
-        **{files.link(path): "correlation of length with confounds" for path in files.tables["confounds"]},
-        **{files.link(path): "which modes the dip test could see" for path in files.tables["dip_power"]},
+        **{files.link(path): "correlation of length with its confounds" for path in files.tables["confounds"]},
+        **{files.link(path): "power of the dip test" for path in files.tables["dip_power"]},
         **{f"token_length/{model}/": f"one Parquet table per layer of {model}, one row per neuron" for model in models},
     }
     return Section(

@@ -25,18 +25,18 @@ class TokenLengthSettings(CorpusStudySettings):
     )
     histogram_bins: int = Field(2048, ge=16, le=65536, description="Bins of the activation histograms.")
     frequency_tokens: int = Field(
-        1_000_000, ge=1, description="Tokens of the corpus that are counted for the frequency of each."
+        1_000_000, ge=1, description="Tokens of the corpus from which the frequency of each token type is counted."
     )
     pairs: list[Pair] | None = Field(
         None,
         description="Pairs of `models` with one tokenizer, whose neurons are matched and profiles compared; default: "
-        "the trained ones that are neighbours in number of layers.",
+        "the trained ones, each with the next by number of layers.",
     )
     frequency_covariate: Literal["spline", "line"] = Field(
-        "spline", description="How frequency is taken out: spline: along a curve of its logarithm; line: a line."
+        "spline", description="How frequency is a covariate: spline: a curve of its logarithm; line: its logarithm."
     )
     resamples: int = Field(
-        200, ge=100, le=10_000, description="Resamples of the nulls, and made-up neurons with one mode."
+        200, ge=100, le=10_000, description="Resamples of the nulls, and simulated unimodal neurons."
     )
     seed: Seed = Field(0, description="Seed of the resamples.")
 

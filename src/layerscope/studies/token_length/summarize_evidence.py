@@ -1,4 +1,4 @@
-"""Assessed layers to one table of evidence: each summary of r with its interval and its null."""
+"""Resampled layers to one table of evidence: each summary of r with its interval and its null."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -14,21 +14,21 @@ from layerscope.stats.relative_depth import relative_depth
 
 
 def evidence_table(neurons: dict[str, list[str]], resamples: dict[str, list[str]]) -> pd.DataFrame:
-    """evidence.csv: one row a model, layer, measure and statistic.
+    """evidence.csv: one row per model, layer, measure and statistic.
 
     Args:
         neurons: model → paths of its layers' tables of neurons of :func:`token_length.resample_layer.resample_layer`,
             in the order of the layers.
-        resamples: likewise of resamples.
+        resamples: model → likewise of the tables of resamples.
 
     Returns:
         ``model``, ``layer``, ``relative_depth``, ``measure``, ``statistic``, ``value``; ``std_error``, ``low`` and
-        ``high``, the 95 % interval, and ``clustered_by`` and ``clusters``, what it leaves out and of how many
-        (``documents``: of this vocabulary on other text of this kind; ``types``: of new token types); ``null_low``,
-        ``null_high``, the 95 % band of the null, and ``p`` (two-sided); ``tokens``, ``types``, ``documents``.
-        The statistics ``significant_bh`` and ``significant_by`` are the share of a layer's neurons that pass at a false
-        discovery rate of 5 % over all neurons of the model (Benjamini and Hochberg; Benjamini and Yekutieli, under any
-        dependence); they have a value alone.
+        ``high``, the 95% interval, and ``clustered_by`` and ``clusters``, what its jackknife leaves out and how many
+        there are (``documents``: of this vocabulary on other text of this kind; ``types``: of new token types);
+        ``null_low``, ``null_high``, the 95% band of the null, and ``p`` (two-sided); ``tokens``, ``types``,
+        ``documents``. The statistics ``significant_bh`` and ``significant_by`` are the share of a layer's neurons that
+        pass at a false discovery rate of 5% over all neurons of the model (Benjamini and Hochberg; Benjamini and
+        Yekutieli, under any dependence); they have only a value.
     """
     rows: list[dict[str, Any]] = []
     for model, paths in neurons.items():
@@ -67,7 +67,7 @@ def _summaries(drawn: pd.DataFrame) -> Iterator[dict[str, Any]]:
 
 
 def discoveries(tables: list[pd.DataFrame]) -> list[list[dict[str, Any]]]:
-    """Of each layer, the share of neurons that pass when all neurons of a model are tested at once."""
+    """For each layer, the share of neurons that pass when all neurons of a model are tested at once."""
     layers = np.repeat(np.arange(len(tables)), [len(table) for table in tables])
     rows: list[list[dict[str, Any]]] = [[] for _ in tables]
     for measure, column in (("r", "p"), ("r_given_all", "p_given_all")):
