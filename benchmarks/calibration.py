@@ -2,9 +2,9 @@
 
     python benchmarks/calibration.py --documents fineweb.jsonl --tokenizer gpt2 [--sets 200] [--only size power]
 
-Neurons are simulated; the tokens they read are those of real documents (JSON Lines with a field ``text``, and the folder
-of a tokenizer), drawn with replacement, and of simulated text with Zipf's frequencies. docs/calibration.md tells what
-came out.
+Neurons are simulated; the tokens they read are those of real documents (JSON Lines with a field ``text``, and the
+folder of a tokenizer), drawn with replacement, and of simulated text with Zipf's frequencies. docs/calibration.md has
+the results.
 """
 
 import os

@@ -1,4 +1,4 @@
-"""Size, coverage and power of tests and intervals of r with token length, on simulated neurons that read a pool of text."""
+"""Size, coverage and power of tests and intervals of r, on simulated neurons that read a pool of text."""
 
 import numpy as np
 import pandas as pd

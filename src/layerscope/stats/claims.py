@@ -7,7 +7,8 @@ from typing import Any, Generic, Literal, TypeVar
 import numpy as np
 import pandas as pd
 
-from layerscope.stats.intervals import ALPHA, half_width, null_band
+from layerscope.stats.intervals import ALPHA, null_band
+from layerscope.stats.jackknife_interval import half_width
 
 Data = TypeVar("Data")
 Verdict = Literal["supported", "not supported", "undetermined"]

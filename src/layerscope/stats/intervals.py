@@ -1,9 +1,7 @@
-"""Intervals and null bands of a statistic: Student's t with a standard error from resamples."""
+"""The level of intervals and tests, and null bands: Student's t with a standard error from resamples."""
 
 import numpy as np
 from scipy.stats import t
-
-from layerscope.stats.jackknife import jackknife_error
 
 ALPHA = 0.05  # the level of every interval and test
 
@@ -11,20 +9,6 @@ ALPHA = 0.05  # the level of every interval and test
 def student_quantile(df: float, level: float = ALPHA) -> float:
     """Half-width of a two-sided interval in standard errors; NaN without a degree of freedom."""
     return float(t.ppf(1 - level / 2, df)) if df > 0 else np.nan
-
-
-def half_width(jackknife: np.ndarray, df: float, level: float = ALPHA) -> np.ndarray:
-    """Half-width of the interval of a statistic: the jackknife's standard error times the quantile of Student's t.
-
-    Args:
-        jackknife: the statistic, [..., groups], with each group of clusters left out.
-        df: degrees of freedom, the effective number of clusters minus one.
-        level: the share of such intervals that miss.
-
-    Returns:
-        [...]; NaN without a degree of freedom.
-    """
-    return jackknife_error(jackknife) * student_quantile(df, level)
 
 
 def null_band(null: np.ndarray, level: float = ALPHA) -> tuple[float, float]:

@@ -7,8 +7,9 @@ import numpy as np
 import pandas as pd
 
 from layerscope.io.tables import read_table
-from layerscope.stats.intervals import half_width, null_band, null_p
+from layerscope.stats.intervals import null_band, null_p
 from layerscope.stats.jackknife import jackknife_error
+from layerscope.stats.jackknife_interval import half_width
 from layerscope.stats.multiple_testing import passes, share
 from layerscope.stats.relative_depth import relative_depth
 

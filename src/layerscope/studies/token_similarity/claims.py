@@ -8,7 +8,8 @@ import pandas as pd
 from scipy.special import gammaln
 
 from layerscope.stats.claims import Claim, Estimate, evaluate
-from layerscope.stats.intervals import half_width, student_quantile
+from layerscope.stats.intervals import student_quantile
+from layerscope.stats.jackknife_interval import half_width
 from layerscope.stats.relative_depth import relative_depth
 
 STUDY = "token_similarity"

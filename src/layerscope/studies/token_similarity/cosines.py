@@ -10,8 +10,8 @@ from collections.abc import Iterator
 import numpy as np
 import pandas as pd
 
-from layerscope.stats.intervals import half_width
 from layerscope.stats.jackknife import coarser
+from layerscope.stats.jackknife_interval import half_width
 
 BLOCKS = ("qq", "kk", "vv", "qk", "qv", "kv")
 EDGES = np.linspace(-1, 1, 101)
