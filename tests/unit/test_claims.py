@@ -331,7 +331,7 @@ def test_models_are_compared_at_the_same_depth_with_the_same_documents_left_out(
 
 
 def test_models_without_a_difference_are_rarely_taken_to_differ() -> None:
-    """Of a null of differences at as many depths, the largest is beyond its band in about 5 % of samples."""
+    """Of a null of differences at as many depths, the largest is beyond its band in about 5% of samples."""
     rng, sets, beyond = np.random.default_rng(0), 120, 0
     for seed in range(sets):
         one = evidence({"r_median": 0.1 * rng.normal(size=6)}, 0.1 / 2**0.5, 2 * seed)
@@ -378,7 +378,7 @@ def test_more_multimodal_neurons_of_the_larger_model_are_supported_or_open(
 
 
 def resampled(seed: int, layers: int = 4, neurons: int = 40, shift: float = 0.0) -> Evidence:
-    """Neurons without a signal, or that fall with length, that read made-up text: all layers the same tokens."""
+    """Neurons without a signal, or that fall with length, that read simulated text, the same tokens in all layers."""
     sample = Sample(seed)
     resamples, tables = [], []
     for _ in range(layers):

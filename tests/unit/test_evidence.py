@@ -300,7 +300,7 @@ def test_the_null_band_and_p_are_students_t_about_the_resamples() -> None:
     assert null_band(resamples, 0.01) == pytest.approx(
         scipy.stats.t.interval(0.99, 49, resamples.mean(), resamples.std(ddof=1))
     )
-    # At the ends of the band p is 5 %.
+    # At the ends of the band p is 5%.
     assert null_p(low, resamples) == pytest.approx(ALPHA) == null_p(high, resamples)
     assert null_p(resamples.mean(), resamples) == 1
     one_sided = scipy.stats.t.sf((9 - resamples.mean()) / resamples.std(ddof=1), 49)
@@ -337,7 +337,7 @@ def test_discoveries_are_over_all_layers_at_once() -> None:
 
 
 def test_discoveries_among_true_nulls_are_none_in_95_percent() -> None:
-    """All neurons without a signal: any passes in at most 5 % of models."""
+    """All neurons without a signal: any passes in at most 5% of models."""
     rng, found = np.random.default_rng(2), []
     for _ in range(300):
         found.append(passes(rng.uniform(size=200), "bh").any())

@@ -121,7 +121,7 @@ def figures(finished: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[st
 
 
 def wrong_ticks(shown: Figure) -> list[str]:
-    """Labels of ticks that are not the value they stand at, to three digits."""
+    """Labels of ticks that are not their value, to three digits."""
     wrong = []
     for axis in shown.findobj(Axis):
         for tick in axis.get_major_ticks():
@@ -215,7 +215,7 @@ def test_a_label_over_another_is_found():
         (np.r_[1e-9, np.linspace(0.15, 1, 39)], "false discovery rate of 5%: 1"),
         (np.full(40, np.nan), "whether they are multimodal is unknown: the dip test has no p"),
     ],
-    ids=["none", "one by chance", "one", "unknown"],
+    ids=["none", "one without multimodality", "one", "unknown"],
 )
 def test_the_gallery_of_largest_dips_says_whether_they_pass(finished, tmp_path, p, said):
     dips = [table.head(40).assign(p_types=p) for table in tables(finished / "results", "dip")[:1]]
@@ -263,7 +263,7 @@ def test_no_figure_is_cut_off_at_an_edge(finished):
 
 
 def test_long_names_of_models_are_not_cut_off_either(finished, tmp_path):
-    """They stand in legends and titles."""
+    """Names are in legends and titles."""
 
     def draw(function, table: str, *options: str) -> None:
         names = read_csv(finished / "results" / table).replace({"a": "a" * 64, "b": "b" * 64})

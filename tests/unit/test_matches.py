@@ -241,7 +241,7 @@ def excess_of(x: np.ndarray, y: np.ndarray, document: np.ndarray, seed: int) -> 
 
 @pytest.mark.parametrize("planted", [0.0, 1.0], ids=["independent", "copies with noise"])
 def test_the_interval_of_the_excess_holds_it(planted: float) -> None:
-    """Where neurons follow others, in 95 % of data sets; where none does, its center is zero and it is too wide: the
+    """Where neurons follow others, in 95% of data sets; where none does, its center is zero and it is too wide: the
     largest of many equal correlations varies less than any one of them."""
     rng, found = np.random.default_rng(4), []
     for number in range(60):

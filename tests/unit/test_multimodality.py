@@ -1,4 +1,4 @@
-"""Modes of neurons: known answers, a plain computation, and data with one mode."""
+"""Modes of neurons: known answers, a plain computation, and unimodal data."""
 
 import warnings
 from pathlib import Path
@@ -232,7 +232,7 @@ def test_a_share_that_passes_bounds_the_share_of_alternatives() -> None:
 
 
 def mixtures(rng: np.random.Generator, neurons: int, values: int, share: float, separation: float) -> np.ndarray:
-    """By another way than that of the package: each value draws its mode."""
+    """Unlike the package, each value draws its mode."""
     return np.stack([rng.normal(separation * rng.choice(2, values, p=[1 - share, share])) for _ in range(neurons)])
 
 
@@ -272,7 +272,7 @@ def test_one_mode_of_any_shape_passes_in_at_most_five_percent(rng, kind: str) ->
         "heavy tails": lambda: rng.standard_t(3, size=(400, 800)),
         "skewed": lambda: rng.lognormal(size=(400, 800)),
         "bounded at one side": lambda: rng.exponential(size=(400, 800)),
-        "flat": lambda: rng.uniform(size=(400, 800)),  # nothing with one mode has larger dips
+        "flat": lambda: rng.uniform(size=(400, 800)),  # no unimodal distribution has larger dips
     }
     passed = dip_tests(draw[kind]())[1] <= 0.05
     assert passed.mean() <= 0.05 + 3 * np.sqrt(0.05 * 0.95 / 400)
@@ -280,12 +280,12 @@ def test_one_mode_of_any_shape_passes_in_at_most_five_percent(rng, kind: str) ->
 
 
 def test_the_bound_of_a_planted_share_holds_and_is_near_what_can_be_seen(rng) -> None:
-    """30 % of neurons of which each is a mixture of two modes, 4 standard deviations apart; others of other shapes."""
+    """30% of neurons of which each is a mixture of two modes, 4 standard deviations apart; others of other shapes."""
     neurons, values, planted, bounds = 200, 400, 0.3, []
     shapes = (rng.standard_normal, lambda size: rng.standard_t(3, size), lambda size: rng.lognormal(size=size))
     seen = np.mean(dip_tests(mixtures(rng, 400, values, 0.5, 4))[1] <= SMALLEST_P)
     for _ in range(100):
-        several = rng.random(neurons) < planted  # so that the share of the data set is 30 % with an error
+        several = rng.random(neurons) < planted  # so that the share of the data set is 30% with an error
         p = np.ones(neurons)
         p[several] = dip_tests(mixtures(rng, several.sum(), values, 0.5, 4))[1]
         for kind, shape in enumerate(shapes):
@@ -299,7 +299,7 @@ def test_the_bound_of_a_planted_share_holds_and_is_near_what_can_be_seen(rng) ->
 
 
 def test_values_beyond_the_edges_are_counted_beside_the_bins() -> None:
-    """np.nan stands for a neuron that never varies."""
+    """np.nan: a neuron that never varies."""
     rng = np.random.default_rng(5)
     rows, group = 4 * rng.standard_t(3, size=(5, 3000)), rng.integers(0, 3, 3000)
     rows[4] = np.nan

@@ -90,7 +90,7 @@ def test_one_document_has_a_share_and_no_interval(recwarn: pytest.WarningsRecord
 
 
 def test_the_interval_of_a_share_holds_it() -> None:
-    """Of documents that differ, in at least 95 % of samples; an interval of independent tokens in far fewer."""
+    """Of documents that differ, in at least 95% of samples; an interval of independent tokens in far fewer."""
     rng, sets = np.random.default_rng(1), 150
     held, naive = [], []
     for _ in range(sets):

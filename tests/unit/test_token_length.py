@@ -126,7 +126,7 @@ def test_a_constant_neuron_has_no_r_and_is_counted(measured):
 def test_histogram_counts_are_numpys_and_lose_no_activation(measured):
     _, histogram = measured
     edges = np.append(histogram["left"], histogram["right"].iloc[-1])
-    # One range for all layers, so that their histograms can be laid over each other.
+    # One range for all layers, so that their histograms can be compared.
     assert edges[[0, -1]].tolist() == [min(map(np.min, LAYERS)), max(map(np.max, LAYERS))]
     for group, member in MEMBERS.items():
         np.testing.assert_array_equal(histogram[group], np.histogram(LAYERS[1][KEPT][member], edges)[0])
