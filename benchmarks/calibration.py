@@ -2,9 +2,9 @@
 
     python benchmarks/calibration.py --documents fineweb.jsonl --tokenizer gpt2 [--sets 200] [--only size power]
 
-Neurons are made up; the tokens they read are those of real documents (JSON Lines with a field ``text``, and the folder
-of a tokenizer), drawn with replacement, and of made-up text with Zipf's frequencies. docs/calibration.md tells what
-came out.
+Neurons are simulated; the tokens they read are those of real documents (JSON Lines with a field ``text``, and the
+folder of a tokenizer), drawn with replacement, and of simulated text with Zipf's frequencies. docs/calibration.md has
+the results.
 """
 
 import os
@@ -78,7 +78,7 @@ def verdicts(claims: pd.DataFrame) -> pd.DataFrame:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--documents", type=Path, help="JSON Lines; left out: made-up text alone")
+    parser.add_argument("--documents", type=Path, help="JSON Lines; without it, only simulated text")
     parser.add_argument("--tokenizer", type=Path, help="folder with tokenizer.json")
     parser.add_argument("--sets", type=int, default=200, help="data sets of each kind, a multiple of 20")
     every = ["size", "coverage", "power", "dip", "claims", "paths", "similarity"]

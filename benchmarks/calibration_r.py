@@ -1,14 +1,14 @@
-"""Size, coverage and power of what is said of r with token length, on made-up neurons that read a pool of text."""
+"""Size, coverage and power of tests and intervals of r, on simulated neurons that read a pool of text."""
 
 import numpy as np
 import pandas as pd
 from calibration_text import Text, zscore
 
+from layerscope.stats.intervals import null_p, student_quantile
 from layerscope.stats.jackknife import jackknife_error, unit
-from layerscope.stats.multiple_testing import p_of_resamples, student_quantile
 from layerscope.stats.partial_correlation import covariate_basis, residuals
-from layerscope.studies.token_length.neuron_summaries import summaries
-from layerscope.studies.token_length.resample_layer import LayerResamples, assess
+from layerscope.studies.token_length.resample_layer import LayerResamples, resample_neurons
+from layerscope.studies.token_length.summaries_over_neurons import summaries
 
 FEW, MANY = 16, 48  # neurons, for size and power, and for coverage
 RESAMPLES, BATCH = 200, 20
@@ -23,7 +23,7 @@ class Neurons:
     """Neurons that read the pool: types and documents have effects, and every reading of a token has its own.
 
     ``plain``: normal effects; ``heavy``: Student's t with 3 degrees of freedom; ``shared``: half of the variance in a
-    few signals; ``frequency``: a curve of log frequency beside them, and nothing else that goes with length.
+    few signals; ``frequency``: a curve of log frequency too, and nothing else that correlates with length.
 
     Args:
         effects: [neurons], planted: by how many standard deviations the activation rises with one of length.
@@ -73,12 +73,12 @@ def mixed(own: np.ndarray, signals: np.ndarray, shared: bool, rng: np.random.Gen
 
 
 def one_set(made: Neurons, tokens: int, rng: np.random.Generator) -> dict[str, float]:
-    """What one data set says: shares of its neurons that pass, and of each summary the value, its error and its p."""
+    """Results of one data set: shares of its neurons that pass, and of each summary the value, its error and its p."""
     sample = made.pool.draw(rng, tokens)
     resamples = LayerResamples(
         sample.token_lengths, sample.types, sample.documents, sample.confounds(), RESAMPLES, int(rng.integers(2**31))
     )
-    table, drawn = assess(resamples, [made.read(sample)])
+    table, drawn = resample_neurons(resamples, [made.read(sample)])
     found = {f"passing {name}": (table[name] <= LEVEL).mean() for name in ("p", "p_given_all")}
     found["documents"] = float(resamples.documents.clusters)
     for (measure, statistic), of in drawn.groupby(["measure", "statistic"]):
@@ -86,7 +86,7 @@ def one_set(made: Neurons, tokens: int, rng: np.random.Generator) -> dict[str, f
         value, name = kinds["observed"][0], f"{measure}_{statistic}"
         found[f"value {name}"] = value
         if "null" in kinds:
-            found[f"p {name}"] = p_of_resamples(value, kinds["null"])
+            found[f"p {name}"] = null_p(value, kinds["null"])
         if "jackknife" in kinds:
             found[f"error {name}"] = float(jackknife_error(kinds["jackknife"]))
             found[f"quantile {name}"] = student_quantile(of["clusters_effective"].iloc[0] - 1)
@@ -94,7 +94,7 @@ def one_set(made: Neurons, tokens: int, rng: np.random.Generator) -> dict[str, f
 
 
 def sizes(pool: Text, kind: str, tokens: int, effect: float, sets: int, seed: int) -> pd.DataFrame:
-    """Data sets of new neurons each, a row each."""
+    """Data sets of new neurons each, one row per data set."""
     rows = []
     for number in range(sets):
         rng = np.random.default_rng([seed, number])

@@ -1,4 +1,4 @@
-"""Claims, modes, path lengths and similarities of made-up models: what is said where there is nothing to say."""
+"""Claims, dip tests, path lengths and similarities of simulated models without the effects that are tested for."""
 
 import tempfile
 from pathlib import Path
@@ -9,15 +9,15 @@ from calibration_r import BATCH, Neurons
 from calibration_text import Text
 
 from layerscope.io.tables import write_table
+from layerscope.stats.intervals import student_quantile
 from layerscope.stats.jackknife import Jackknife, jackknife_error
-from layerscope.stats.multiple_testing import student_quantile
 from layerscope.studies.path_length.jackknife import correlations, means, rank_correlations
 from layerscope.studies.token_length import claims as length_claims
 from layerscope.studies.token_length.dip_test import SMALLEST_P
-from layerscope.studies.token_length.multimodality import multimodality_table
-from layerscope.studies.token_length.resample_layer import LayerResamples, assess
+from layerscope.studies.token_length.resample_layer import LayerResamples, resample_neurons
 from layerscope.studies.token_length.sample_claims import SampleLengths
-from layerscope.studies.token_length.unimodality_test import Populations, modality_table
+from layerscope.studies.token_length.summarize_multimodality import multimodality_table
+from layerscope.studies.token_length.unimodality_test import Populations, dip_table
 from layerscope.studies.token_similarity import claims as similarity_claims
 from layerscope.studies.token_similarity.jackknife import jackknife_layer
 
@@ -28,7 +28,7 @@ PATHS, TRUE_R = 4, 0.3  # layers, and r of their path lengths
 
 
 def token_length_claims(pool: Text, tokens: int, rng: np.random.Generator) -> pd.DataFrame:
-    """Claims on two models whose neurons know nothing of length and have one mode."""
+    """Claims on two models whose neurons do not depend on length and are unimodal."""
     sample = pool.draw(rng, tokens)
     seed = int(rng.integers(2**31))
     resamples = LayerResamples(
@@ -41,25 +41,25 @@ def token_length_claims(pool: Text, tokens: int, rng: np.random.Generator) -> pd
             tables, paths = [], []
             for layer in range(layers):
                 rows = Neurons(pool, "shared", np.zeros(NEURONS), rng).read(sample)
-                tables.append(assess(resamples, [rows])[1])
+                tables.append(resample_neurons(resamples, [rows])[1])
                 paths.append(str(Path(folder) / f"{model}_{layer}.parquet"))
-                write_table(paths[-1], modality_table(rows, populations))
-            modality = multimodality_table({model: paths}, {model: paths})
-            evidence[model] = length_claims.Evidence.of(tables, modality)
+                write_table(paths[-1], dip_table(rows, populations))
+            multimodality = multimodality_table({model: paths}, {model: paths})
+            evidence[model] = length_claims.Evidence.of(tables, multimodality)
     lengths = pd.DataFrame({"document": sample.documents, "length": sample.lengths}).value_counts().reset_index()
     return length_claims.claims_table(evidence, [list(MODELS)], [], {"text": SampleLengths(lengths)})
 
 
 def dips(pool: Text, tokens: int, kind: str, rng: np.random.Generator) -> dict[str, float]:
-    """Shares of neurons with one mode that pass the dip test over types."""
+    """Shares of unimodal neurons that pass the dip test over types."""
     sample = pool.draw(rng, tokens)
     rows = Neurons(pool, kind, np.zeros(NEURONS), rng).read(sample)
-    p = modality_table(rows, Populations.of(sample.token_lengths, sample.types))["p_types"]
-    return {"p <= 5 %": (p <= 0.05).mean(), "p <= 1e-5": (p <= SMALLEST_P).mean()}
+    p = dip_table(rows, Populations.of(sample.token_lengths, sample.types))["p_types"]
+    return {"p <= 5%": (p <= 0.05).mean(), "p <= 1e-5": (p <= SMALLEST_P).mean()}
 
 
 def path_lengths(pool: Text, tokens: int, sets: int, seed: int) -> pd.DataFrame:
-    """Summaries of layers whose paths of the MLP go with the residual stream's, a row a data set and layer."""
+    """Summaries of layers whose MLP path correlates with the residual stream's, one row per data set and layer."""
     rows = []
     for batch in range(sets // BATCH):
         rng = np.random.default_rng([seed, batch])

@@ -1,4 +1,4 @@
-"""Text for calibration: documents drawn from a pool, real or made up, with its types, lengths and counts."""
+"""Text for calibration: documents drawn from a pool, real or simulated, with its types, lengths and counts."""
 
 import json
 from dataclasses import dataclass
@@ -62,7 +62,7 @@ def read_text(documents: Path, tokenizer: Path, sequence_length: int = 512) -> T
     encoded = loaded.encode(texts)
     ids = np.concatenate(encoded).astype(int)
     document = np.repeat(np.arange(len(texts)), [len(of) for of in encoded])
-    position = (np.arange(len(ids)) + document) % sequence_length  # an end-of-text token stands between documents
+    position = (np.arange(len(ids)) + document) % sequence_length  # an end-of-text token separates documents
     vocabulary = vocabulary_table(loaded, np.zeros(0, dtype=np.int32))
     keep = ~(vocabulary["special"] | vocabulary["partial"]).to_numpy()[ids]
     ids, document, position = ids[keep], np.unique(document[keep], return_inverse=True)[1], position[keep]

@@ -1,4 +1,4 @@
-"""What measuring a layer costs with everything on: 8,192 tokens, 8,192 neurons, 200 resamples, on one core.
+"""The cost of the jobs of one layer of token_length: 8,192 tokens, 8,192 neurons, 200 resamples, on one core.
 
     python benchmarks/measuring.py
 
@@ -19,9 +19,9 @@ import pandas as pd
 
 from layerscope.extract.writer import ActivationShardWriter
 from layerscope.io.files import write_json
-from layerscope.studies.token_length.correlate_layer import measure_layer
-from layerscope.studies.token_length.resample_layer import assess_layer
-from layerscope.studies.token_length.unimodality_test import modality_of_layer
+from layerscope.studies.token_length.correlate_layer import correlate_layer
+from layerscope.studies.token_length.resample_layer import resample_layer
+from layerscope.studies.token_length.unimodality_test import unimodality_tests
 from layerscope.tokenize.token_shards import Tokens
 
 TOKENS, NEURONS, TYPES, SEQUENCES, RESAMPLES = 8192, 8192, 2500, 16, 200
@@ -47,9 +47,9 @@ def main() -> None:
         write_shard(shard, ids, rng)
         manifest = str(shard.with_suffix(".json"))
         jobs = {
-            "measure": lambda: measure_layer([str(shard)], [manifest], vocabulary, 0, 2048),
-            "assess": lambda: assess_layer([str(shard)], vocabulary, frequency, 0, RESAMPLES, 0),
-            "test modality": lambda: modality_of_layer([str(shard)], vocabulary, 0, RESAMPLES, 0),
+            "correlate": lambda: correlate_layer([str(shard)], [manifest], vocabulary, 0, 2048),
+            "resample": lambda: resample_layer([str(shard)], vocabulary, frequency, 0, RESAMPLES, 0, "spline"),
+            "test unimodality": lambda: unimodality_tests([str(shard)], vocabulary, 0, RESAMPLES, 0),
         }
         seconds = {}
         for name, job in jobs.items():

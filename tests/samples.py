@@ -1,4 +1,4 @@
-"""Made-up text, and neurons that read it."""
+"""Simulated text, and neurons that read it."""
 
 import numpy as np
 import pandas as pd
@@ -46,7 +46,7 @@ class Sample:
         return LayerResamples(self.token_lengths, self.types, self.documents, confounds, RESAMPLES, seed)
 
     def noise(self, neurons: int, of_document: float = 0.3, heavy: bool = False) -> np.ndarray:
-        """Activations [neurons, tokens] in which tokens of a type, and tokens of a document, are alike."""
+        """Activations [neurons, tokens] in which tokens of a type, and tokens of a document, are correlated."""
 
         def drawn(*shape: int) -> np.ndarray:
             return self.rng.standard_t(3, shape) / 3**0.5 if heavy else self.rng.normal(size=shape)

@@ -72,9 +72,9 @@ def relative_depth_axis(ax: Axes) -> None:
 
 def percent_axis(axis: Axis) -> None:
     """Label shares as percentages, with as many digits as a tick needs: matplotlib's own formatter rounds them."""
-    axis.set_major_formatter(lambda share, _: f"{100 * share:g}%")
+    axis.set_major_formatter(lambda share, _: f"{100 * share:g}%".replace("-", "−"))
 
 
 def hatched_band(ax: Axes, x: pd.Series, low: pd.Series, high: pd.Series, colour: str) -> None:
-    """How every figure shows the 95 % band of a null."""
+    """The 95% band of a null, the same in every figure."""
     ax.fill_between(x, low, high, facecolor="none", edgecolor=colour, hatch="////", linewidth=0.0, alpha=0.45)

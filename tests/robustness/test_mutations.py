@@ -37,9 +37,9 @@ SOUND = "unit/test_checks.py::test_sound_model_passes"
 VOCABULARY = "unit/test_vocabulary.py::test_sentencepiece_tokens_keep_their_leading_space"
 PATHS = "unit/test_path_length.py::test_layers_table_equals_scipy_with_and_without_the_first_token"
 GROUPS = "unit/test_token_length.py::test_groups_are_shorter_equal_and_longer_than_the_median"
-LEVERAGE = "unit/test_null.py::test_one_type_of_most_tokens_does_not_make_the_null_too_narrow"
-UNIFORM = "unit/test_null.py::test_p_is_uniform_where_there_is_nothing"
-TWO_WAY = "unit/test_null.py::test_what_documents_add_to_r_over_types_is_that_of_two_way_clusters"
+LEVERAGE = "unit/test_sign_flip_null.py::test_one_type_of_most_tokens_does_not_make_the_null_too_narrow"
+UNIFORM = "unit/test_sign_flip_null.py::test_p_is_uniform_where_there_is_nothing"
+TWO_WAY = "unit/test_sign_flip_null.py::test_what_documents_add_to_r_over_types_is_that_of_two_way_clusters"
 VERDICT = "unit/test_claims.py::test_a_verdict_is_on_the_whole_interval_the_null_and_the_clusters"
 NOT_FINITE = "unit/test_extraction.py::test_weight_that_is_not_finite_is_found_at_its_site[nan]"
 
@@ -351,38 +351,38 @@ MUTATIONS = {
         "stats/correlation.py",
         "    centred = rows - rows.mean(axis=1, keepdims=True)\n    y = y - y.mean()\n",
         "    centred = rows\n",
-        "unit/test_statistics.py::test_correlation_equals_scipy_on_every_row",
+        "unit/test_correlation.py::test_correlation_equals_scipy_on_every_row",
     ),
     "r in float32": Mutation(
         "stats/correlation.py",
         "    rows = np.asarray(rows, dtype=np.float64)\n    y =",
         "    rows = np.asarray(rows, dtype=np.float32)\n    y =",
-        "unit/test_statistics.py::test_correlation_equals_scipy_on_every_row",
+        "unit/test_correlation.py::test_correlation_equals_scipy_on_every_row",
     ),
     "ties ranked in their order": Mutation(
         "stats/correlation.py",
         "pd.DataFrame(rows.T).rank()",
         'pd.DataFrame(rows.T).rank(method="first")',
-        "unit/test_statistics.py::test_correlation_equals_scipy_on_every_row",
+        "unit/test_correlation.py::test_correlation_equals_scipy_on_every_row",
     ),
     "moments about the mean of all neurons": Mutation(
         "stats/correlation.py",
         "    centred = rows - mean[:, None]",
         "    centred = rows - mean.mean()",
-        "unit/test_statistics.py::test_moments_equal_scipy_on_every_row",
+        "unit/test_correlation.py::test_moments_equal_scipy_on_every_row",
     ),
     "neurons of different means pooled as they are": Mutation(
         "studies/token_length/unimodality_test.py",
         "with_tails(unit(rows) * np.sqrt(rows.shape[1]), sample.group)",
         "with_tails(rows, sample.group)",
-        "test_unimodality.py::test_layer_and_table",
+        "unit/test_multimodality.py::test_layer_and_table",
     ),
     # The null of r.
     "common types as their residuals are": Mutation(
         "studies/token_length/sign_flip_null.py",
         "    result = weights.copy()\n",
         "    return weights\n    result = weights.copy()\n",
-        "unit/test_null.py::test_leverage_is_put_back_by_the_inverse_root_of_the_hat_matrix",
+        "unit/test_sign_flip_null.py::test_leverage_is_put_back_by_the_inverse_root_of_the_hat_matrix",
     ),
     "the whole hat matrix of a type in place of its root": Mutation(
         "studies/token_length/sign_flip_null.py",
@@ -400,7 +400,7 @@ MUTATIONS = {
         "studies/token_length/sign_flip_null.py",
         "return 2 * ndtr",
         "return ndtr",
-        "unit/test_null.py::test_p_is_that_of_a_normal_distribution",
+        "unit/test_sign_flip_null.py::test_p_is_that_of_a_normal_distribution",
     ),
     "a line for the curve of frequency": Mutation(
         "studies/token_length/confounds.py",
@@ -430,7 +430,7 @@ MUTATIONS = {
         "studies/token_length/resample_layer.py",
         "np.sqrt(max(1.0, 1 + of_documents / of_types))",
         "np.sqrt(1 + of_documents / of_types)",
-        "unit/test_null.py::test_widening_never_narrows_and_passes_over_neurons_that_never_vary",
+        "unit/test_sign_flip_null.py::test_widening_never_narrows_and_passes_over_neurons_that_never_vary",
     ),
     "neurons that never vary in what documents add": Mutation(
         "studies/token_length/resample_layer.py",
@@ -443,43 +443,43 @@ MUTATIONS = {
         "stats/jackknife.py",
         "np.sqrt((groups - 1) / groups * ((values",
         "np.sqrt(1 / groups * ((values",
-        "unit/test_resampling.py::test_the_jackknife_gives_the_error_of_a_mean",
+        "unit/test_jackknife.py::test_the_jackknife_gives_the_error_of_a_mean",
     ),
     "clusters of any size are as many as they are": Mutation(
         "stats/jackknife.py",
         "float(sizes.sum() ** 2 / (sizes**2).sum())",
         "float(len(sizes))",
-        "unit/test_resampling.py::test_effective_number_of_groups",
+        "unit/test_jackknife.py::test_effective_number_of_groups",
     ),
     "a kernel of a whole standard error": Mutation(
-        "studies/token_length/neuron_summaries.py",
+        "studies/token_length/summaries_over_neurons.py",
         "return max(0.5 * float(",
         "return max(1.0 * float(",
-        "unit/test_over_neurons.py::test_the_width_of_the_kernel_gives_a_share_its_variance",
+        "unit/test_summaries_over_neurons.py::test_the_width_of_the_kernel_gives_a_share_its_variance",
     ),
     "the plain jackknife of a median": Mutation(
-        "studies/token_length/neuron_summaries.py",
+        "studies/token_length/summaries_over_neurons.py",
         "    return np.median(values) + weights @ changes / weights.sum()",
         "    return np.median(values[:, None] + changes, axis=0)",
-        "unit/test_over_neurons.py::test_the_plain_jackknife_of_a_median_is_far_too_wide",
+        "unit/test_summaries_over_neurons.py::test_the_plain_jackknife_of_a_median_is_far_too_wide",
     ),
     "variance of r with its errors": Mutation(
-        "studies/token_length/neuron_summaries.py",
+        "studies/token_length/summaries_over_neurons.py",
         '"variance": variance - error,',
         '"variance": variance,',
-        "unit/test_over_neurons.py::test_variance_is_that_of_the_neurons_and_not_of_their_errors",
+        "unit/test_summaries_over_neurons.py::test_variance_is_that_of_the_neurons_and_not_of_their_errors",
     ),
     "errors of r that neurons share taken for their own": Mutation(
-        "studies/token_length/neuron_summaries.py",
+        "studies/token_length/summaries_over_neurons.py",
         "    apart = changes - changes.mean(axis=0)\n    return",
         "    apart = changes\n    return",
-        "unit/test_over_neurons.py::test_the_error_of_neurons_is_taken_out_of_their_variance",
+        "unit/test_summaries_over_neurons.py::test_the_error_of_neurons_is_taken_out_of_their_variance",
     ),
     "changes of the variance with each change in it": Mutation(
-        "studies/token_length/neuron_summaries.py",
+        "studies/token_length/summaries_over_neurons.py",
         "((r - r.mean()) @ apart + (apart**2).sum(axis=0))",
         "((r - r.mean()) @ apart)",
-        "unit/test_over_neurons.py::test_variance_left_out_is_that_of_the_unbiased_estimate",
+        "unit/test_summaries_over_neurons.py::test_the_jackknife_of_the_variance_is_that_of_the_unbiased_estimate",
     ),
     "overlap in bins of a whole standard deviation": Mutation(
         "studies/token_length/group_effects.py",
@@ -516,32 +516,32 @@ MUTATIONS = {
         VERDICT,
     ),
     "the null band by the extremes of its resamples": Mutation(
-        "stats/multiple_testing.py",
-        "    half_width = student_quantile(len(resamples) - 1, level) * resamples.std(ddof=1)\n",
-        "    return float(resamples.min()), float(resamples.max())\n",
-        "unit/test_evidence.py::test_the_null_band_and_p_are_students_t_about_the_draws",
+        "stats/intervals.py",
+        "    width = student_quantile(len(null) - 1, level) * null.std(ddof=1)\n",
+        "    return float(null.min()), float(null.max())\n",
+        "unit/test_evidence.py::test_the_null_band_and_p_are_students_t_about_the_resamples",
     ),
     "Markov's bound closed from above": Mutation(
         "studies/token_length/claims.py",
         "return Estimate(share, at_least(share, SMALLEST_P), 1.0, *null,",
         "return Estimate(share, at_least(share, SMALLEST_P), share, *null,",
-        "unit/test_claims.py::test_claim_on_modes_can_be_supported_and_never_refuted",
+        "unit/test_claims.py::test_claim_on_multimodality_can_be_supported_and_never_refuted",
     ),
-    "modes of the larger model beside those that are seen in the smaller": Mutation(
+    "multimodal neurons of the larger model without those that may be in the smaller": Mutation(
         "studies/token_length/claims.py",
-        'possible = share_of_neurons(pair[0].modality, "types", "share")',
-        'possible = share_of_neurons(pair[0].modality, "types", "share_1e5")',
-        "unit/test_claims.py::test_more_modes_of_the_larger_model_are_supported_or_open",
+        'possible = share_of_neurons(pair[0].multimodality, "types", "share")',
+        'possible = share_of_neurons(pair[0].multimodality, "types", "share_1e5")',
+        "unit/test_claims.py::test_more_multimodal_neurons_of_the_larger_model_are_supported_or_open",
     ),
     "models compared at one depth of many as if at the only one": Mutation(
         "studies/token_length/claims.py",
-        'one.quantile(ALPHA / len(grid), "r_median")',
-        'one.quantile(ALPHA, "r_median")',
+        "level=ALPHA / len(grid))",
+        "level=ALPHA)",
         "unit/test_claims.py::test_models_differ_where_one_layer_does",
     ),
     "an explained share of nothing": Mutation(
         "studies/token_length/claims.py",
-        "    if observed[0] <= np.quantile(null, 1 - ALPHA):",
+        "    if not (beyond & (np.abs(observed[:, 0]) > SMALLEST)).any():",
         "    if False:",
         "unit/test_claims.py::test_frequency_explains_a_slope_and_nothing_where_there_is_nothing",
     ),

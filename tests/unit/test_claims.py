@@ -11,12 +11,12 @@ import scipy.stats
 from samples import Sample
 
 from layerscope.report.claims import claim_rows
-from layerscope.stats.claims import FEWEST, QUESTIONS, UNKNOWN, Claim, Estimate, Resamples, judge
+from layerscope.stats.claims import FEWEST, QUESTIONS, UNKNOWN, Claim, Estimate, Resamples, evaluate
+from layerscope.stats.intervals import null_band
 from layerscope.stats.jackknife import jackknife_error
-from layerscope.stats.multiple_testing import null_band
 from layerscope.studies.token_length import claims as lengths
 from layerscope.studies.token_length.claims import CLAIMS, CLAIMS_ON_PAIRS, Evidence
-from layerscope.studies.token_length.resample_layer import assess
+from layerscope.studies.token_length.resample_layer import resample_neurons
 from layerscope.studies.token_length.sample_claims import SampleLengths
 
 CLUSTERS, NULLS = 100, 200
@@ -65,7 +65,7 @@ def test_criteria_and_the_ends_of_their_ranges() -> None:
 
 def test_a_row_of_the_table_says_all_that_was_asked() -> None:
     claim = replace(POSITIVE, clustered_by="types", of_training=False)
-    (row,) = judge([claim], "study", "one, other", True, Estimate(1, 0.5, 1.5, -0.1, 0.1, 12))
+    (row,) = evaluate([claim], "study", "one, other", True, Estimate(1, 0.5, 1.5, -0.1, 0.1, 12))
     assert row == {
         "claim": "positive", "statement": "It is positive.", "reference": "It was positive.", "about": "model",
         "study": "study", "models": "one, other", "untrained": True, "statistic": "it", "criterion": "effect > 0",
@@ -97,7 +97,7 @@ def drawn(
     return resamples
 
 
-def test_a_table_becomes_arrays_of_layers_and_draws() -> None:
+def test_a_table_becomes_arrays_of_layers_and_resamples() -> None:
     rows = [
         (statistic, layer, kind, draw, sign * (10 * layer + draw))
         for statistic, sign in (("x", 1.0), ("y", -1.0))
@@ -138,11 +138,12 @@ def test_an_estimate_is_of_the_statistic_with_the_fewest_clusters() -> None:
     counts = {"clusters": np.repeat([50, 40], 4), "clusters_effective": np.repeat([8.0, 20.0], 4)}
     resamples = Resamples(table.assign(**counts))
     assert resamples.fewest("x", "y") == 40
-    assert resamples.quantile(0.05, "x", "y") == pytest.approx(scipy.stats.t.ppf(0.975, 7))
-    assert np.isnan(Resamples(table.assign(clusters=1, clusters_effective=1.0)).quantile(0.05, "x"))
+    (x,) = resamples.of("jackknife", "x")
+    assert resamples.half_width(x, "x", "y") == pytest.approx(scipy.stats.t.ppf(0.975, 7) * jackknife_error(x))
+    assert np.isnan(Resamples(table.assign(clusters=1, clusters_effective=1.0)).half_width(x, "x"))
 
 
-MODALITY = pd.DataFrame(
+MULTIMODALITY = pd.DataFrame(
     {"population": ["types"], "share": [0.04], "share_1e5": [0.0], "share_bh": [0.0], "neurons": [10]}
 )
 BOTH = ("fraction_weakly_negative", "median", "variance")
@@ -162,11 +163,11 @@ SPREAD = 2e-3
 def evidence(
     statistics: dict[str, np.ndarray], spread: float = SPREAD, seed: int = 0, clusters: int = CLUSTERS
 ) -> Evidence:
-    return Evidence(drawn(statistics, spread, seed, clusters), MODALITY)
+    return Evidence(drawn(statistics, spread, seed, clusters), MULTIMODALITY)
 
 
 def verdict(name: str, data: object, claims: list = CLAIMS) -> str:
-    return next(row["verdict"] for row in judge(claims, "s", "m", False, data) if row["claim"] == name)
+    return next(row["verdict"] for row in evaluate(claims, "s", "m", False, data) if row["claim"] == name)
 
 
 FOLLOWING = [
@@ -227,8 +228,8 @@ def test_claims_say_what_they_are_of() -> None:
 def test_the_middle_half_and_the_last_layer() -> None:
     values = np.arange(10.0)[:, None] ** 2
     assert lengths.middle_half(values)[:, 0].tolist() == [9, 16, 25, 36]
-    assert lengths.last_less_middle(values) == [81 - 21.5]
-    assert np.isnan(lengths.last_less_middle(values[:2])).all()
+    assert lengths.last_minus_middle(values) == [81 - 21.5]
+    assert np.isnan(lengths.last_minus_middle(values[:2])).all()
 
 
 @pytest.mark.parametrize(
@@ -236,8 +237,8 @@ def test_the_middle_half_and_the_last_layer() -> None:
 )
 def test_an_effect_within_its_null_is_not_supported(name: str) -> None:
     """Where the null reaches as far as the effect, however sure that is."""
-    of = Evidence(drawn(LAYERS, SPREAD, null=50 / SPREAD), MODALITY)
-    (row,) = [row for row in judge(CLAIMS, "s", "m", False, of) if row["claim"] == name]
+    of = Evidence(drawn(LAYERS, SPREAD, null=50 / SPREAD), MULTIMODALITY)
+    (row,) = [row for row in evaluate(CLAIMS, "s", "m", False, of) if row["claim"] == name]
     unknown = name == "frequency_explains"  # of nothing, no share is explained
     reason = "the effect or its interval is not defined" if unknown else "the effect is within the null band"
     assert (row["verdict"], row["reason"]) == ("undetermined", reason)
@@ -255,7 +256,7 @@ def test_frequency_explains_a_slope_and_nothing_where_there_is_nothing() -> None
 
 
 def of_shares(share: float, share_1e5: float, seed: int = 0) -> Evidence:
-    return Evidence(drawn(LAYERS, SPREAD, seed), MODALITY.assign(share=share, share_1e5=share_1e5))
+    return Evidence(drawn(LAYERS, SPREAD, seed), MULTIMODALITY.assign(share=share, share_1e5=share_1e5))
 
 
 @pytest.mark.parametrize(
@@ -268,27 +269,27 @@ def of_shares(share: float, share_1e5: float, seed: int = 0) -> Evidence:
         (0.0, "undetermined"),
     ],
 )
-def test_claim_on_modes_can_be_supported_and_never_refuted(share_1e5: float, expected: str) -> None:
+def test_claim_on_multimodality_can_be_supported_and_never_refuted(share_1e5: float, expected: str) -> None:
     """Modes may be too close to be seen, so no share speaks against them."""
-    found = lengths.several_modes(of_shares(0.3, share_1e5))
+    found = lengths.multimodal_share(of_shares(0.3, share_1e5))
     assert (found.effect, found.low) == (share_1e5, pytest.approx(max(0, share_1e5 - 2e-4)))
     assert (found.high, found.null_low, found.null_high) == (1, 0, pytest.approx(2e-4))
     assert verdict("neurons_multimodal", of_shares(0.3, share_1e5)) == expected
 
 
-def test_claim_on_modes_is_undetermined_where_p_is_unknown() -> None:
+def test_claim_on_multimodality_is_undetermined_where_p_is_unknown() -> None:
     of = evidence(LAYERS)
     assert verdict("neurons_multimodal", of_shares(nan, nan)) == "undetermined"
-    assert lengths.several_modes(of_shares(nan, nan)) is UNKNOWN
-    assert lengths.several_modes(Evidence(of.resamples, MODALITY.assign(neurons=0, share_1e5=nan))) is UNKNOWN
-    few = Evidence(drawn(LAYERS, SPREAD, clusters=20), MODALITY.assign(share_1e5=0.9))
+    assert lengths.multimodal_share(of_shares(nan, nan)) is UNKNOWN
+    assert lengths.multimodal_share(Evidence(of.resamples, MULTIMODALITY.assign(neurons=0, share_1e5=nan))) is UNKNOWN
+    few = Evidence(drawn(LAYERS, SPREAD, clusters=20), MULTIMODALITY.assign(share_1e5=0.9))
     assert verdict("neurons_multimodal", few) == "undetermined"
 
 
-def test_a_layer_without_neurons_that_vary_has_no_say_in_the_share_with_several_modes() -> None:
-    rows = pd.concat([MODALITY.assign(share_1e5=0.3), MODALITY.assign(neurons=0, share_1e5=nan)])
-    rows = pd.concat([rows, MODALITY.assign(neurons=30, share_1e5=0.1)])
-    estimate = lengths.several_modes(Evidence(evidence(LAYERS).resamples, rows))
+def test_a_layer_without_neurons_that_vary_has_no_say_in_the_share_of_multimodal_ones() -> None:
+    rows = pd.concat([MULTIMODALITY.assign(share_1e5=0.3), MULTIMODALITY.assign(neurons=0, share_1e5=nan)])
+    rows = pd.concat([rows, MULTIMODALITY.assign(neurons=30, share_1e5=0.1)])
+    estimate = lengths.multimodal_share(Evidence(evidence(LAYERS).resamples, rows))
     assert estimate.effect == pytest.approx((10 * 0.3 + 30 * 0.1) / 40)
 
 
@@ -330,7 +331,7 @@ def test_models_are_compared_at_the_same_depth_with_the_same_documents_left_out(
 
 
 def test_models_without_a_difference_are_rarely_taken_to_differ() -> None:
-    """Of a null of differences at as many depths, the largest is beyond its band in about 5 % of samples."""
+    """Of a null of differences at as many depths, the largest is beyond its band in about 5% of samples."""
     rng, sets, beyond = np.random.default_rng(0), 120, 0
     for seed in range(sets):
         one = evidence({"r_median": 0.1 * rng.normal(size=6)}, 0.1 / 2**0.5, 2 * seed)
@@ -364,52 +365,52 @@ def test_heavier_tails_of_the_larger_model() -> None:
         ((0.05, 0.0), (nan, nan), "undetermined"),
     ],
 )
-def test_more_modes_of_the_larger_model_are_supported_or_open(
+def test_more_multimodal_neurons_of_the_larger_model_are_supported_or_open(
     smaller: tuple[float, float], larger: tuple[float, float], expected: str
 ) -> None:
     pair = of_shares(*smaller), of_shares(*larger, seed=1)
     assert verdict("larger_more_multimodal", pair, CLAIMS_ON_PAIRS) == expected
-    found = lengths.difference_of_modes(pair)
+    found = lengths.difference_of_multimodal_shares(pair)
     if not np.isnan(found.low):
         assert found.effect == pytest.approx(larger[1] - smaller[1])
         assert found.low == pytest.approx(max(0, larger[1] - 2e-4) - smaller[0])
         assert found.high == 1
 
 
-def assessed(seed: int, layers: int = 4, neurons: int = 40, shift: float = 0.0) -> Evidence:
-    """Neurons without a signal, or that fall with length, that read made-up text: all layers the same tokens."""
+def resampled(seed: int, layers: int = 4, neurons: int = 40, shift: float = 0.0) -> Evidence:
+    """Neurons without a signal, or that fall with length, that read simulated text, the same tokens in all layers."""
     sample = Sample(seed)
     resamples, tables = [], []
     for _ in range(layers):
         layer = sample.resamples()
-        resamples.append(assess(layer, [sample.noise(neurons) - shift * sample.lengths])[1])
-        tables.append(MODALITY)
+        resamples.append(resample_neurons(layer, [sample.noise(neurons) - shift * sample.lengths])[1])
+        tables.append(MULTIMODALITY)
     return Evidence.of(resamples, pd.concat(tables))
 
 
 @pytest.fixture(scope="module")
 def noise() -> list[Evidence]:
-    return [assessed(seed) for seed in range(3)]
+    return [resampled(seed) for seed in range(3)]
 
 
 def test_claims_are_not_supported_by_noise(noise: list[Evidence]) -> None:
     for of in noise:
-        rows = {row["claim"]: row for row in judge(CLAIMS, "token_length", "m", True, of)}
+        rows = {row["claim"]: row for row in evaluate(CLAIMS, "token_length", "m", True, of)}
         assert "supported" not in {row["verdict"] for row in rows.values() if row["of_training"]}
         assert rows["groups_overlap"]["verdict"] == "supported"
         assert rows["long_tokens_shifted_down"]["verdict"] == "not supported"
     for one, other in pairwise(noise):
-        assert "supported" not in {row["verdict"] for row in judge(CLAIMS_ON_PAIRS, "s", "m", True, (one, other))}
+        assert "supported" not in {row["verdict"] for row in evaluate(CLAIMS_ON_PAIRS, "s", "m", True, (one, other))}
 
 
 def test_claims_are_supported_by_neurons_that_fall_with_length() -> None:
-    of = assessed(0, layers=1, shift=0.05)
+    of = resampled(0, layers=1, shift=0.05)
     for name in ("long_tokens_shifted_down", "most_neurons_weakly_negative", "groups_overlap"):
         assert verdict(name, of) == "supported", name
     assert verdict("first_layer_positive", of) == "not supported"
 
 
-def test_tables_of_layers_become_draws(noise: list[Evidence]) -> None:
+def test_tables_of_layers_become_resamples(noise: list[Evidence]) -> None:
     resamples = noise[0].resamples
     for statistic in ("shift_mean", "overlap_mean", "kurtosis_median", "r_types_variance", "r_given_all_std"):
         assert resamples.of("observed", statistic)[0].shape == (4, 1)
@@ -439,9 +440,9 @@ def test_the_table_of_claims_names_models_pairs_and_tokenizers(noise: list[Evide
 
 def test_the_report_says_what_random_weights_show_too() -> None:
     table = pd.DataFrame(
-        judge([POSITIVE], "s", "trained", False, Estimate(1, 0.5, 1.5, -0.1, 0.1))
-        + judge([POSITIVE], "s", "random", True, Estimate(0.4, 0.1, 0.7))
-        + judge([POSITIVE], "s", "few", False, Estimate(0.4, 0.1, 0.7, clusters=7))
+        evaluate([POSITIVE], "s", "trained", False, Estimate(1, 0.5, 1.5, -0.1, 0.1))
+        + evaluate([POSITIVE], "s", "random", True, Estimate(0.4, 0.1, 0.7))
+        + evaluate([POSITIVE], "s", "few", False, Estimate(0.4, 0.1, 0.7, clusters=7))
     )
     (rows,) = claim_rows(table)
     assert (rows.criterion, rows.reference) == ("effect > 0", "It was positive.")
@@ -450,6 +451,6 @@ def test_the_report_says_what_random_weights_show_too() -> None:
     assert [row.note for row in rows.verdicts] == ["random weights show it too", "random weights", few]
     assert rows.verdicts[0].effect == "1.000 [0.500, 1.500]"
     assert [row.null for row in rows.verdicts] == ["−0.100 to 0.100", "", ""]
-    types = pd.DataFrame(judge([replace(POSITIVE, clustered_by="types")], "s", "m", False, UNKNOWN))
+    types = pd.DataFrame(evaluate([replace(POSITIVE, clustered_by="types")], "s", "m", False, UNKNOWN))
     (rows,) = claim_rows(types)
     assert (rows.question, rows.verdicts[0].effect) == ("new token types", "not defined")

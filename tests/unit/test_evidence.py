@@ -10,22 +10,15 @@ from samples import DOCUMENTS, RESAMPLES, TOKENS, Sample
 from scipy.interpolate import BSpline
 
 from layerscope.io.tables import write_table
+from layerscope.stats.intervals import ALPHA, null_band, null_p, student_quantile
 from layerscope.stats.jackknife import jackknife_error
-from layerscope.stats.multiple_testing import (
-    ALPHA,
-    at_least,
-    null_band,
-    p_of_resamples,
-    passes,
-    share,
-    student_quantile,
-)
+from layerscope.stats.multiple_testing import at_least, passes, share
 from layerscope.stats.partial_correlation import covariate_basis, residuals
 from layerscope.studies.token_length.confounds import CONFOUNDS, Confounds, confounds_of, confounds_table, spline_basis
-from layerscope.studies.token_length.evidence import discoveries, evidence_table
-from layerscope.studies.token_length.neuron_summaries import STATISTICS
-from layerscope.studies.token_length.resample_layer import LayerResamples, assess
-from layerscope.studies.token_length.summaries import MEASURES
+from layerscope.studies.token_length.measures import MEASURES
+from layerscope.studies.token_length.resample_layer import LayerResamples, resample_neurons
+from layerscope.studies.token_length.summaries_over_neurons import STATISTICS
+from layerscope.studies.token_length.summarize_evidence import discoveries, evidence_table
 from layerscope.tokenize.frequency import frequency_table
 from layerscope.tokenize.token_shards import Tokens
 from layerscope.tokenize.tokenizer import load_tokenizer
@@ -101,7 +94,7 @@ def test_of_few_values_or_of_one_frequent_value_a_curve_is_what_they_allow() -> 
 
 
 @pytest.mark.parametrize("measure", MEASURES)
-def test_left_out_is_r_on_the_rest_with_the_fit_of_the_controls_kept(sample: Sample, measure: str) -> None:
+def test_the_jackknife_is_r_on_the_rest_with_the_fit_of_the_covariates_kept(sample: Sample, measure: str) -> None:
     rows = sample.noise(2) - 0.1 * sample.lengths
     resamples = sample.resamples()
     found = resamples.of_neurons(rows)[measure, "jackknife"]
@@ -129,7 +122,7 @@ def test_a_neuron_that_never_varies_has_no_r(sample: Sample) -> None:
         assert not np.isnan(values[0]).any()
 
 
-def test_controls_that_explain_everything_leave_nothing() -> None:
+def test_covariates_that_explain_everything_leave_nothing() -> None:
     x = np.random.default_rng(0).normal(size=(1, 50))
     basis = covariate_basis(np.column_stack([x[0], 2 * x[0] + 1, np.full(50, 3.0)]))
     assert basis.shape == (50, 2)  # the constant, and what the first two covariates share
@@ -164,17 +157,17 @@ def test_counting_stops_at_the_limit_and_at_the_end(mini_tokenizer: dict) -> Non
 
 
 @pytest.fixture(scope="module")
-def assessed(sample: Sample) -> tuple[np.ndarray, pd.DataFrame, pd.DataFrame]:
+def resampled(sample: Sample) -> tuple[np.ndarray, pd.DataFrame, pd.DataFrame]:
     """Neurons, one of which never varies, taken in two blocks."""
     rows = sample.noise(30) - 0.05 * sample.lengths
     rows[12] = 1.0
-    return rows, *assess(sample.resamples(), [rows[:13], rows[13:]])
+    return rows, *resample_neurons(sample.resamples(), [rows[:13], rows[13:]])
 
 
 def test_the_table_of_neurons_has_r_its_errors_and_p(
-    sample: Sample, assessed: tuple[np.ndarray, pd.DataFrame, pd.DataFrame]
+    sample: Sample, resampled: tuple[np.ndarray, pd.DataFrame, pd.DataFrame]
 ) -> None:
-    rows, neurons, _ = assessed
+    rows, neurons, _ = resampled
     assert neurons["neuron"].tolist() == list(range(30))
     assert np.flatnonzero(neurons["r"].isna()).tolist() == [12]
     assert np.flatnonzero(neurons["p_given_all"].isna()).tolist() == [12]
@@ -192,10 +185,10 @@ def test_the_table_of_neurons_has_r_its_errors_and_p(
     assert (neurons["p"] < 0.05).mean() > 0.2
 
 
-def test_the_table_of_draws_has_every_summary_of_every_kind(
-    sample: Sample, assessed: tuple[np.ndarray, pd.DataFrame, pd.DataFrame]
+def test_the_table_of_resamples_has_every_summary_of_every_kind(
+    sample: Sample, resampled: tuple[np.ndarray, pd.DataFrame, pd.DataFrame]
 ) -> None:
-    _, neurons, drawn = assessed
+    _, neurons, drawn = resampled
     counts = drawn.groupby(["measure", "statistic", "kind"]).size().to_dict()
     expected: dict[tuple[str, str, str], int] = {}
     for measure in MEASURES:
@@ -220,18 +213,18 @@ def test_the_table_of_draws_has_every_summary_of_every_kind(
         np.testing.assert_allclose(rows["clusters_effective"], effective)
 
 
-def test_what_is_assessed_block_by_block_is_what_is_assessed_at_once(
-    sample: Sample, assessed: tuple[np.ndarray, pd.DataFrame, pd.DataFrame]
+def test_resampling_block_by_block_equals_resampling_at_once(
+    sample: Sample, resampled: tuple[np.ndarray, pd.DataFrame, pd.DataFrame]
 ) -> None:
-    rows, neurons, drawn = assessed
-    for found, expected in zip(assess(sample.resamples(), [rows]), (neurons, drawn), strict=True):
+    rows, neurons, drawn = resampled
+    for found, expected in zip(resample_neurons(sample.resamples(), [rows]), (neurons, drawn), strict=True):
         pd.testing.assert_frame_equal(found, expected, rtol=1e-9, atol=1e-11)
 
 
 def test_the_error_of_neurons_is_taken_out_of_the_variance_and_out_of_its_null(
-    sample: Sample, assessed: tuple[np.ndarray, pd.DataFrame, pd.DataFrame]
+    sample: Sample, resampled: tuple[np.ndarray, pd.DataFrame, pd.DataFrame]
 ) -> None:
-    _, neurons, drawn = assessed
+    _, neurons, drawn = resampled
     of_r = drawn[drawn["measure"] == "r"].groupby(["kind", "statistic"])["value"]
     observed, null = (
         {name: of_r.get_group((kind, name)) for name in ("std", "variance")} for kind in ("observed", "null")
@@ -245,7 +238,7 @@ def test_r_over_types_is_as_sure_as_documents_leave_it() -> None:
     """Where documents prefer long or short tokens and neurons follow documents, r over types is far less sure."""
     sample = Sample(3, topics=0.7)
     rows = sample.noise(40, of_document=1.5)
-    neurons, _ = assess(sample.resamples(), [rows])
+    neurons, _ = resample_neurons(sample.resamples(), [rows])
     resamples = sample.resamples()
     found = resamples.of_neurons(rows)
     plain = jackknife_error(found["r_types", "jackknife"])
@@ -255,7 +248,7 @@ def test_r_over_types_is_as_sure_as_documents_leave_it() -> None:
 
 
 def test_a_layer_of_neurons_that_never_vary_has_no_evidence(sample: Sample, recwarn: pytest.WarningsRecorder) -> None:
-    neurons, drawn = assess(sample.resamples(), [np.ones((3, TOKENS))])
+    neurons, drawn = resample_neurons(sample.resamples(), [np.ones((3, TOKENS))])
     assert drawn["value"].isna().all()
     assert neurons[[*MEASURES, "p", "p_given_all"]].isna().all(axis=None)
     assert not recwarn.list
@@ -269,9 +262,9 @@ def evidence_of(folder: Path, drawn: pd.DataFrame, neurons: pd.DataFrame, layers
 
 
 def test_evidence_holds_each_layer_with_its_interval_and_its_null(
-    tmp_path: Path, assessed: tuple[np.ndarray, pd.DataFrame, pd.DataFrame]
+    tmp_path: Path, resampled: tuple[np.ndarray, pd.DataFrame, pd.DataFrame]
 ) -> None:
-    _, _, drawn = assessed
+    _, _, drawn = resampled
     table = evidence_of(tmp_path, drawn, pd.DataFrame({"p": [1e-9, 0.8, np.nan], "p_given_all": [0.9, 0.8, np.nan]}))
     assert len(table) == 2 * (4 * len(STATISTICS) + 3 + 4)
     rows = table.set_index(["layer", "measure", "statistic"])
@@ -289,7 +282,7 @@ def test_evidence_holds_each_layer_with_its_interval_and_its_null(
         assert (row["value"] - row["low"], row["high"] - row["value"]) == pytest.approx((half_width, half_width))
         assert (row["clustered_by"], row["clusters"]) == (clustered_by, of["clusters"].iloc[0])
         assert (row["null_low"], row["null_high"]) == pytest.approx(null_band(kinds["null"]))
-        assert row["p"] == p_of_resamples(kinds["observed"][0], kinds["null"])
+        assert row["p"] == null_p(kinds["observed"][0], kinds["null"])
         assert row["relative_depth"] == 1
     unknown = rows.loc[(0, "r", "std")]
     assert np.isnan(unknown[["std_error", "low", "high", "clusters"]].astype(float)).all()
@@ -299,7 +292,7 @@ def test_evidence_holds_each_layer_with_its_interval_and_its_null(
     assert passing.to_dict() == {(0, "r"): 0.5, (0, "r_given_all"): 0, (1, "r"): 0.5, (1, "r_given_all"): 0}
 
 
-def test_the_null_band_and_p_are_students_t_about_the_draws() -> None:
+def test_the_null_band_and_p_are_students_t_about_the_resamples() -> None:
     resamples = np.random.default_rng(0).normal(0.3, 2, 50)
     low, high = null_band(resamples)
     expected = scipy.stats.t.interval(0.95, 49, resamples.mean(), resamples.std(ddof=1))
@@ -307,17 +300,17 @@ def test_the_null_band_and_p_are_students_t_about_the_draws() -> None:
     assert null_band(resamples, 0.01) == pytest.approx(
         scipy.stats.t.interval(0.99, 49, resamples.mean(), resamples.std(ddof=1))
     )
-    # At the ends of the band p is 5 %.
-    assert p_of_resamples(low, resamples) == pytest.approx(ALPHA) == p_of_resamples(high, resamples)
-    assert p_of_resamples(resamples.mean(), resamples) == 1
+    # At the ends of the band p is 5%.
+    assert null_p(low, resamples) == pytest.approx(ALPHA) == null_p(high, resamples)
+    assert null_p(resamples.mean(), resamples) == 1
     one_sided = scipy.stats.t.sf((9 - resamples.mean()) / resamples.std(ddof=1), 49)
-    assert p_of_resamples(9.0, resamples) == pytest.approx(2 * one_sided)
-    assert np.isnan(p_of_resamples(1.0, np.zeros(50)))
+    assert null_p(9.0, resamples) == pytest.approx(2 * one_sided)
+    assert np.isnan(null_p(1.0, np.zeros(50)))
     assert student_quantile(7) == pytest.approx(2.3646, abs=1e-4)
     assert np.isnan(student_quantile(0)) and np.isnan(student_quantile(-0.5))
 
 
-def test_new_draws_of_the_null_lie_beyond_the_band_in_5_percent() -> None:
+def test_new_resamples_of_the_null_are_beyond_the_band_in_5_percent() -> None:
     """Also where one of a few parts makes up much of it, whose random signs have short tails."""
     rng = np.random.default_rng(1)
     for parts in (np.ones(100), np.r_[3, np.ones(20)]):
@@ -344,7 +337,7 @@ def test_discoveries_are_over_all_layers_at_once() -> None:
 
 
 def test_discoveries_among_true_nulls_are_none_in_95_percent() -> None:
-    """All neurons without a signal: any passes in at most 5 % of models."""
+    """All neurons without a signal: any passes in at most 5% of models."""
     rng, found = np.random.default_rng(2), []
     for _ in range(300):
         found.append(passes(rng.uniform(size=200), "bh").any())
@@ -362,7 +355,7 @@ def test_shares_and_their_lower_bound() -> None:
 def test_shift_is_the_average_difference_of_long_and_short_tokens(sample: Sample) -> None:
     rows = sample.noise(6) - 0.2 * sample.lengths
     rows[5] = 1.0
-    _, drawn = assess(sample.resamples(), [rows[:2], rows[2:]])
+    _, drawn = resample_neurons(sample.resamples(), [rows[:2], rows[2:]])
     shift = {kind: of["value"].to_numpy() for kind, of in drawn[drawn["measure"] == "shift"].groupby("kind")}
     group = sample.token_lengths.group
     z = (rows[:5] - rows[:5].mean(axis=1, keepdims=True)) / rows[:5].std(axis=1, keepdims=True)

@@ -22,7 +22,7 @@ from layerscope.io.tables import read_csv, read_table
 from layerscope.studies.path_length.draw import draw_cumulative, draw_lengths, draw_mean_length
 from layerscope.studies.path_length.draw_r import draw_r
 from layerscope.studies.token_length.draw_distribution import draw_r_by_layer
-from layerscope.studies.token_length.draw_modality import draw_dip_power, draw_modes, draw_multimodality
+from layerscope.studies.token_length.draw_multimodality import draw_dip_power, draw_largest_dips, draw_multimodality
 from layerscope.studies.token_length.draw_pairs import draw_matches, draw_profiles
 from layerscope.studies.token_length.draw_r import draw_r_across_models, draw_r_confounds, draw_r_spread
 from layerscope.studies.token_length.draw_sample import draw_activations, draw_token_lengths
@@ -52,7 +52,7 @@ DRAWINGS: dict[str, Draw] = {
         outputs, {"mini": read_table(results / "tokens/mini/embedded/vocabulary.parquet")}
     ),
     "activations": lambda results, outputs: draw_activations(
-        outputs, "a", 1, tables(results, "histogram")[1], tables(results, "modes")[1]
+        outputs, "a", 1, tables(results, "histogram")[1], tables(results, "standardized_histogram")[1]
     ),
     "r_by_layer": lambda results, outputs: draw_r_by_layer(
         outputs, "a", tables(results, "layer"), read_csv(results / LENGTH / "evidence.csv")
@@ -60,11 +60,13 @@ DRAWINGS: dict[str, Draw] = {
     "r_across_models": csv(draw_r_across_models, "token_length/layers.csv", "token_length/evidence.csv"),
     "r_spread": csv(draw_r_spread, "token_length/layers.csv", "token_length/evidence.csv"),
     "r_confounds": lambda results, outputs: draw_r_confounds(outputs, "a", of_a(results)),
-    "multimodality": csv(draw_multimodality, "token_length/modality.csv"),
+    "multimodality": csv(draw_multimodality, "token_length/multimodality.csv"),
     "dip_power": lambda results, outputs: draw_dip_power(
         outputs, {"mini": read_csv(results / LENGTH / "dip_power_mini.csv")}
     ),
-    "modes": lambda results, outputs: draw_modes(outputs, "a", tables(results, "modality"), tables(results, "modes")),
+    "modes": lambda results, outputs: draw_largest_dips(
+        outputs, "a", tables(results, "dip"), tables(results, "standardized_histogram")
+    ),
     "matches": csv(draw_matches, "token_length/matches.csv"),
     "profiles": csv(draw_profiles, "token_length/profiles.csv"),
     "path_r": lambda results, outputs: draw_r(
@@ -119,7 +121,7 @@ def figures(finished: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[st
 
 
 def wrong_ticks(shown: Figure) -> list[str]:
-    """Labels of ticks that are not the value they stand at, to three digits."""
+    """Labels of ticks that are not their value, to three digits."""
     wrong = []
     for axis in shown.findobj(Axis):
         for tick in axis.get_major_ticks():
@@ -202,18 +204,24 @@ def test_a_label_over_another_is_found():
 @pytest.mark.parametrize(
     ("p", "said"),
     [
-        (np.linspace(0.15, 1, 40), "none of 40 neurons (2 at most are expected with one mode); at a false discovery"),
-        (np.r_[0.04, np.linspace(0.15, 1, 39)], "1 of 40 neurons (2 at most are expected with one mode); at a false"),
-        (np.r_[1e-9, np.linspace(0.15, 1, 39)], "false discovery rate of 5 %: 1"),
-        (np.full(40, np.nan), "whether they have several modes is unknown: the dip test has no p"),
+        (
+            np.linspace(0.15, 1, 40),
+            "none of 40 neurons (of unimodal ones at most 2 are expected); at a false",
+        ),
+        (
+            np.r_[0.04, np.linspace(0.15, 1, 39)],
+            "1 of 40 neurons (of unimodal ones at most 2 are expected); at a",
+        ),
+        (np.r_[1e-9, np.linspace(0.15, 1, 39)], "false discovery rate of 5%: 1"),
+        (np.full(40, np.nan), "whether they are multimodal is unknown: the dip test has no p"),
     ],
-    ids=["none", "one by chance", "one", "unknown"],
+    ids=["none", "one without multimodality", "one", "unknown"],
 )
 def test_the_gallery_of_largest_dips_says_whether_they_pass(finished, tmp_path, p, said):
-    modality = [table.head(40).assign(p_types=p) for table in tables(finished / "results", "modality")[:1]]
-    histograms = tables(finished / "results", "modes")[:1]
+    dips = [table.head(40).assign(p_types=p) for table in tables(finished / "results", "dip")[:1]]
+    histograms = tables(finished / "results", "standardized_histogram")[:1]
     with kept() as drawn:
-        draw_modes([str(tmp_path / "modes.png")], "a", modality, histograms)
+        draw_largest_dips([str(tmp_path / "modes.png")], "a", dips, histograms)
     title = drawn[0].get_suptitle()
     assert said in title
     assert title.endswith(": none") == ("none" in said or "1 of 40" in said)
@@ -221,19 +229,19 @@ def test_the_gallery_of_largest_dips_says_whether_they_pass(finished, tmp_path, 
 
 
 def test_where_shares_are_unknown_the_dips_are_drawn(finished, tmp_path):
-    modality = read_csv(finished / "results" / LENGTH / "modality.csv")
-    over_tokens = modality["population"].isin(["tokens", "short_tokens"])
-    modality.loc[over_tokens, [name for name in modality if name.startswith("share")]] = np.nan
+    multimodality = read_csv(finished / "results" / LENGTH / "multimodality.csv")
+    over_tokens = multimodality["population"].isin(["tokens", "short_tokens"])
+    multimodality.loc[over_tokens, [name for name in multimodality if name.startswith("share")]] = np.nan
     with kept() as drawn:
-        draw_multimodality([str(tmp_path / "multimodality.png")], modality)
+        draw_multimodality([str(tmp_path / "multimodality.png")], multimodality)
     axes = drawn[0].axes
     assert [ax.get_ylabel() for ax in axes] == [
-        "dip (of more than 72,000 values, no p)",
+        "dip (no p: more than 72,000 values)",
         "",
-        "neurons with dip p ≤ 5 %",
+        "neurons with dip p ≤ 5%",
         "",
     ]
-    dips = modality[over_tokens].groupby("population", sort=False)
+    dips = multimodality[over_tokens].groupby("population", sort=False)
     for ax, (_, rows) in zip(axes, dips, strict=False):
         drawn_values = np.concatenate([line.get_ydata() for line in ax.lines])
         assert set(rows["dip_median"]) | set(rows["dip_q95"]) <= set(drawn_values)
@@ -255,13 +263,13 @@ def test_no_figure_is_cut_off_at_an_edge(finished):
 
 
 def test_long_names_of_models_are_not_cut_off_either(finished, tmp_path):
-    """They stand in legends and titles."""
+    """Names are in legends and titles."""
 
     def draw(function, table: str, *options: str) -> None:
         names = read_csv(finished / "results" / table).replace({"a": "a" * 64, "b": "b" * 64})
         function([str(tmp_path / "figure.png")], names, *options)
         check_edges(tmp_path / "figure.png")
 
-    draw(draw_multimodality, "token_length/modality.csv")
+    draw(draw_multimodality, "token_length/multimodality.csv")
     draw(draw_profiles, "token_length/profiles.csv")
     draw(draw_mean_length, "path_length/layers.csv", "all")

@@ -62,13 +62,13 @@ def evidence(documents: int, types: int) -> pd.DataFrame:
 def test_both_questions_are_answered_with_their_intervals() -> None:
     said = evidence_findings(evidence(40, 3000), {})
     assert "+0.100 [+0.090, +0.130]" in said[0] and "40 documents" in said[0]
-    assert "+0.200 [+0.190, +0.230]" in said[0] and "3,000 left out" in said[0]
+    assert "+0.200 [+0.190, +0.230]" in said[0] and "3,000 types" in said[0]
 
 
 @pytest.mark.parametrize(("documents", "types"), [(29, 3000), (40, 29)])
 def test_an_interval_of_few_clusters_is_not_said(documents: int, types: int) -> None:
     said = evidence_findings(evidence(documents, types), {})
-    assert not any("95 % interval is" in sentence for sentence in said)
+    assert not any("95% interval" in sentence for sentence in said)
     assert any("29 documents" in sentence for sentence in said) == (documents == 29)
 
 

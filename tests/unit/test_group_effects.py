@@ -7,7 +7,7 @@ import scipy.stats
 
 from layerscope.stats.jackknife import Groups, Jackknife
 from layerscope.studies.token_length.group_effects import GroupEffects
-from layerscope.studies.token_length.neuron_summaries import jackknife_median
+from layerscope.studies.token_length.summaries_over_neurons import jackknife_median
 
 TOKENS, NEURONS, DOCUMENTS = 600, 7, 12
 RNG = np.random.default_rng(0)

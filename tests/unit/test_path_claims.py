@@ -7,9 +7,9 @@ import pandas as pd
 import pytest
 import scipy.stats
 
-from layerscope.stats.claims import Estimate, Resamples, judge
+from layerscope.stats.claims import Estimate, Resamples, evaluate
+from layerscope.stats.intervals import ALPHA, student_quantile
 from layerscope.stats.jackknife import jackknife_error
-from layerscope.stats.multiple_testing import ALPHA, student_quantile
 from layerscope.studies.path_length.claims import CLAIMS, absolute, claims_table, late_over_early, share_followed
 from layerscope.studies.path_length.jackknife import jackknife_paths
 from layerscope.studies.path_length.lengths import QUANTITIES
@@ -140,7 +140,7 @@ def drawn(statistics: dict[str, np.ndarray], spread: float, clusters: int = 100,
 
 
 def verdicts(resamples: Resamples) -> dict[str, str]:
-    return {row["claim"]: row["verdict"] for row in judge(CLAIMS, "path_length", "m", False, resamples)}
+    return {row["claim"]: row["verdict"] for row in evaluate(CLAIMS, "path_length", "m", False, resamples)}
 
 
 # Layer 0 has no path of attention and MLP.
@@ -185,7 +185,7 @@ def test_claims_follow_the_data(name: str, otherwise: dict[str, np.ndarray]) -> 
 
 
 def test_claims_name_what_the_reference_says_and_what_training_brings() -> None:
-    rows = pd.DataFrame(judge(CLAIMS, "path_length", "m", False, drawn(LAYERS, 0.01)))
+    rows = pd.DataFrame(evaluate(CLAIMS, "path_length", "m", False, drawn(LAYERS, 0.01)))
     assert rows["claim"].is_unique and rows["reference"].str.len().min() > 20
     assert set(rows["clustered_by"]) == {"documents"} and set(rows["about"]) == {"model"}
     assert rows.loc[rows["of_training"], "claim"].tolist() == ["first_token_reverses_sign"]

@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 import scipy.stats
 
-from layerscope.stats.claims import Estimate, judge
-from layerscope.studies.token_length.sample import lengths_by_document
+from layerscope.stats.claims import Estimate, evaluate
+from layerscope.studies.token_length.lengths_by_document import lengths_by_document
 from layerscope.studies.token_length.sample_claims import SAMPLE_CLAIMS, SampleLengths, median_length, share_of_tokens
 from layerscope.tokenize.token_shards import Tokens
 
@@ -83,14 +83,14 @@ def test_none_and_all_have_an_end_by_the_number_of_tokens(length: int) -> None:
 
 def test_one_document_has_a_share_and_no_interval(recwarn: pytest.WarningsRecorder) -> None:
     sample = sample_of([np.array([3, 4, 4, 17])])
-    rows = judge(SAMPLE_CLAIMS, "s", "t", False, sample)
+    rows = evaluate(SAMPLE_CLAIMS, "s", "t", False, sample)
     assert {row["verdict"] for row in rows} == {"undetermined"}
     assert of_length(4)(sample).effect == 0.5
     assert not recwarn.list
 
 
 def test_the_interval_of_a_share_holds_it() -> None:
-    """Of documents that differ, in at least 95 % of samples; an interval of independent tokens in far fewer."""
+    """Of documents that differ, in at least 95% of samples; an interval of independent tokens in far fewer."""
     rng, sets = np.random.default_rng(1), 150
     held, naive = [], []
     for _ in range(sets):
@@ -119,7 +119,7 @@ def test_the_median_and_its_interval_are_of_samples_of_as_many_documents() -> No
 
 
 def verdicts(lengths: list[np.ndarray]) -> dict[str, str]:
-    return {row["claim"]: row["verdict"] for row in judge(SAMPLE_CLAIMS, "s", "t", False, sample_of(lengths))}
+    return {row["claim"]: row["verdict"] for row in evaluate(SAMPLE_CLAIMS, "s", "t", False, sample_of(lengths))}
 
 
 def documents(shares: dict[int, float], number: int = 60, tokens: int = 200, seed: int = 0) -> list[np.ndarray]:
@@ -158,7 +158,7 @@ def test_no_long_token_in_a_small_sample_leaves_the_claim_open() -> None:
 
 
 def test_what_the_claims_are_about() -> None:
-    rows = judge(SAMPLE_CLAIMS, "token_length", "tokenizer t", False, sample_of(documents(USUAL)))
+    rows = evaluate(SAMPLE_CLAIMS, "token_length", "tokenizer t", False, sample_of(documents(USUAL)))
     assert {row["about"] for row in rows} == {"sample"}
     assert {row["clustered_by"] for row in rows} == {"documents"}
     assert not any(row["of_training"] for row in rows)

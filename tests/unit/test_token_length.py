@@ -12,8 +12,7 @@ from layerscope.extract.writer import ActivationShardWriter
 from layerscope.io.errors import UserError
 from layerscope.io.files import write_json
 from layerscope.io.tables import write_table
-from layerscope.studies.token_length import correlate_layer
-from layerscope.studies.token_length.correlate_layer import measure_layer
+from layerscope.studies.token_length.correlate_layer import correlate_layer
 from layerscope.studies.token_length.length_groups import TokenLengths, token_lengths
 from layerscope.studies.token_length.summarize_layers import layer_row, layers_table
 from layerscope.tokenize.token_shards import Tokens
@@ -82,7 +81,7 @@ def shards(tmp_path_factory) -> tuple[list[str], list[str]]:
 
 @pytest.fixture(scope="module")
 def measured(shards) -> tuple[pd.DataFrame, pd.DataFrame]:
-    return measure_layer(*shards, VOCABULARY, 1, BINS)
+    return correlate_layer(*shards, VOCABULARY, 1, BINS)
 
 
 def test_every_column_equals_an_independent_computation_on_every_neuron(measured):
@@ -127,7 +126,7 @@ def test_a_constant_neuron_has_no_r_and_is_counted(measured):
 def test_histogram_counts_are_numpys_and_lose_no_activation(measured):
     _, histogram = measured
     edges = np.append(histogram["left"], histogram["right"].iloc[-1])
-    # One range for all layers, so that their histograms can be laid over each other.
+    # One range for all layers, so that their histograms can be compared.
     assert edges[[0, -1]].tolist() == [min(map(np.min, LAYERS)), max(map(np.max, LAYERS))]
     for group, member in MEMBERS.items():
         np.testing.assert_array_equal(histogram[group], np.histogram(LAYERS[1][KEPT][member], edges)[0])
@@ -141,18 +140,18 @@ def assert_equal_tables(found: tuple[pd.DataFrame, ...], expected: tuple[pd.Data
 
 
 def test_how_the_sample_is_cut_into_shards_changes_nothing(measured, tmp_path):
-    assert_equal_tables(measure_layer(*write_shards(tmp_path, 1), VOCABULARY, 1, BINS), measured)
+    assert_equal_tables(correlate_layer(*write_shards(tmp_path, 1), VOCABULARY, 1, BINS), measured)
 
 
 @pytest.mark.parametrize("neurons", [0, 1, 5])
 def test_how_many_neurons_are_held_at_once_changes_nothing(measured, shards, monkeypatch, neurons):
-    monkeypatch.setattr(correlate_layer, "BLOCK_BYTES", 8 * TOKENS * neurons)
-    assert_equal_tables(measure_layer(*shards, VOCABULARY, 1, BINS), measured)
+    monkeypatch.setattr("layerscope.studies.token_length.correlate_layer.BLOCK_BYTES", 8 * TOKENS * neurons)
+    assert_equal_tables(correlate_layer(*shards, VOCABULARY, 1, BINS), measured)
 
 
 def test_activations_stored_in_half_precision_are_measured_too(measured, tmp_path):
     # Rounding moves the largest activation up; it must still lie within the histogram.
-    neurons, histogram = measure_layer(*write_shards(tmp_path, 2, "float16"), VOCABULARY, 1, BINS)
+    neurons, histogram = correlate_layer(*write_shards(tmp_path, 2, "float16"), VOCABULARY, 1, BINS)
     others = [i for i in range(NEURONS) if i != OFFSET]  # varies in digits that float16 does not have
     np.testing.assert_allclose(neurons["r_pearson"][others], measured[0]["r_pearson"][others], atol=1e-3)
     assert histogram[["short", "median", "long"]].to_numpy().sum() == NEURONS * len(KEPT)
@@ -163,7 +162,7 @@ def test_a_manifest_of_other_activations_is_noticed(shards, tmp_path):
     narrow = {"datasets": {"mlp_pre/layer_01": {"minimum": -1.0, "maximum": 1.0}}}
     write_json(tmp_path / "manifest.json", narrow)
     with pytest.raises(UserError, match=r"shard_0000.h5: activations lie outside the range") as error:
-        measure_layer(paths, [str(tmp_path / "manifest.json")], VOCABULARY, 1, BINS)
+        correlate_layer(paths, [str(tmp_path / "manifest.json")], VOCABULARY, 1, BINS)
     assert "\n" not in str(error.value)
 
 
@@ -184,7 +183,7 @@ def test_a_median_between_two_lengths_leaves_the_middle_group_empty():
 
 def test_an_empty_group_has_no_mean_and_no_counts(tmp_path):
     ids, values = np.tile(np.array([2, 3], dtype=np.int32), 50), LAYERS[0][:100]
-    neurons, histogram = measure_layer(*write_shards(tmp_path, 1, ids=ids, layers=[values]), VOCABULARY, 0, BINS)
+    neurons, histogram = correlate_layer(*write_shards(tmp_path, 1, ids=ids, layers=[values]), VOCABULARY, 0, BINS)
     np.testing.assert_allclose(neurons["mean_short"], values[::2].mean(axis=0, dtype=float))
     assert neurons["mean_median"].isna().all()
     assert histogram["median"].sum() == 0

@@ -276,13 +276,13 @@ def test_embedded_study(study: Study, project: Path, tmp_path: Path) -> None:
     assert {(job.partition, job.gpus) for job in others} == {("cpu", 0)}
     assert 1 <= most_gpus_at_once(jobs) <= GPUS
     # The 4 + 8 + 4 layers share two jobs, which ask for what one layer needs, and for the time of all of theirs.
-    measuring = study.jobs("lengths")
+    measuring = study.jobs("correlations")
     assert all("cpu=1,mem=1500M" in job.allocated for job in measuring)
     assert sorted(job.minutes for job in measuring) == ["20", "60"]
     # Snakemake itself fetched, compared and drew.
     rules = {job.rule.split("_")[1] for job in jobs}
     assert rules == {
-        *("tokenize", "vocabulary", "count", "extract", "lengths", "assessments", "modalities", "similarities"),
+        *("tokenize", "vocabulary", "count", "extract", "correlations", "resamples", "dips", "cosines"),
         *("match", "resample", "jackknife"),
     }
 

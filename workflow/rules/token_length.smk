@@ -19,7 +19,7 @@ rule correlate_token_length:
     params:
         spec=SPECS.of("correlate_token_length"),
     message:
-        "Token length: measure layer {wildcards.layer} of {wildcards.model}"
+        "Token length: correlate layer {wildcards.layer} of {wildcards.model}"
     script:
         "../scripts/correlate_token_length.py"
 
@@ -35,7 +35,7 @@ rule summarize_token_length:
     params:
         spec=SPECS.of("summarize_token_length"),
     message:
-        "Token length: compare layers and models"
+        "Token length: summarize layers and models"
     script:
         "../scripts/summarize_token_length.py"
 
@@ -47,7 +47,7 @@ rule resample_token_length:
         vocabulary=lambda w: vocabulary_of(w.model, LENGTH.corpus),
         frequency=lambda w: frequency_of(w.model, LENGTH.corpus),
     output:
-        neurons="<results>/token_length/{model}/assessed_{layer}.parquet",
+        neurons="<results>/token_length/{model}/inference_{layer}.parquet",
         resamples="<results>/token_length/{model}/resamples_{layer}.parquet",
     log:
         "<logs>/resample_token_length/{model}/layer_{layer}.log",
@@ -56,7 +56,7 @@ rule resample_token_length:
     params:
         spec=SPECS.of("resample_token_length"),
     message:
-        "Token length: assess layer {wildcards.layer} of {wildcards.model}"
+        "Token length: resample layer {wildcards.layer} of {wildcards.model}"
     script:
         "../scripts/resample_token_length.py"
 
@@ -65,7 +65,7 @@ rule summarize_evidence:
     input:
         **of_models(
             LENGTH,
-            assessed="token_length/{model}/assessed_{layer}.parquet",
+            inference="token_length/{model}/inference_{layer}.parquet",
             resamples="token_length/{model}/resamples_{layer}.parquet",
         ),
     output:
@@ -76,7 +76,7 @@ rule summarize_evidence:
     params:
         spec=SPECS.of("summarize_evidence"),
     message:
-        "Token length: weigh the evidence of all layers and models"
+        "Token length: summarize the evidence of all layers and models"
     script:
         "../scripts/summarize_evidence.py"
 
@@ -87,9 +87,9 @@ rule test_unimodality:
         manifests=lambda w: shards_of(w.model, LENGTH.corpus, "json"),
         vocabulary=lambda w: vocabulary_of(w.model, LENGTH.corpus),
     output:
-        neurons="<results>/token_length/{model}/modality_{layer}.parquet",
-        unimodal="<results>/token_length/{model}/unimodal_{layer}.parquet",
-        histograms="<results>/token_length/{model}/modes_{layer}.parquet",
+        neurons="<results>/token_length/{model}/dip_{layer}.parquet",
+        simulated="<results>/token_length/{model}/simulated_unimodal_{layer}.parquet",
+        histograms="<results>/token_length/{model}/standardized_histogram_{layer}.parquet",
     log:
         "<logs>/test_unimodality/{model}/layer_{layer}.log",
     benchmark:
@@ -97,7 +97,7 @@ rule test_unimodality:
     params:
         spec=SPECS.of("test_unimodality"),
     message:
-        "Token length: test layer {wildcards.layer} of {wildcards.model} for several modes"
+        "Token length: test layer {wildcards.layer} of {wildcards.model} for unimodality"
     script:
         "../scripts/test_unimodality.py"
 
@@ -114,7 +114,7 @@ rule simulate_dip_power:
     params:
         spec=SPECS.of("simulate_dip_power"),
     message:
-        "Token length: simulate which modes the dip test could see, {wildcards.tokenizer}"
+        "Token length: simulate the power of the dip test, {wildcards.tokenizer}"
     script:
         "../scripts/simulate_dip_power.py"
 
@@ -123,18 +123,18 @@ rule summarize_multimodality:
     input:
         **of_models(
             LENGTH,
-            modality="token_length/{model}/modality_{layer}.parquet",
-            unimodal="token_length/{model}/unimodal_{layer}.parquet",
+            dips="token_length/{model}/dip_{layer}.parquet",
+            simulated="token_length/{model}/simulated_unimodal_{layer}.parquet",
         ),
     output:
-        "<results>/token_length/modality.csv",
+        "<results>/token_length/multimodality.csv",
     log:
         "<logs>/summarize_multimodality.log",
     localrule: True
     params:
         spec=SPECS.of("summarize_multimodality"),
     message:
-        "Token length: count neurons with several modes"
+        "Token length: summarize multimodal neurons"
     script:
         "../scripts/summarize_multimodality.py"
 
@@ -180,7 +180,7 @@ rule summarize_matches:
     params:
         spec=SPECS.of("summarize_matches"),
     message:
-        "Token length: compare matched neurons of pairs of models"
+        "Token length: summarize matched neurons of pairs of models"
     script:
         "../scripts/summarize_matches.py"
 
@@ -197,7 +197,7 @@ rule correlate_profiles:
     params:
         spec=SPECS.of("correlate_profiles"),
     message:
-        "Token length: compare profiles of pairs of models"
+        "Token length: correlate profiles of pairs of models"
     script:
         "../scripts/correlate_profiles.py"
 
@@ -241,7 +241,7 @@ rule evaluate_token_length_claims:
     input:
         **of_models(LENGTH, resamples="token_length/{model}/resamples_{layer}.parquet"),
         **{f"lengths_{name}": f"<results>/token_length/lengths_{name}.parquet" for name in LENGTH.tokenizers},
-        modality="<results>/token_length/modality.csv",
+        multimodality="<results>/token_length/multimodality.csv",
     output:
         "<results>/token_length/claims.csv",
     log:
@@ -250,6 +250,6 @@ rule evaluate_token_length_claims:
     params:
         spec=SPECS.of("evaluate_token_length_claims"),
     message:
-        "Token length: judge the claims"
+        "Token length: evaluate the claims"
     script:
         "../scripts/evaluate_token_length_claims.py"

@@ -1,5 +1,5 @@
 from layerscope.io.tables import read_csv, write_csv
-from layerscope.studies.token_length.pairs import profiles_table
+from layerscope.studies.token_length.profiles import profiles_table
 from layerscope.workflow.job import job
 
 with job(snakemake) as task:

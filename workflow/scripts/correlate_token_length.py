@@ -1,9 +1,9 @@
 from layerscope.io.tables import read_table, write_table
-from layerscope.studies.token_length.correlate_layer import measure_layer
+from layerscope.studies.token_length.correlate_layer import correlate_layer
 from layerscope.workflow.job import job
 
 with job(snakemake) as task:
-    tables = measure_layer(
+    tables = correlate_layer(
         task.input.shards,
         task.input.manifests,
         read_table(task.input.vocabulary),

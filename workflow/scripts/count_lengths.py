@@ -1,5 +1,5 @@
 from layerscope.io.tables import read_table, write_table
-from layerscope.studies.token_length.sample import lengths_by_document
+from layerscope.studies.token_length.lengths_by_document import lengths_by_document
 from layerscope.tokenize.token_shards import read_token_shards
 from layerscope.workflow.job import job
 

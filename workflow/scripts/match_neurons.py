@@ -1,5 +1,5 @@
 from layerscope.io.tables import read_table, write_table
-from layerscope.studies.token_length.matching import match_layer
+from layerscope.studies.token_length.match_layer import match_layer
 from layerscope.workflow.job import job
 
 with job(snakemake) as task:

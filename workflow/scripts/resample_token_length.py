@@ -1,9 +1,9 @@
 from layerscope.io.tables import read_table, write_table
-from layerscope.studies.token_length.resample_layer import assess_layer
+from layerscope.studies.token_length.resample_layer import resample_layer
 from layerscope.workflow.job import job
 
 with job(snakemake) as task:
-    tables = assess_layer(
+    tables = resample_layer(
         task.input.shards,
         read_table(task.input.vocabulary),
         read_table(task.input.frequency),

@@ -1,5 +1,5 @@
 from layerscope.io.tables import write_csv
-from layerscope.studies.token_length.matches import matches_table
+from layerscope.studies.token_length.summarize_matches import matches_table
 from layerscope.workflow.job import job
 
 with job(snakemake) as task:

@@ -1,9 +1,9 @@
 from layerscope.io.tables import read_table, write_table
-from layerscope.studies.token_length.unimodality_test import modality_of_layer
+from layerscope.studies.token_length.unimodality_test import unimodality_tests
 from layerscope.workflow.job import job
 
 with job(snakemake) as task:
-    tables = modality_of_layer(
+    tables = unimodality_tests(
         task.input.shards,
         read_table(task.input.vocabulary),
         int(task.wildcards.layer),

@@ -1,4 +1,4 @@
-"""Claims: statements with a statistic and a criterion fixed before the data, and what the data say of them."""
+"""Claims: statements with a statistic and a criterion specified before the data were seen, and their verdicts."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
@@ -7,15 +7,15 @@ from typing import Any, Generic, Literal, TypeVar
 import numpy as np
 import pandas as pd
 
-from layerscope.stats.jackknife import jackknife_error
-from layerscope.stats.multiple_testing import ALPHA, null_band, student_quantile
+from layerscope.stats.intervals import ALPHA, null_band
+from layerscope.stats.jackknife_interval import half_width
 
 Data = TypeVar("Data")
 Verdict = Literal["supported", "not supported", "undetermined"]
 Clusters = Literal["documents", "types", "sentences"]
-FEWEST = 30  # clusters: of fewer, their spread is itself known too badly to trust an interval
+FEWEST = 30  # clusters: from fewer, their spread is known too poorly to trust an interval
 
-# What is drawn anew in thought, and so the question that an interval answers.
+# What would be sampled anew, and so the question that an interval answers.
 QUESTIONS: dict[Clusters, str] = {
     "documents": "this vocabulary on this kind of text",
     "types": "new token types",
@@ -25,14 +25,14 @@ QUESTIONS: dict[Clusters, str] = {
 
 @dataclass(frozen=True)
 class Estimate:
-    """An effect with its 95 % interval, and the 95 % band of its null where there is one."""
+    """An effect with its 95% interval, and the 95% band of its null where there is one."""
 
     effect: float
     low: float
     high: float
     null_low: float = np.nan
     null_high: float = np.nan
-    clusters: float = np.nan  # how many the interval rests on; NaN where it needs none
+    clusters: float = np.nan  # how many the interval is from; NaN where it needs none
 
 
 UNKNOWN = Estimate(np.nan, np.nan, np.nan)
@@ -42,21 +42,21 @@ UNKNOWN = Estimate(np.nan, np.nan, np.nan)
 class Claim(Generic[Data]):
     """A statement, and the range of its effect in which it is true.
 
-    Supported: the whole interval lies in the range, and the effect outside the band of its null. Not supported: the
-    whole interval lies outside the range. Undetermined: anything else, and whatever rests on fewer than ``FEWEST``
+    Supported: the whole interval is in the range, and the effect outside the band of its null. Not supported: the
+    whole interval is outside the range. Undetermined: anything else, and any effect from fewer than ``FEWEST``
     clusters.
     """
 
     name: str
     statement: str
-    reference: str  # what the reference study says of it
+    reference: str  # what the reference study says about it
     statistic: str  # what the effect is
-    above: float  # the range, without its ends
+    above: float  # the range, excluding its ends
     below: float
     estimate: Callable[[Data], Estimate]
-    clustered_by: Clusters = "documents"  # what the interval leaves out in turn
+    clustered_by: Clusters = "documents"  # what the jackknife leaves out
     of_training: bool = True  # a model with random weights must not support it
-    about: Literal["model", "sample"] = "model"  # or a fact of the tokenizer and the sample
+    about: Literal["model", "sample"] = "model"  # the model, or the tokenizer and the sample
 
     @property
     def criterion(self) -> str:
@@ -76,17 +76,19 @@ class Claim(Generic[Data]):
         if estimate.high <= self.above or estimate.low >= self.below:
             return "not supported", ""
         if not (estimate.low > self.above and estimate.high < self.below):
-            return "undetermined", "the interval holds values on both sides of the criterion"
+            return "undetermined", "the interval contains values on both sides of the criterion"
         if estimate.null_low <= estimate.effect <= estimate.null_high:
             return "undetermined", "the effect is within the null band"
         return "supported", ""
 
 
-def judge(claims: Iterable[Claim[Data]], study: str, models: str, untrained: bool, data: Data) -> list[dict[str, Any]]:
+def evaluate(
+    claims: Iterable[Claim[Data]], study: str, models: str, untrained: bool, data: Data
+) -> list[dict[str, Any]]:
     """Rows of claims.csv.
 
     Args:
-        models: the model, or the models, that the data are of.
+        models: the model, or the pair of models, of the data.
         untrained: whether their weights are random.
     """
     rows = []
@@ -106,11 +108,11 @@ def judge(claims: Iterable[Claim[Data]], study: str, models: str, untrained: boo
 
 
 class Resamples:
-    """Statistics of the layers of a model: as observed, under their null, and with each group of clusters left out.
+    """Statistics of the layers of a model: as observed, under their null, and jackknifed over clusters.
 
     Args:
         table: ``statistic``, ``layer``, ``kind`` (``observed``, ``null``, ``jackknife``), ``resample``, ``value``, and
-            ``clusters`` and ``clusters_effective``, of which the statistic's intervals leave out so many.
+            ``clusters`` and ``clusters_effective``, the number of clusters of its jackknife.
     """
 
     def __init__(self, table: pd.DataFrame) -> None:
@@ -128,11 +130,11 @@ class Resamples:
     def estimate(self, effect: Callable[..., np.ndarray], *statistics: str) -> Estimate:
         """The ``effect``, a function of [layers, resamples] of each statistic that gives [resamples]."""
         value = float(effect(*self.of("observed", *statistics))[0])
-        half_width = float(self.half_width(effect(*self.of("jackknife", *statistics)), *statistics))
+        width = float(self.half_width(effect(*self.of("jackknife", *statistics)), *statistics))
         null = (np.nan, np.nan)
         if (statistics[0], "null") in self.values:
             null = null_band(effect(*self.of("null", *statistics)))
-        return Estimate(value, value - half_width, value + half_width, *null, self.fewest(*statistics))
+        return Estimate(value, value - width, value + width, *null, self.fewest(*statistics))
 
     def half_width(self, jackknife: np.ndarray, *statistics: str, level: float = ALPHA) -> np.ndarray:
         """Of the interval of an effect of ``statistics``; NaN where there is in effect one cluster.
@@ -144,11 +146,7 @@ class Resamples:
         Returns:
             [...].
         """
-        return jackknife_error(jackknife) * self.quantile(level, *statistics)
-
-    def quantile(self, level: float, *statistics: str) -> float:
-        """Student's t of a two-sided interval; NaN where there is in effect one cluster."""
-        return student_quantile(self.df[list(statistics)].min(), level)
+        return half_width(jackknife, self.df[list(statistics)].min(), level)
 
     def fewest(self, *statistics: str) -> float:
         """Clusters of the statistic that has the fewest."""

@@ -7,7 +7,7 @@ import pandas as pd
 def varies(rows: np.ndarray) -> np.ndarray:
     """Which rows [neurons, n] hold different values: [neurons], bool.
 
-    Asked of the values themselves: the mean of equal values may be rounded, and then they seem to vary.
+    Compares the values themselves: the mean of equal values may be rounded, and then they seem to vary.
     """
     return (rows != rows[:, :1]).any(axis=1)
 

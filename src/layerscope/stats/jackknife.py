@@ -1,14 +1,14 @@
-"""How sure a statistic of a text is: its documents, or its token types, left out in turn (the jackknife).
+"""The jackknife over clusters of tokens: documents, or token types.
 
-Tokens of a document are alike, so what is left out is whole documents: this asks how the statistic would differ on
-other text of this kind, with this vocabulary. How it would differ for new token types is asked by leaving out types,
-each of which counts once.
+Tokens of a document are correlated, so whole documents are left out: this asks how the statistic would differ on other
+text of this kind, with this vocabulary. How it would differ for new token types is asked by leaving out types, each of
+which counts once.
 """
 
 import numpy as np
 
-NOTHING_LEFT = 1e-10  # share of a row's length below which what is left of it is rounding
-MOST = 200  # groups that are left out one after the other
+NOTHING_LEFT = 1e-10  # share of a row's norm below which what is left of it is rounding
+MOST = 200  # groups that are left out in turn
 
 
 class Groups:
@@ -46,10 +46,10 @@ class Groups:
 
 
 class Jackknife:
-    """A sample with each of its clusters left out in turn.
+    """Sums and means of a sample with each of its clusters left out in turn.
 
     Args:
-        labels: [tokens], of the clusters, such as documents. More than MOST of them are left out in groups.
+        labels: [tokens], of the clusters, such as documents; more than MOST of them are left out in groups.
     """
 
     def __init__(self, labels: np.ndarray) -> None:
@@ -62,7 +62,7 @@ class Jackknife:
         return self.groups.arranged(values)
 
     def sums_of_arranged(self, values: np.ndarray) -> np.ndarray:
-        """[..., tokens], arranged, to [..., groups]: the sum over all tokens but those of the group."""
+        """[..., tokens], arranged, to [..., groups]: the sum over all tokens except those of the group."""
         sums = self.groups.sums_of_arranged(values)
         return sums.sum(axis=-1, keepdims=True) - sums
 
@@ -78,7 +78,7 @@ class JackknifePearson:
     """Correlation with one variable, with each group of tokens left out in turn.
 
     Args:
-        y: [tokens], of mean near zero and of a length near one, so that sums lose no digits.
+        y: [tokens], with mean near zero and norm near one, so that sums lose no digits.
         keep: [tokens], bool, which take part; ``y`` and the rows are 0 at the others.
     """
 
@@ -93,7 +93,7 @@ class JackknifePearson:
         """Pearson's r of each row with ``y``.
 
         Args:
-            rows: [rows, tokens], each of mean near zero and of a length near one, likewise.
+            rows: [rows, tokens], each with mean near zero and norm near one.
 
         Returns:
             [rows, groups]; NaN where a row or ``y`` does not vary without a group.
@@ -109,9 +109,9 @@ class JackknifePearson:
 
 
 def coarser(labels: np.ndarray) -> np.ndarray:
-    """``labels`` in at most MOST groups, dealt to them from the largest cluster down, so that all are about as large.
+    """``labels`` in at most MOST groups of about equal size: clusters are assigned in turn, from the largest down.
 
-    Groups of clusters that have nothing to do with each other have no more to do with each other.
+    Groups of independent clusters are independent too.
     """
     _, inverse, sizes = np.unique(labels, return_inverse=True, return_counts=True)
     rank = np.empty(len(sizes), dtype=int)
@@ -120,7 +120,7 @@ def coarser(labels: np.ndarray) -> np.ndarray:
 
 
 def effective_number(labels: np.ndarray) -> float:
-    """Of how many groups of equal size the sample tells as much: n² / Σ n_i² (Kish 1965)."""
+    """The number of groups of equal size that would carry as much information: n² / Σ n_i² (Kish 1965)."""
     sizes = np.unique(labels, return_counts=True)[1]
     return float(sizes.sum() ** 2 / (sizes**2).sum()) if len(sizes) else 0.0
 
@@ -128,15 +128,15 @@ def effective_number(labels: np.ndarray) -> float:
 def jackknife_error(values: np.ndarray) -> np.ndarray:
     """Standard error of a statistic, from its values [..., groups] with each group left out: [...].
 
-    Of all estimates for clustered data, this one is the least misled by clusters of unequal size (MacKinnon, Nielsen
-    and Webb 2023, J. Econometrics 232:272, there CV3).
+    Of the estimates for clustered data, this one is the most robust to clusters of unequal size (MacKinnon, Nielsen and
+    Webb 2023, J. Econometrics 232:272, there CV3).
     """
     groups = values.shape[-1]
     return np.sqrt((groups - 1) / groups * ((values - values.mean(axis=-1, keepdims=True)) ** 2).sum(axis=-1))
 
 
 def unit(rows: np.ndarray) -> np.ndarray:
-    """Rows [..., n] less their mean, of length one; NaN for a row that does not vary."""
+    """Rows [..., n] minus their mean, scaled to norm one; NaN for a row that does not vary."""
     centred = rows - rows.mean(axis=-1, keepdims=True)
     with np.errstate(invalid="ignore"):
         return centred / np.linalg.norm(centred, axis=-1, keepdims=True)

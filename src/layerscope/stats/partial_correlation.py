@@ -1,4 +1,4 @@
-"""What covariates leave of many neurons at once, in float64."""
+"""Residuals of many neurons at once given covariates, in float64."""
 
 import numpy as np
 from scipy.linalg import orth
@@ -9,7 +9,7 @@ from layerscope.stats.jackknife import NOTHING_LEFT
 def covariate_basis(covariates: np.ndarray) -> np.ndarray:
     """Orthonormal columns that span 1 and ``covariates`` [n, covariates]: [n, rank].
 
-    Covariates that say the same, or do not vary, count once.
+    Collinear covariates, and those that do not vary, add no column.
     """
     centred = covariates - covariates.mean(axis=0)
     spread = np.linalg.norm(centred, axis=0)
@@ -19,7 +19,7 @@ def covariate_basis(covariates: np.ndarray) -> np.ndarray:
 
 
 def residuals(rows: np.ndarray, basis: np.ndarray) -> np.ndarray:
-    """What least squares on ``basis`` leaves of each row [rows, n]; rows that it explains wholly become zero."""
+    """Residuals of each row [rows, n] from least squares on ``basis``; rows that it explains fully become zero."""
     left = rows - (rows @ basis) @ basis.T
     left -= (left @ basis) @ basis.T  # once more, for the digits that the first pass cancelled
     explained = np.linalg.norm(left, axis=-1) <= NOTHING_LEFT * np.linalg.norm(rows, axis=-1)

@@ -1,4 +1,4 @@
-"""Depth that compares across models of different numbers of layers."""
+"""Depth that is comparable across models with different numbers of layers."""
 
 import numpy as np
 

@@ -12,8 +12,8 @@ from math import inf
 import numpy as np
 import pandas as pd
 
-from layerscope.stats.claims import UNKNOWN, Claim, Estimate, Resamples, judge
-from layerscope.stats.multiple_testing import ALPHA
+from layerscope.stats.claims import UNKNOWN, Claim, Estimate, Resamples, evaluate
+from layerscope.stats.intervals import ALPHA
 from layerscope.stats.relative_depth import relative_depths
 
 STUDY = "path_length"
@@ -152,5 +152,5 @@ def claims_table(tables: dict[str, pd.DataFrame], untrained: list[str]) -> pd.Da
     """
     rows = []
     for model, table in tables.items():
-        rows += judge(CLAIMS, STUDY, model, model in untrained, Resamples(table))
+        rows += evaluate(CLAIMS, STUDY, model, model in untrained, Resamples(table))
     return pd.DataFrame(rows)

@@ -1,4 +1,4 @@
-"""What goes together with token length: how frequent the token is, its leading space, its place in the sequence."""
+"""Confounds of token length: the token's frequency, its leading space and its position in the sequence."""
 
 import numpy as np
 import pandas as pd
@@ -13,11 +13,11 @@ INTERIOR_KNOTS = (0.2, 0.4, 0.6, 0.8)  # quantiles over tokens
 
 
 class Confounds:
-    """The confounds of a sample's tokens, and what is controlled for in each measure of r over tokens.
+    """The confounds of a sample's tokens, and the covariates of each measure of r over tokens.
 
     Args:
-        table: of :func:`confounds_of`, of the tokens that take part.
-        frequency_covariate: ``line``: log frequency as it is; ``spline``: a curve of it.
+        table: table of :func:`confounds_of`, of the tokens that take part.
+        frequency_covariate: ``line``: log frequency; ``spline``: a basis of splines of it.
     """
 
     def __init__(self, table: pd.DataFrame, frequency_covariate: str) -> None:
@@ -29,9 +29,9 @@ class Confounds:
 
 
 def spline_basis(x: np.ndarray) -> np.ndarray:
-    """Cubic B-splines [n, functions] with knots at the quintiles of ``x`` [n] (de Boor 1978): any smooth curve of it.
+    """Cubic B-splines [n, functions] with knots at the quintiles of ``x`` [n] (de Boor 1978).
 
-    A line where ``x`` has too few values for a curve.
+    They span any smooth curve of ``x``; a line where ``x`` has too few values for a curve.
     """
     if len(np.unique(x)) < 4 + len(INTERIOR_KNOTS):
         return x[:, None]
@@ -42,7 +42,7 @@ def spline_basis(x: np.ndarray) -> np.ndarray:
 
 
 def confounds_of(vocabulary: pd.DataFrame, frequency: pd.DataFrame, tokens: Tokens) -> pd.DataFrame:
-    """The confounds of each token, a row a token.
+    """The confounds, one row per token.
 
     Args:
         vocabulary: table of :mod:`layerscope.tokenize.vocabulary`.
@@ -78,7 +78,7 @@ def confounds_table(lengths: np.ndarray, types: np.ndarray, confounds: pd.DataFr
         confounds: their rows of :func:`confounds_of`.
 
     Returns:
-        A row a confound: ``confound``, ``pearson``, ``spearman`` (over tokens), ``pearson_types`` and
+        One row per confound: ``confound``, ``pearson``, ``spearman`` (over tokens), ``pearson_types`` and
         ``spearman_types`` (over different tokens, position averaged), ``tokens``, ``types``. NaN for a confound that
         does not vary.
     """

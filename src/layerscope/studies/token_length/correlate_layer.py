@@ -1,4 +1,4 @@
-"""Activations of one layer to one table: a row a neuron, and the layer's histograms by length group."""
+"""Activations of one layer to a table with one row per neuron, and the layer's histograms by length group."""
 
 import numpy as np
 import pandas as pd
@@ -13,10 +13,10 @@ from layerscope.studies.token_length.length_groups import GROUPS, token_lengths
 BLOCK_BYTES = 32 << 20  # of float64 held at once, so that memory does not grow with the number of tokens
 
 
-def measure_layer(
+def correlate_layer(
     shards: list[str], manifests: list[str], vocabulary: pd.DataFrame, layer: int, bins: int
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Measure one layer.
+    """Correlate the neurons of one layer with token length.
 
     Args:
         shards: activation shards of the sample, in order.

@@ -1,12 +1,12 @@
-"""Hartigan's dip test of a row of values, and which mixtures of two modes it could see."""
+"""Hartigan's dip test of rows of values, and its power for mixtures of two modes."""
 
 import numpy as np
 import pandas as pd
 from diptest import dipstat, diptest
 
-from layerscope.stats.multiple_testing import ALPHA
+from layerscope.stats.intervals import ALPHA
 from layerscope.studies.token_length.length_groups import token_lengths
-from layerscope.studies.token_length.summaries import TABLE_END
+from layerscope.studies.token_length.measures import TABLE_END
 
 SMALLEST_P = 1e-5  # where the table of the dip test ends
 SHARES = (0.5, 0.2, 0.05)  # of the values in the smaller mode
@@ -16,12 +16,12 @@ SEPARATIONS = np.arange(2, 8.5, 0.5)  # of the modes, in the standard deviation 
 def dip_tests(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Hartigan and Hartigan's (1985) dip of each row [rows, n], and its p: two arrays [rows].
 
-    The p is that of the package's table: of 1,000,001 simulated uniform samples, so that ten are beyond its last
-    quantile, 1e-5. What the package gives for a dip beyond that quantile runs along a line to 0 at the largest of them
-    and is no p. There, p is at most ``SMALLEST_P``, and by Massart's (1990) inequality: the dip of data with one mode
-    is at most their largest distance from their distribution, which exceeds d with a probability of at most
-    2 exp(-2 n d²). Of more than ``TABLE_END`` values p is NaN: the table has none, and the dip alone says how far they
-    are from one mode. Both are NaN of fewer than four values.
+    The p is that of the package's table of 1,000,001 simulated uniform samples, ten of which lie beyond its last
+    quantile, 1e-5. Beyond that quantile the package interpolates to 0 at the largest of them, which is no p. There, p
+    is at most ``SMALLEST_P``, and bounded by Massart's (1990) inequality: the dip of unimodal data is at most their
+    largest distance from their distribution, which exceeds d with probability at most 2 exp(-2 n d²). For more than
+    ``TABLE_END`` values p is NaN: the table has none, and the dip alone is an effect size. Both are NaN for fewer than
+    four values.
     """
     unknown = np.full(len(rows), np.nan)
     if rows.shape[1] < 4:
@@ -35,16 +35,16 @@ def dip_tests(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def dip_power(values: int, resamples: int, rng: np.random.Generator) -> pd.DataFrame:
-    """How often the dip test takes a mixture of two normal distributions for several modes.
+    """Power of the dip test for mixtures of two normal distributions.
 
     Args:
         values: in each simulated neuron.
-        resamples: simulated neurons of each mixture and separation. Of all separations they are the same values, moved
-            apart, so that power differs by the separation alone.
+        resamples: simulated neurons per mixture and separation. The same values are moved apart for all separations,
+            so that power differs by the separation alone.
 
     Returns:
         ``values``, ``share_of_smaller``, ``separation``; ``power_1e5`` and ``power_05``, the share of simulated neurons
-        with p <= 1e-5 and p <= 5 %, NaN beyond the test's table; ``resamples``.
+        with p <= 1e-5 and p <= 5%, NaN beyond the test's table; ``resamples``.
     """
     power = np.full((2, len(SHARES), len(SEPARATIONS)), np.nan)
     if 4 <= values <= TABLE_END:

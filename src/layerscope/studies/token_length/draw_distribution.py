@@ -8,13 +8,13 @@ from matplotlib.ticker import MaxNLocator
 from scipy.stats import gaussian_kde
 
 from layerscope.plotting import GREY, VERMILION, figure
-from layerscope.studies.token_length.summaries import of_measure
+from layerscope.studies.token_length.measures import of_measure
 
 R_LABEL = "Pearson r of activation and token length"
 
 
 def draw_r_by_layer(outputs: list[str], model: str, tables: list[pd.DataFrame], evidence: pd.DataFrame) -> None:
-    """The distribution of r over neurons in every layer: as lines, and as a layer x r heatmap with the median.
+    """The distribution of r over neurons in every layer: as lines, and as a heatmap with the median.
 
     Args:
         tables: tables of neurons, in the order of the layers.
@@ -35,7 +35,7 @@ def draw_r_by_layer(outputs: list[str], model: str, tables: list[pd.DataFrame], 
         lines.xaxis.set_major_locator(MaxNLocator(7))
         lines.set_xlabel(R_LABEL)
         lines.set_ylabel("density over neurons")
-        lines.set_title(f"{model}: {len(r[0]):,} neurons a layer, n = {tables[0]['tokens'].iloc[0]:,} tokens")
+        lines.set_title(f"{model}: {len(r[0]):,} neurons per layer, n = {tables[0]['tokens'].iloc[0]:,} tokens")
         bar = drawn.colorbar(colours, ax=lines, label="layer")
         bar.ax.yaxis.set_major_locator(MaxNLocator(integer=True))
 
@@ -51,7 +51,7 @@ def draw_r_by_layer(outputs: list[str], model: str, tables: list[pd.DataFrame], 
             null["null_high"],
             color="black",
             linewidth=1.6,
-            label="95 % null band of the median",
+            label="95% null band of the median",
         )
         heat.axvline(0, color="white", linewidth=0.8, linestyle=":")
         heat.xaxis.set_major_locator(MaxNLocator(7))

@@ -9,7 +9,7 @@ from layerscope.plotting import BLUE, GREY, VERMILION, figure, hatched_band, per
 
 def draw_matches(outputs: list[str], matches: pd.DataFrame) -> None:
     """The best correlation of each layer's neurons with those of another model, its excess over that with rotations,
-    and in which layer it is; a row a pair.
+    and the layer it is found in; one row per pair.
 
     Args:
         matches: matches.csv.
@@ -26,20 +26,20 @@ def draw_matches(outputs: list[str], matches: pd.DataFrame) -> None:
                 quantile_band(best, layers, prefix, colour, name)
             best.set_ylim(0, 1)
             best.set_ylabel(f"best Pearson r in {other}")
-            best.set_title("median over neurons\n(bands: 5 to 95 %)")
+            best.set_title("median over neurons\n(bands: 5% to 95%)")
             best.legend(loc="best")
             beyond.fill_between(
                 layers["layer"], layers["excess_low"], layers["excess_high"], color=BLUE, alpha=0.2, linewidth=0
             )
             beyond.plot(layers["layer"], layers["excess"], "o-", color=BLUE, markersize=4)
             beyond.axhline(0, color=GREY, linewidth=0.8)
-            beyond.set_ylabel("mean r less that with rotated layers")
-            beyond.set_title("excess (band: 95 % interval,\nother text of this kind)")
+            beyond.set_ylabel("mean r minus that with rotated layers")
+            beyond.set_title("excess (band: 95% interval,\nother text of this kind)")
             shares = rows.pivot_table(index="other_layer", columns="layer", values="share")
             image = where.pcolormesh(shares.columns, shares.index, shares, cmap="cividis", vmin=0, shading="nearest")
             bar = drawn.colorbar(image, ax=where, label="share of the layer's neurons")
             percent_axis(bar.ax.yaxis)
-            where.set_title("where the best match lies")
+            where.set_title("layer of the best match")
             where.set_ylabel(f"layer of {other}")
             where.yaxis.set_major_locator(MaxNLocator(integer=True))
             for ax in (best, beyond, where):
@@ -53,7 +53,7 @@ def quantile_band(ax: Axes, rows: pd.DataFrame, prefix: str, colour: str, name: 
 
 
 def draw_profiles(outputs: list[str], profiles: pd.DataFrame) -> None:
-    """Quantiles over neurons of r with token length, of two models, at the same relative depths; a panel a pair.
+    """Quantiles over neurons of r with token length, of two models, at the same relative depths; one panel per pair.
 
     Args:
         profiles: profiles.csv.
@@ -74,8 +74,8 @@ def draw_profiles(outputs: list[str], profiles: pd.DataFrame) -> None:
             ax.set_ylabel("Pearson r with token length")
             apart = rows["difference"].abs().mean()
             ax.set_title(
-                "quantiles over neurons: 5, 25, 50 (solid), 75, 95 %\n"
-                f"on average {apart:.3f} apart; hatched: 95 % band of the median's null",
+                "quantiles over neurons: 5, 25, 50 (solid), 75, 95%\n"
+                f"on average {apart:.3f} apart; hatched: 95% band of the median's null",
                 fontsize=9,
             )
             ax.legend()

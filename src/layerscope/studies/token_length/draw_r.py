@@ -16,9 +16,9 @@ from layerscope.plotting import (
     percent_axis,
     relative_depth_axis,
 )
-from layerscope.studies.token_length.summaries import of_measure
+from layerscope.studies.token_length.measures import of_measure
 
-MEASURE_STYLES = {  # name → how it is called, colour, marker
+MEASURE_STYLES = {  # name → label, colour, marker
     "r": ("over tokens", BLUE, "o"),
     "r_given_frequency": ("given frequency", ORANGE, "s"),
     "r_given_all": ("given frequency, space, position", VERMILION, "^"),
@@ -29,7 +29,7 @@ CLUSTERS = {"documents": "this vocabulary, other text", "types": "new token type
 
 
 def hatched_null(ax: Axes, evidence: pd.DataFrame, model: str, statistic: str, colour: str) -> None:
-    """The 95 % band of a statistic of r over tokens under its null, hatched."""
+    """The 95% band of a statistic of r over tokens under its null, hatched."""
     rows = of_measure(evidence, "r", statistic, model)
     hatched_band(ax, rows["relative_depth"], rows["null_low"], rows["null_high"], colour)
 
@@ -46,14 +46,14 @@ def draw_r_across_models(outputs: list[str], layers: pd.DataFrame, evidence: pd.
         for model, rows, style in by_model(layers):
             depth = rows["relative_depth"]
             middle.fill_between(depth, rows["r_q25"], rows["r_q75"], color=style["color"], alpha=0.2, linewidth=0)
-            label = f"{model} ({rows['neurons'].iloc[0]:,} neurons a layer)"
+            label = f"{model} ({rows['neurons'].iloc[0]:,} neurons per layer)"
             middle.plot(depth, rows["r_median"], **style, markersize=4, label=label)
             positive.plot(depth, rows["fraction_positive"], **style, markersize=4, label=model)
             hatched_null(middle, evidence, model, "median", style["color"])
             hatched_null(positive, evidence, model, "fraction_positive", style["color"])
         middle.axhline(0, color=GREY, linewidth=0.8)
         middle.set_ylabel("Pearson r with token length")
-        middle.set_title("median over neurons; band: quartiles; hatched: null, 95 %")
+        middle.set_title("median over neurons; band: quartiles; hatched: null, 95%")
         positive.axhline(0.5, color=GREY, linewidth=0.8)
         positive.set_ylabel("neurons with r > 0")
         percent_axis(positive.yaxis)
@@ -81,7 +81,7 @@ def draw_r_spread(outputs: list[str], layers: pd.DataFrame, evidence: pd.DataFra
             hatched_null(seen, evidence, model, "std", style["color"])
             between = rows["r_q95"] - rows["r_q05"]
             seen.plot(
-                rows["relative_depth"], between, **style, markersize=3, linestyle=":", label=f"{model}, 5 to 95 %"
+                rows["relative_depth"], between, **style, markersize=3, linestyle=":", label=f"{model}, 5% to 95%"
             )
             hatched_null(beyond, evidence, model, "variance", style["color"])
             variance = of_measure(evidence, "r", "variance", model)
@@ -90,11 +90,11 @@ def draw_r_spread(outputs: list[str], layers: pd.DataFrame, evidence: pd.DataFra
             beyond.plot(depth, value, **style, markersize=4)
         seen.set_ylim(0)
         seen.set_ylabel("spread of r over neurons")
-        seen.set_title(f"n = {layers['tokens'].iloc[0]:,} tokens; hatched: standard deviation, null, 95 %")
+        seen.set_title(f"n = {layers['tokens'].iloc[0]:,} tokens; hatched: null of the standard deviation, 95%")
         beyond.axhline(0, color=GREY, linewidth=0.8)
         beyond.set_ylabel("variance of r over neurons")
         beyond.set_title(
-            f"less what the errors of r make; hatched: null, 95 %\nband: 95 % interval ({CLUSTERS['documents']})"
+            f"minus the part due to the errors of r; hatched: null, 95%\nband: 95% interval ({CLUSTERS['documents']})"
         )
         for ax in (seen, beyond):
             relative_depth_axis(ax)
@@ -129,8 +129,8 @@ def draw_r_confounds(outputs: list[str], model: str, evidence: pd.DataFrame) -> 
                 passing.plot(rows["layer"], rows["value"], line, color=colour, marker=marker, markersize=4)
         passing.set_ylim(0, 1)
         percent_axis(passing.yaxis)
-        passing.set_ylabel("neurons with r beyond their null")
-        passing.set_title("at a false discovery rate of 5 %\n(solid: Benjamini-Hochberg, dotted: -Yekutieli)")
+        passing.set_ylabel("neurons with r beyond the null")
+        passing.set_title("at a false discovery rate of 5%\n(solid: Benjamini–Hochberg, dotted: –Yekutieli)")
         for ax in panels[:5]:
             ax.set_xlabel("layer")
             ax.set_xlim(-0.3, evidence["layer"].max() + 0.3)
@@ -138,6 +138,6 @@ def draw_r_confounds(outputs: list[str], model: str, evidence: pd.DataFrame) -> 
         raw = of_measure(evidence, "r", "median").iloc[0]
         drawn.suptitle(
             f"{model}: tokens {raw['tokens']:,}, types {raw['types']:,}, documents {raw['documents']:,}; "
-            "shaded: 95 % interval, hatched: null, 95 %",
+            "shaded: 95% interval, hatched: null, 95%",
             fontsize=9,
         )

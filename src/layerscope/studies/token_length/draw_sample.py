@@ -7,12 +7,12 @@ import pandas as pd
 from matplotlib.ticker import MaxNLocator
 
 from layerscope.plotting import figure, percent_axis
-from layerscope.studies.token_length.group_style import GROUP_COLOURS, GROUP_NAMES, densities
+from layerscope.studies.token_length.length_group_style import GROUP_COLOURS, GROUP_NAMES, densities
 from layerscope.studies.token_length.length_groups import GROUPS, POOLED, token_lengths
 
 
 def draw_token_lengths(outputs: list[str], vocabularies: dict[str, pd.DataFrame]) -> None:
-    """How many tokens of each length the sample holds, coloured by group; a panel a tokenizer.
+    """How many tokens of each length the sample holds, coloured by group; one panel per tokenizer.
 
     Args:
         vocabularies: tokenizer → its vocabulary table with counts in the sample.
@@ -39,11 +39,11 @@ def draw_token_lengths(outputs: list[str], vocabularies: dict[str, pd.DataFrame]
 def draw_activations(
     outputs: list[str], model: str, layer: int, histogram: pd.DataFrame, standardised: pd.DataFrame
 ) -> None:
-    """Activations of one layer, pooled over its neurons, for the three groups of tokens: as they are, and standardised.
+    """Activations of one layer, pooled over neurons, by length group: in the model's own units, and standardised.
 
     Args:
-        histogram: table of bins of :func:`token_length.correlate_layer.measure_layer`.
-        standardised: table of histograms of :func:`token_length.unimodality_test.modality_of_layer`.
+        histogram: table of bins of :func:`token_length.correlate_layer.correlate_layer`.
+        standardised: table of histograms of :func:`token_length.unimodality_test.unimodality_tests`.
     """
     bins = visible_bins(histogram)
     counts = histogram[list(GROUPS)].to_numpy()
@@ -60,7 +60,7 @@ def draw_activations(
         raw.set_xlabel("MLP pre-activation (model's own units; dashed: mean of the group)")
         raw.set_title(f"{model}, layer {layer}: n = {counts.sum():,} activations\n{_outside(bins, histogram)}")
         densities(scaled, within)
-        scaled.set_xlabel("each neuron less its mean, in its standard deviations")
+        scaled.set_xlabel("(activation − mean) / standard deviation of the neuron")
         scaled.set_title(f"z-scored neuron by neuron\n{_outside(within, pooled)}")
         for ax in (raw, scaled):
             ax.set_ylabel("density")

@@ -1,13 +1,13 @@
-"""What the study found, in sentences whose numbers come from its tables."""
+"""Findings of the study: sentences whose numbers come from its tables."""
 
 import numpy as np
 import pandas as pd
 
 from layerscope.stats.claims import FEWEST
 from layerscope.studies.token_length.dip_test import SMALLEST_P
-from layerscope.studies.token_length.summaries import TABLE_END, of_measure, share_of_neurons
+from layerscope.studies.token_length.measures import TABLE_END, of_measure, share_of_neurons
 
-SEEN = 0.8  # power above which a mixture counts as seen
+DETECTED = 0.8  # power from which a mixture counts as detected
 
 
 def findings(layers: pd.DataFrame, vocabularies: dict[str, pd.DataFrame]) -> list[str]:
@@ -28,9 +28,9 @@ def _lengths(tokenizer: str, vocabulary: pd.DataFrame) -> str:
     excluded = vocabulary["count"].sum() - counted["count"].sum()
     lengths = counted["characters"].repeat(counted["count"])
     return (
-        f"The {len(lengths):,} tokens of {tokenizer} that take part are {lengths.min()} to {lengths.max()} characters "
-        f"long, with a median of {lengths.median():g}; they are {len(counted):,} different tokens. "
-        f"{excluded:,} special tokens and pieces of characters are left out."
+        f"The sample holds {len(lengths):,} tokens of {tokenizer}, of {len(counted):,} types. They are "
+        f"{lengths.min()} to {lengths.max()} characters long, with a median of {lengths.median():g}; {excluded:,} "
+        "special tokens and pieces of characters are left out."
     )
 
 
@@ -77,7 +77,7 @@ def evidence_findings(evidence: pd.DataFrame, confounds: dict[str, pd.DataFrame]
     documents = evidence["documents"].iloc[0]
     if documents < FEWEST:
         sentences.append(
-            f"The sample is of {documents} documents: an interval takes at least {FEWEST}; raise sampling.sequences."
+            f"The sample has {documents} documents, and an interval takes at least {FEWEST}: raise sampling.sequences."
         )
     return sentences
 
@@ -99,10 +99,10 @@ def _two_questions(model: str, rows: pd.DataFrame) -> list[str]:
         return []
     said = [f"{row['value']:+.3f} [{row['low']:+.3f}, {row['high']:+.3f}]" for row in (over_tokens, over_types)]
     return [
-        f"{model}: the median r of the first layer is {said[0]}: its 95 % interval is for other documents of this "
-        f"kind, with this vocabulary ({over_tokens['clusters']:,.0f} documents left out in turn). Over token types, "
-        f"each counted once, it is {said[1]}: that interval is for new token types ({over_types['clusters']:,.0f} "
-        "left out)."
+        f"{model}: the median r of the first layer is {said[0]}, with the 95% interval for other documents of this "
+        f"kind and this vocabulary (jackknife over {over_tokens['clusters']:,.0f} documents). Over token types, each "
+        f"counted once, it is {said[1]}, with the 95% interval for new token types (jackknife over "
+        f"{over_types['clusters']:,.0f} types)."
     ]
 
 
@@ -113,9 +113,9 @@ def _given(model: str, rows: pd.DataFrame) -> str:
     )
     return (
         f"{model}: the median neuron's r, in absolute value and on average over layers, is "
-        f"{raw['value'].abs().mean():.3f}, given frequency {frequency['value'].abs().mean():.3f}, given leading "
-        f"space and position too {every['value'].abs().mean():.3f}. Of {len(raw)} layers it lies outside the null band "
-        f"(of neurons that follow neither length nor frequency) in {beyond}, and given all three in {still}."
+        f"{raw['value'].abs().mean():.3f}, given frequency {frequency['value'].abs().mean():.3f}, and given leading "
+        f"space and position too {every['value'].abs().mean():.3f}. It is outside the 95% null band (of neurons that "
+        f"follow neither length nor frequency) in {beyond} of {len(raw)} layers, and given all three in {still}."
     )
 
 
@@ -124,35 +124,34 @@ def _beyond_null(model: str, rows: pd.DataFrame) -> str:
         return float(of_measure(rows, measure, f"significant_{method}")["value"].mean())
 
     return (
-        f"{model}: at a false discovery rate of 5 % over all its neurons, {share('r', 'bh'):.0%} correlate with length "
-        f"beyond their null ({share('r', 'by'):.0%} by Benjamini-Yekutieli), {share('r_given_all', 'bh'):.0%} "
+        f"{model}: at a false discovery rate of 5% over all its neurons, {share('r', 'bh'):.0%} correlate with length "
+        f"beyond their null ({share('r', 'by'):.0%} by Benjamini–Yekutieli), and {share('r_given_all', 'bh'):.0%} "
         f"({share('r_given_all', 'by'):.0%}) given all three confounds."
     )
 
 
-def modality_findings(modality: pd.DataFrame) -> list[str]:
-    """Sentences on neurons with several modes; from modality.csv."""
+def multimodality_findings(multimodality: pd.DataFrame) -> list[str]:
+    """Sentences on multimodal neurons; from multimodality.csv."""
     sentences = []
-    for model, rows in modality.groupby("model", sort=False):
+    for model, rows in multimodality.groupby("model", sort=False):
 
         def share(population: str, column: str = "share", of: pd.DataFrame = rows) -> str:
             value = share_of_neurons(of, population, column)
             return "an unknown share" if np.isnan(value) else f"{value:.1%}"
 
         sentences.append(
-            f"{model}: by the dip test over tokens, {share('tokens')} of its neurons pass at p ≤ 5 %, where made-up "
-            f"ones with a single mode give {share('tokens', 'share_unimodal')}; over types {share('types')}, where at "
-            "most 5 % are expected of neurons with one mode, and "
-            f"{share('types', 'share_bh')} at a false discovery rate of 5 %; "
-            f"over the types of short tokens {share('short_types')}."
+            f"{model}: in the dip test over tokens, {share('tokens')} of its neurons pass at p ≤ 5%, and "
+            f"{share('tokens', 'share_unimodal')} of simulated unimodal neurons; over types {share('types')}, where at "
+            f"most 5% of unimodal neurons are expected, and {share('types', 'share_bh')} at a false discovery rate of "
+            f"5%; over the types of short tokens {share('short_types')}."
         )
-    if modality.loc[modality["neurons"] > 0, "share"].isna().any():
-        sentences.append(f"Of more than {TABLE_END:,} values the dip test has no p: which neurons pass is unknown.")
+    if multimodality.loc[multimodality["neurons"] > 0, "share"].isna().any():
+        sentences.append(f"For more than {TABLE_END:,} values the dip test has no p, so which neurons pass is unknown.")
     return sentences
 
 
 def power_findings(power: dict[str, pd.DataFrame]) -> list[str]:
-    """Which mixtures of two modes the dip test could have seen over types; nothing where its p is unknown.
+    """Which mixtures of two modes the dip test could have detected over types; nothing where its p is unknown.
 
     Args:
         power: tokenizer → table of :func:`token_length.dip_test.dip_power_table`.
@@ -162,17 +161,17 @@ def power_findings(power: dict[str, pd.DataFrame]) -> list[str]:
         over_types = table[table["population"] == "types"]
         if over_types["power_1e5"].isna().any():
             continue
-        seen = [_smallest_seen(rows) for _, rows in over_types.groupby("share_of_smaller", sort=False)]
+        found = [_smallest_separation(rows) for _, rows in over_types.groupby("share_of_smaller", sort=False)]
         sentences.append(
             f"With the {over_types['values'].iloc[0]:,} types of {tokenizer}'s sample the dip test (p ≤ "
-            f"{SMALLEST_P:g}) finds at least {SEEN:.0%} of simulated neurons with two modes that are far enough apart: "
-            f"{'; '.join(seen)}. Modes that are nearer to each other may be there and go unseen."
+            f"{SMALLEST_P:g}) detects at least {DETECTED:.0%} of simulated neurons with two modes that are far enough "
+            f"apart: {'; '.join(found)}. Modes that are closer together may exist and go undetected."
         )
     return sentences
 
 
-def _smallest_seen(mixture: pd.DataFrame) -> str:
+def _smallest_separation(mixture: pd.DataFrame) -> str:
     share, widest = mixture["share_of_smaller"].iloc[0], mixture["separation"].max()
-    seen = mixture.loc[mixture["power_1e5"] >= SEEN, "separation"]
-    enough = f"{seen.min():g} standard deviations" if len(seen) else f"more than {widest:g} standard deviations"
+    wide = mixture.loc[mixture["power_1e5"] >= DETECTED, "separation"]
+    enough = f"{wide.min():g} standard deviations" if len(wide) else f"more than {widest:g} standard deviations"
     return f"{enough} where one has {share:.0%} of the types"

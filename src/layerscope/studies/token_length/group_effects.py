@@ -1,11 +1,11 @@
-"""What long tokens do to the neurons of a layer that short ones do not; and how heavy the neurons' tails are."""
+"""How activations of long tokens differ from those of short ones: shift and overlap; and the kurtosis of neurons."""
 
 import numpy as np
 import pandas as pd
 
 from layerscope.stats.correlation import moments
 from layerscope.stats.jackknife import Groups, Jackknife
-from layerscope.studies.token_length.neuron_summaries import jackknife_median, table_of
+from layerscope.studies.token_length.summaries_over_neurons import jackknife_median, table_of
 
 LIMIT, BINS = 6.0, 24  # of the histograms whose overlap is taken, in standard deviations; the end bins hold the rest
 
@@ -16,7 +16,7 @@ class GroupEffects:
     Args:
         group: [tokens], 0 short, 1 median, 2 long.
         types: the tokens by type.
-        documents: the sample without each group of documents.
+        documents: the jackknife over documents.
         signs: [types, resamples], of the null, see :mod:`token_length.sign_flip_null`.
     """
 
@@ -36,10 +36,10 @@ class GroupEffects:
             self.kurtoses.append(self.kurtosis(rows))
 
     def overlap(self, rows: np.ndarray) -> np.ndarray:
-        """Of the histograms of short and of long tokens, Σ min(p, q) over bins of half a standard deviation.
+        """Overlap of the histograms of short and of long tokens, Σ min(p, q) over bins of half a standard deviation.
 
         Returns:
-            [neurons, 1 + groups]: of the sample, and with each group of documents left out; NaN without short, or
+            [neurons, 1 + groups]: of the sample, and with each group of documents left out; NaN without short or
             without long tokens.
         """
         counts = np.stack([self._histograms(rows, group) for group in (0, 2)])  # [2, neurons, groups, bins]
@@ -49,7 +49,7 @@ class GroupEffects:
             return (counts / counts.sum(axis=-1, keepdims=True)).min(axis=0).sum(axis=-1)
 
     def _histograms(self, rows: np.ndarray, group: int) -> np.ndarray:
-        """Of the tokens of one length group in each group of documents: [neurons, groups, bins]."""
+        """Counts of the tokens of one length group in each group of documents: [neurons, groups, bins]."""
         member, groups = self.arranged == group, len(self.documents.groups)
         of = self.documents.arranged(self.documents.groups.labels)[member]
         values = self.documents.arranged(rows)[:, member]
@@ -58,7 +58,7 @@ class GroupEffects:
         return np.bincount(cell.ravel(), minlength=len(rows) * groups * BINS).reshape(len(rows), groups, BINS)
 
     def kurtosis(self, rows: np.ndarray) -> np.ndarray:
-        """Excess kurtosis m₄/m₂² - 3: [neurons, 1 + groups], of the sample, and without each group of documents."""
+        """Excess kurtosis m₄/m₂² − 3: [neurons, 1 + groups], of the sample, and without each group of documents."""
         left, powers = [], self.documents.arranged(rows)
         tokens = self.documents.sums_of_arranged(np.ones(rows.shape[1]))
         product = powers
@@ -94,7 +94,7 @@ class GroupEffects:
         ]
 
     def _shift(self, activation: np.ndarray) -> dict[str, np.ndarray]:
-        """Mean ``activation`` [tokens] of long tokens less that of short ones: kind → [resamples], one where
+        """Mean ``activation`` [tokens] of long tokens minus that of short ones: kind → [resamples], one where
         observed.
 
         NaN where a group has no tokens.

@@ -9,7 +9,7 @@ from layerscope.io.errors import UserError
 from layerscope.tokenize.vocabulary import takes_part
 
 GROUPS = ("short", "median", "long")
-POOLED = -1  # stands for a neuron in tables of histograms: all of them, each standardised
+POOLED = -1  # in place of a neuron in tables of histograms: all neurons, each standardised
 
 
 @dataclass(frozen=True)

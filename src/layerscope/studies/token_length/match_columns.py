@@ -1,4 +1,4 @@
-"""Columns of the tables of matches."""
+"""Columns of the tables of matched neurons."""
 
 ROTATIONS = 5
 MEASURES = ("r", *(f"r_rotated_{number}" for number in range(ROTATIONS)))

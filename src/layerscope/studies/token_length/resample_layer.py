@@ -1,4 +1,4 @@
-"""One layer's r with token length held against its confounds, against its null, and with parts of the text left out."""
+"""One layer's r with token length: given its confounds, under its sign-flip null, and jackknifed over the text."""
 
 from collections.abc import Iterable
 
@@ -13,19 +13,19 @@ from layerscope.studies.token_length import SITE
 from layerscope.studies.token_length.confounds import Confounds, confounds_of
 from layerscope.studies.token_length.group_effects import GroupEffects
 from layerscope.studies.token_length.length_groups import TokenLengths, token_lengths
-from layerscope.studies.token_length.neuron_summaries import (
+from layerscope.studies.token_length.measures import MEASURES
+from layerscope.studies.token_length.sign_flip_null import SIGNS, null_weights, p_of_null
+from layerscope.studies.token_length.summaries_over_neurons import (
     error_variance,
     jackknife_summaries,
     summaries,
     table_of,
 )
-from layerscope.studies.token_length.sign_flip_null import SIGNS, null_weights, p_of_null
-from layerscope.studies.token_length.summaries import MEASURES
 
 BLOCK_BYTES = 32 << 20  # of float64 held at once, of neurons
 
 
-def assess_layer(
+def resample_layer(
     shards: list[str],
     vocabulary: pd.DataFrame,
     frequency: pd.DataFrame,
@@ -34,16 +34,16 @@ def assess_layer(
     seed: int,
     frequency_covariate: str,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Assess one layer; tables as :func:`assess` gives.
+    """Resample one layer; returns the tables of :func:`resample_neurons`.
 
     Args:
         shards: activation shards of the sample, in order.
         vocabulary: table of :func:`layerscope.tokenize.vocabulary.vocabulary_table`.
         frequency: table of :func:`layerscope.tokenize.frequency.frequency_table`.
         layer: which one.
-        resamples: of the null.
+        resamples: number of resamples of the null.
         seed: of the random numbers.
-        frequency_covariate: how frequency is taken out, ``spline`` or ``line``.
+        frequency_covariate: how frequency enters the covariates, ``spline`` or ``line``.
 
     Raises:
         UserError: a shard is damaged, or they and the tables of their tokens are not of one run.
@@ -56,7 +56,7 @@ def assess_layer(
             sample, tokens.input_ids[sample.keep], tokens.document[sample.keep], confounds, resamples, seed
         )
         block = max(1, BLOCK_BYTES // (8 * len(sample.keep)))
-        return assess(
+        return resample_neurons(
             layer_resamples,
             (
                 reader.columns(start, min(start + block, reader.width))[:, sample.keep].astype(np.float64)
@@ -65,27 +65,27 @@ def assess_layer(
         )
 
 
-def assess(draw: "LayerResamples", blocks: Iterable[np.ndarray]) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Assess the neurons of a layer, given block after block as [neurons, tokens].
+def resample_neurons(layer: "LayerResamples", blocks: Iterable[np.ndarray]) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Resample the neurons of a layer, given block after block as [neurons, tokens].
 
     Returns:
-        The table of neurons: ``neuron``, the four ``MEASURES``, ``r_std_error`` and ``r_types_std_error`` (leaving out
-        documents, and types), ``p`` and ``p_given_all`` (two-sided, against the null); and the table of resamples:
-        ``measure``, ``statistic``, ``kind`` (``observed``, ``null``, or ``jackknife``: with a group of documents, or of
-        types for r over types, left out), ``resample``, ``value``, and ``clusters`` and ``clusters_effective``, the
-        number of documents or types. Of the ``MEASURES`` there are the statistics of
-        :mod:`token_length.neuron_summaries`; of ``shift`` the mean over neurons of the mean activation of long
-        tokens less that of short ones, in each neuron's standard deviation; of ``overlap`` the mean over neurons of
+        The table of neurons: ``neuron``, the four ``MEASURES``, ``r_std_error`` and ``r_types_std_error`` (jackknife
+        over documents, and over types), ``p`` and ``p_given_all`` (two-sided, under the null); and the table of
+        resamples: ``measure``, ``statistic``, ``kind`` (``observed``, ``null``, or ``jackknife``: without a group of
+        documents, or of types for r over types), ``resample``, ``value``, and ``clusters`` and ``clusters_effective``,
+        the number of documents or types. Of the ``MEASURES`` there are the statistics of
+        :mod:`token_length.summaries_over_neurons`; of ``shift`` the mean over neurons of the mean activation of long
+        tokens minus that of short ones, in each neuron's standard deviations; of ``overlap`` the mean over neurons of
         the overlap of the two; of ``kurtosis`` the median over neurons. ``tokens``, ``types`` and ``documents`` of the
         sample are in both. Neurons that never vary have no r.
     """
-    parts, groups = [], GroupEffects(draw.group, draw.types, draw.documents, draw.signs)
+    parts, groups = [], GroupEffects(layer.group, layer.types, layer.documents, layer.signs)
     for rows in blocks:
-        parts.append(draw.of_neurons(rows))
+        parts.append(layer.of_neurons(rows))
         groups.add(unit(rows[varies(rows)]) * np.sqrt(rows.shape[1]))
     r = {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}
-    if draw.documents.clusters > 1:
-        # A neuron that varies in one document alone follows nothing without it.
+    if layer.documents.clusters > 1:
+        # A neuron that varies in a single document correlates with nothing without it.
         for measure in MEASURES:
             jackknife = r[measure, "jackknife"]
             jackknife[np.isnan(jackknife) & ~np.isnan(r[measure, "observed"])] = 0
@@ -107,11 +107,11 @@ def assess(draw: "LayerResamples", blocks: Iterable[np.ndarray]) -> tuple[pd.Dat
         of_kinds["jackknife"] = jackknife_summaries(observed[:, 0], changes, error)
         tables += [table_of(found, measure, kind) for kind, found in of_kinds.items()]
     drawn = pd.concat([*tables, *groups.tables()], ignore_index=True)
-    documents, types = draw.documents, draw.types_jackknife
+    documents, types = layer.documents, layer.types_jackknife
     over_types = drawn["measure"] == "r_types"
-    drawn["clusters"] = np.where(over_types, len(draw.types), documents.clusters)
+    drawn["clusters"] = np.where(over_types, len(layer.types), documents.clusters)
     drawn["clusters_effective"] = np.where(over_types, types.effective, documents.effective)
-    return neurons.assign(**draw.counts), drawn.assign(**draw.counts)
+    return neurons.assign(**layer.counts), drawn.assign(**layer.counts)
 
 
 class LayerResamples:
@@ -122,7 +122,7 @@ class LayerResamples:
         types: [tokens], token ids.
         documents: [tokens], numbers of the documents.
         confounds: of the tokens.
-        resamples: of the null, see :mod:`token_length.sign_flip_null`.
+        resamples: number of resamples of the null, see :mod:`token_length.sign_flip_null`.
         seed: of the random numbers.
     """
 
@@ -144,10 +144,10 @@ class LayerResamples:
         self.group = sample.group
         self.counts = {"tokens": len(lengths), "types": len(self.types), "documents": self.documents.clusters}
         self.bases = {name: covariate_basis(covariates) for name, covariates in confounds.covariates.items()}
-        self.weights: dict[str, np.ndarray] = {}  # measure → what its covariates leave of the lengths, of norm 1
+        self.weights: dict[str, np.ndarray] = {}  # measure → residuals of the lengths given its covariates, of norm 1
         for measure, basis in self.bases.items():
             left = residuals(lengths[None], basis)[0]
-            with np.errstate(invalid="ignore"):  # NaN where the covariates explain length wholly: there is no partial r
+            with np.errstate(invalid="ignore"):  # NaN where the covariates explain length fully: there is no partial r
                 self.weights[measure] = left / np.linalg.norm(left)
         self.null_weights = {m: null_weights(w, self.bases[m], self.types) for m, w in self.weights.items()}
         self.weights["r_types"] = unit(lengths[self.types.first])
@@ -159,7 +159,7 @@ class LayerResamples:
         }
 
     def of_neurons(self, rows: np.ndarray) -> dict[tuple[str, str], np.ndarray]:
-        """r of neurons [neurons, tokens]: (measure, kind) → [neurons, resamples], of one draw where observed.
+        """r of neurons [neurons, tokens]: (measure, kind) → [neurons, resamples], one resample where observed.
 
         With documents or types left out, the fit of the covariates is kept. The further kind ``null_error`` is the
         standard deviation of the null; ``variances`` of ``r_types`` see :func:`widen_types`.
@@ -184,9 +184,9 @@ class LayerResamples:
         return found
 
     def _variances(self, rows: np.ndarray, means: np.ndarray, parts: np.ndarray) -> np.ndarray:
-        """Variance of r over types that comes from types, and from documents beyond it: [neurons, 2].
+        """Variance of r over types that is due to types, and what documents add to it: [neurons, 2].
 
-        A document's tokens are alike, and those of its types with them (two-way clusters of Cameron, Gelbach and Miller
+        Tokens of a document are correlated, and those of a type are (two-way clusters of Cameron, Gelbach and Miller
         2011, J. Bus. Econ. Stat. 29:238).
 
         Args:
@@ -205,9 +205,9 @@ class LayerResamples:
 
 
 def widen_types(r: dict[tuple[str, str], np.ndarray]) -> None:
-    """Widen the null of r over types, and what leaving types out changes, by what documents add to the variance.
+    """Widen the null and the jackknife of r over types by what documents add to the variance.
 
-    By one factor for all neurons of a layer: for one neuron, documents are too few to tell.
+    By one factor for all neurons of a layer: documents are too few to estimate it for a single neuron.
 
     Args:
         r: as :meth:`LayerResamples.of_neurons` gives, of all neurons of the layer; changed in place.

@@ -7,7 +7,7 @@ from scipy.fft import dct, idct
 class Rotation:
     """A random orthogonal map of rows [..., width], by signs and cosine transforms: no matrix of width² is needed.
 
-    Every unit of the result is a mixture of all neurons with weights of about the same size.
+    Every unit of the result mixes all neurons with weights of about the same size.
     """
 
     def __init__(self, width: int, rng: np.random.Generator) -> None:

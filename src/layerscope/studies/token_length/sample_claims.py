@@ -1,4 +1,4 @@
-"""Claims about the tokenizer and the sample of text, whatever the model."""
+"""Claims about the tokenizer and the sample of text, which hold for every model."""
 
 from collections.abc import Callable
 from math import inf
@@ -8,8 +8,8 @@ import pandas as pd
 from scipy.stats import beta
 
 from layerscope.stats.claims import Claim, Estimate
+from layerscope.stats.intervals import ALPHA, student_quantile
 from layerscope.stats.jackknife import effective_number, jackknife_error
-from layerscope.stats.multiple_testing import ALPHA, student_quantile
 
 RESAMPLES = 1000
 
@@ -18,7 +18,7 @@ class SampleLengths:
     """How many tokens of each length each document of the sample holds.
 
     Args:
-        table: of :func:`token_length.sample.lengths_by_document`.
+        table: of :func:`token_length.lengths_by_document.lengths_by_document`.
     """
 
     def __init__(self, table: pd.DataFrame) -> None:
@@ -35,7 +35,7 @@ class SampleLengths:
 
 
 def median_length(of: SampleLengths) -> Estimate:
-    """With the interval of the medians of samples of as many documents, drawn anew."""
+    """With the bootstrap interval over documents."""
     rng = np.random.default_rng(0)
     weights = np.full(of.documents, 1 / of.documents)
     medians = [of.median(row) for row in rng.multinomial(of.documents, weights, size=RESAMPLES) @ of.counts]
@@ -46,8 +46,8 @@ def median_length(of: SampleLengths) -> Estimate:
 def share_of_tokens(which: Callable[[SampleLengths], np.ndarray]) -> Callable[[SampleLengths], Estimate]:
     """Share of tokens of the lengths that ``which`` picks, [lengths] of bool.
 
-    The interval is Clopper and Pearson's for as many independent tokens as the documents are worth (Korn and Graubard
-    1998, Survey Methodology 24:193); it has an upper end where no token is seen.
+    The interval is Clopper and Pearson's for the effective number of independent tokens (Korn and Graubard 1998, Survey
+    Methodology 24:193); it has an upper end where no token is seen.
     """
 
     def estimate(of: SampleLengths) -> Estimate:
@@ -72,7 +72,7 @@ def share_of_tokens(which: Callable[[SampleLengths], np.ndarray]) -> Callable[[S
 SAMPLE_CLAIMS: list[Claim[SampleLengths]] = [
     Claim(
         "lengths_1_to_16",
-        "Next to no token is longer than 16 characters.",
+        "Almost no token is longer than 16 characters.",
         "Token lengths run from 1 to 16.",
         "share of tokens longer than 16 characters",
         -inf, 0.001, share_of_tokens(lambda of: of.lengths > 16), of_training=False, about="sample",

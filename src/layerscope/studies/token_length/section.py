@@ -5,7 +5,7 @@ from pathlib import Path
 from layerscope.extract.activation_shards import FORMAT, PLACE
 from layerscope.io.tables import read_csv, read_table
 from layerscope.report.section import Files, Section, load_figures, run_rows
-from layerscope.studies.token_length.findings import evidence_findings, findings, modality_findings, power_findings
+from layerscope.studies.token_length.findings import evidence_findings, findings, multimodality_findings, power_findings
 
 
 def section(files: Files) -> Section:
@@ -17,10 +17,10 @@ def section(files: Files) -> Section:
     power = {name: read_csv(path) for name, path in files.of_tokenizers("dip_power").items()}
     tables = {
         files.link(files.table("layers")): "one row per model and layer",
-        files.link(files.table("evidence")): "summaries of r with intervals and null bands",
-        files.link(files.table("modality")): "how many neurons are multimodal",
-        **{files.link(path): "correlation of length with confounds" for path in files.tables["confounds"]},
-        **{files.link(path): "which modes the dip test could see" for path in files.tables["dip_power"]},
+        files.link(files.table("evidence")): "summaries of r with their intervals and null bands",
+        files.link(files.table("multimodality")): "how many neurons are multimodal",
+        **{files.link(path): "correlation of length with its confounds" for path in files.tables["confounds"]},
+        **{files.link(path): "power of the dip test" for path in files.tables["dip_power"]},
         **{f"token_length/{model}/": f"one Parquet table per layer of {model}, one row per neuron" for model in models},
     }
     return Section(
@@ -28,7 +28,7 @@ def section(files: Files) -> Section:
         question="Do MLP neurons respond to the length of a token, and how does that change with depth?",
         findings=findings(table, vocabularies)
         + evidence_findings(evidence, confounds)
-        + modality_findings(read_csv(files.table("modality")))
+        + multimodality_findings(read_csv(files.table("multimodality")))
         + power_findings(power),
         figures=load_figures(files, Path(__file__).parent / "captions", models),
         tables=tables,

@@ -25,18 +25,18 @@ class TokenLengthSettings(CorpusStudySettings):
     )
     histogram_bins: int = Field(2048, ge=16, le=65536, description="Bins of the activation histograms.")
     frequency_tokens: int = Field(
-        1_000_000, ge=1, description="Tokens of the corpus that are counted for the frequency of each."
+        1_000_000, ge=1, description="Tokens of the corpus from which the frequency of each token type is counted."
     )
     pairs: list[Pair] | None = Field(
         None,
         description="Pairs of `models` with one tokenizer, whose neurons are matched and profiles compared; default: "
-        "the trained ones that are neighbours in number of layers.",
+        "the trained ones, each with the next by number of layers.",
     )
     frequency_covariate: Literal["spline", "line"] = Field(
-        "spline", description="How frequency is taken out: spline: along a curve of its logarithm; line: a line."
+        "spline", description="How frequency is a covariate: spline: a curve of its logarithm; line: its logarithm."
     )
     resamples: int = Field(
-        200, ge=100, le=10_000, description="Resamples of the nulls, and made-up neurons with one mode."
+        200, ge=100, le=10_000, description="Resamples of the nulls, and simulated unimodal neurons."
     )
     seed: Seed = Field(0, description="Seed of the resamples.")
 
@@ -84,7 +84,7 @@ class TokenLength(Study):
             "draw_sample:draw_activations",
             {
                 "histogram": "token_length/{model}/histogram_{histogram_layer}.parquet",
-                "standardised": "token_length/{model}/modes_{histogram_layer}.parquet",
+                "standardised": "token_length/{model}/standardized_histogram_{histogram_layer}.parquet",
             },
             "activations by length group",
             settings={"layer": "histogram_layer"},
@@ -112,24 +112,24 @@ class TokenLength(Study):
         ),
         Figure(
             "multimodality",
-            "draw_modality:draw_multimodality",
-            {"modality": "token_length/modality.csv"},
+            "draw_multimodality:draw_multimodality",
+            {"multimodality": "token_length/multimodality.csv"},
             "multimodal neurons",
             shows="all models",
         ),
         Figure(
             "dip_power",
-            "draw_modality:draw_dip_power",
+            "draw_multimodality:draw_dip_power",
             {"power": "token_length/dip_power_{tokenizer}.csv"},
             "power of the dip test",
             shows="sample",
         ),
         Figure(
             "modes",
-            "draw_modality:draw_modes",
+            "draw_multimodality:draw_largest_dips",
             {
-                "modality": "token_length/{model}/modality_{layer}.parquet",
-                "histograms": "token_length/{model}/modes_{layer}.parquet",
+                "dips": "token_length/{model}/dip_{layer}.parquet",
+                "histograms": "token_length/{model}/standardized_histogram_{layer}.parquet",
             },
             "neurons with the largest dips",
         ),
@@ -174,7 +174,7 @@ class TokenLength(Study):
         tables = super().tables() | {
             "vocabularies": VOCABULARY,
             "evidence": EVIDENCE,
-            "modality": "token_length/modality.csv",
+            "multimodality": "token_length/multimodality.csv",
             "confounds": "token_length/confounds_{tokenizer}.csv",
             "dip_power": "token_length/dip_power_{tokenizer}.csv",
         }

@@ -12,7 +12,7 @@ def layer_row(model: str, layer: int, layers: int, neurons: pd.DataFrame) -> dic
     """Summary of one layer's neurons.
 
     Args:
-        neurons: table of :func:`token_length.correlate_layer.measure_layer`.
+        neurons: table of :func:`token_length.correlate_layer.correlate_layer`.
 
     Returns:
         One row of layers.csv. Neurons that never vary have no r: they are left out of its summaries and counted in
@@ -47,7 +47,7 @@ def layer_row(model: str, layer: int, layers: int, neurons: pd.DataFrame) -> dic
 
 
 def layers_table(tables: dict[str, list[str]]) -> pd.DataFrame:
-    """layers.csv: one row a model and layer.
+    """layers.csv: one row per model and layer.
 
     Args:
         tables: model → paths of its layers' neuron tables, in the order of the layers.

@@ -1,4 +1,4 @@
-"""How many modes the activations of a neuron have: dip test, bimodality coefficient, and histograms that can tell."""
+"""Tests of the activations of a neuron for unimodality: dip test, bimodality coefficient, and histograms."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -20,26 +20,26 @@ EDGES = np.linspace(-6, 6, 121)  # of the pooled histogram, in standard deviatio
 NEURON_BINS = 60
 
 
-def modality_of_layer(
+def unimodality_tests(
     shards: list[str], vocabulary: pd.DataFrame, layer: int, resamples: int, seed: int
 ) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
-    """Test the neurons of one layer for more than one mode.
+    """Test the neurons of one layer for unimodality.
 
     Args:
         shards: activation shards of the sample, in order.
         vocabulary: table of :func:`layerscope.tokenize.vocabulary.vocabulary_table`.
         layer: which one.
-        resamples: how many unimodal neurons are made up for comparison.
-        seed: of them.
+        resamples: how many unimodal neurons are simulated for comparison.
+        seed: seed of the simulation.
 
     Returns:
-        Three tables. Of neurons: ``neuron``, ``icc`` (the share of variance between token types), for each of
+        Three tables. Of neurons: ``neuron``, ``icc`` (intraclass correlation of token types), for each of
         ``POPULATIONS`` ``dip_{population}`` and ``p_{population}``, and ``bimodality_tokens`` and
-        ``bimodality_short_tokens``; neurons that never vary have NaN, as has p of more than ``TABLE_END`` values. The
-        same of made-up neurons with one mode, as :func:`unimodal_rows` makes them, whose ``icc`` are drawn from the
-        layer's. Of histograms: ``neuron`` (-1: all, each standardised), ``left``, ``right``, and the counts ``short``,
-        ``median``, ``long``; that of all has a bin from -inf and one to inf, and of single neurons there are only the
-        few of largest ``dip_types``.
+        ``bimodality_short_tokens``; NaN for neurons that never vary, and p for more than ``TABLE_END`` values. The same
+        of simulated unimodal neurons, see :func:`simulate_unimodal`, whose ``icc`` are drawn from the layer's. Of
+        histograms: ``neuron`` (-1: all, each standardised), ``left``, ``right``, and the counts ``short``, ``median``,
+        ``long``; that of all has a bin from -inf and one to inf, and of single neurons there are only the few of
+        largest ``dip_types``.
 
     Raises:
         UserError: a shard is damaged, or they and the tables of their tokens are not of one run.
@@ -54,7 +54,7 @@ def modality_of_layer(
         block = max(1, BLOCK_BYTES // (8 * len(sample.keep)))
         for start in range(0, reader.width, block):
             rows = reader.columns(start, min(start + block, reader.width))[:, sample.keep].astype(np.float64)
-            part = modality_table(rows, of).set_index(np.arange(start, start + len(rows)))
+            part = dip_table(rows, of).set_index(np.arange(start, start + len(rows)))
             parts.append(part)
             pooled += with_tails(unit(rows) * np.sqrt(rows.shape[1]), sample.group)
             top = pd.concat([top, part[["dip_types"]]]).nlargest(TOP, "dip_types")
@@ -66,13 +66,13 @@ def modality_of_layer(
     for neuron, row in rows_of_top.items():
         edges = np.linspace(row.min(), row.max(), NEURON_BINS + 1)
         histograms.append(histogram_table(neuron, edges, by_group(row[None], sample.group, edges)))
-    unimodal = modality_table(unimodal_rows(icc, of.types, rng), of)
+    unimodal = dip_table(simulate_unimodal(icc, of.types, rng), of)
     return neurons, unimodal, pd.concat(histograms, ignore_index=True)
 
 
 @dataclass(frozen=True)
 class Populations:
-    """What is tested for modes: tokens or means of types, all of them or the short ones."""
+    """What is tested for unimodality: tokens or means of types, all of them or the short ones."""
 
     types: Groups
     short: np.ndarray  # [tokens], bool
@@ -85,16 +85,16 @@ class Populations:
         return cls(groups, short, short[groups.first])
 
 
-def modality_table(rows: np.ndarray, of: Populations) -> pd.DataFrame:
-    """Dips and bimodality coefficients of neurons [neurons, tokens], a row each.
+def dip_table(rows: np.ndarray, of: Populations) -> pd.DataFrame:
+    """Dips and bimodality coefficients of neurons [neurons, tokens], one row per neuron.
 
     Over tokens, tokens of a type lie close together, and a frequent type can be a mode of its own. Over types, each
-    counts once, by its mean: these are the independent values that the p of the dip test asks for.
+    counts once, by its mean: these are the independent values that the p of the dip test assumes.
     """
     means = of.types.means(rows)
     short = rows[:, of.short]
     values = dict(zip(POPULATIONS, (rows, short, means, means[:, of.short_types]), strict=True))
-    table: dict[str, Any] = {"icc": share_between(rows, means, of.types)}
+    table: dict[str, Any] = {"icc": intraclass_correlation(rows, means, of.types)}
     for population, x in values.items():
         table[f"dip_{population}"], table[f"p_{population}"] = dip_tests(x)
         if population in ("tokens", "short_tokens"):
@@ -107,7 +107,7 @@ def modality_table(rows: np.ndarray, of: Populations) -> pd.DataFrame:
 def bimodality_coefficient(rows: np.ndarray) -> np.ndarray:
     """(skewness² + 1) / (excess kurtosis + 3 (n-1)²/((n-2)(n-3))) of each row [rows, n], from unbiased moments (SAS).
 
-    5/9 for a uniform distribution, 1/3 for a normal one; skewed data with one mode can exceed 5/9.
+    5/9 for a uniform distribution, 1/3 for a normal one; skewed unimodal data can exceed 5/9.
     """
     n = rows.shape[1]
     if n < 4:
@@ -118,8 +118,8 @@ def bimodality_coefficient(rows: np.ndarray) -> np.ndarray:
     return (skewness**2 + 1) / (kurtosis + 3 * (n - 1) ** 2 / ((n - 2) * (n - 3)))
 
 
-def share_between(rows: np.ndarray, means: np.ndarray, types: Groups) -> np.ndarray:
-    """Share of variance that lies between types: the intraclass correlation of unequal groups, by analysis of variance.
+def intraclass_correlation(rows: np.ndarray, means: np.ndarray, types: Groups) -> np.ndarray:
+    """Intraclass correlation of types, the share of variance between them, by analysis of variance of unequal groups.
 
     Args:
         rows: [neurons, tokens].
@@ -137,11 +137,11 @@ def share_between(rows: np.ndarray, means: np.ndarray, types: Groups) -> np.ndar
         return np.clip((between - within) / (between + (size - 1) * within), 0, 1)
 
 
-def unimodal_rows(icc: np.ndarray, types: Groups, rng: np.random.Generator) -> np.ndarray:
-    """Normal values in which tokens of a type are as alike as in the data: [neurons, tokens].
+def simulate_unimodal(icc: np.ndarray, types: Groups, rng: np.random.Generator) -> np.ndarray:
+    """Simulated unimodal neurons, normal values with a given intraclass correlation of types: [neurons, tokens].
 
     Args:
-        icc: [neurons], share of the variance that lies between types.
+        icc: [neurons].
     """
     between = rng.standard_normal((len(icc), len(types)))[:, types.labels]
     within = rng.standard_normal(between.shape)
@@ -164,6 +164,6 @@ def with_tails(rows: np.ndarray, group: np.ndarray) -> np.ndarray:
 
 
 def histogram_table(neuron: int, edges: np.ndarray, counts: np.ndarray) -> pd.DataFrame:
-    """Bins as rows; ``counts`` [3, bins]."""
+    """One row per bin; ``counts`` [3, bins]."""
     table = {"neuron": neuron, "left": edges[:-1], "right": edges[1:], **dict(zip(GROUPS, counts, strict=True))}
     return pd.DataFrame(table)

@@ -7,9 +7,9 @@ import numpy as np
 import pandas as pd
 from scipy.special import gammaln
 
-from layerscope.stats.claims import Claim, Estimate, judge
-from layerscope.stats.jackknife import jackknife_error
-from layerscope.stats.multiple_testing import student_quantile
+from layerscope.stats.claims import Claim, Estimate, evaluate
+from layerscope.stats.intervals import student_quantile
+from layerscope.stats.jackknife_interval import half_width
 from layerscope.stats.relative_depth import relative_depth
 
 STUDY = "token_similarity"
@@ -27,10 +27,10 @@ def jackknifed(table: pd.DataFrame, effect: Callable[[pd.DataFrame], pd.Series],
     values = effect(table.set_index(["layer", "resample"]))
     resamples = values.drop(-1).to_numpy()
     quantile = student_quantile(len(resamples) - 1)
-    half_width = float(jackknife_error(resamples)) * quantile
+    width = float(half_width(resamples, len(resamples) - 1))
     slope = quantile * growth
-    high = values[-1] + half_width / (1 - slope) if slope < 1 else np.inf
-    return Estimate(values[-1], values[-1] - half_width / (1 + slope), high, clusters=float(table["sentences"].max()))
+    high = values[-1] + width / (1 - slope) if slope < 1 else np.inf
+    return Estimate(values[-1], values[-1] - width / (1 + slope), high, clusters=float(table["sentences"].max()))
 
 
 def fall(values: pd.Series) -> pd.Series:
@@ -124,5 +124,5 @@ def claims_table(tables: dict[str, pd.DataFrame], untrained: list[str]) -> pd.Da
         untrained: models with random weights.
     """
     return pd.DataFrame(
-        [row for model, table in tables.items() for row in judge(CLAIMS, STUDY, model, model in untrained, table)]
+        [row for model, table in tables.items() for row in evaluate(CLAIMS, STUDY, model, model in untrained, table)]
     )

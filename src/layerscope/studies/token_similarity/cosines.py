@@ -10,8 +10,8 @@ from collections.abc import Iterator
 import numpy as np
 import pandas as pd
 
-from layerscope.stats.jackknife import coarser, jackknife_error
-from layerscope.stats.multiple_testing import student_quantile
+from layerscope.stats.jackknife import coarser
+from layerscope.stats.jackknife_interval import half_width
 
 BLOCKS = ("qq", "kk", "vv", "qk", "qv", "kv")
 EDGES = np.linspace(-1, 1, 101)
@@ -69,8 +69,8 @@ def half_widths(vectors: dict[str, np.ndarray], centred: bool) -> dict[str, dict
         cosine_moments({site: values[~left_out] for site, values in vectors.items()}, centred)
         for left_out in sentences_left_out(len(vectors["q"]))
     ]
-    errors = jackknife_error(np.stack(resamples, axis=-1)) * student_quantile(len(resamples) - 1)
-    return {block: {"mean": mean, "std": std} for block, (mean, std) in zip(BLOCKS, errors, strict=True)}
+    widths = half_width(np.stack(resamples, axis=-1), len(resamples) - 1)
+    return {block: {"mean": mean, "std": std} for block, (mean, std) in zip(BLOCKS, widths, strict=True)}
 
 
 def cosine_moments(vectors: dict[str, np.ndarray], centred: bool) -> np.ndarray:
@@ -159,9 +159,9 @@ def cosine_tables(
                     "std": cosines.std() if some else np.nan,
                 }
                 rows[block] |= {f"{prefix}_{what}": value for what, value in moments.items()}
-                for what, half_width in widths[block].items():
-                    rows[block] |= {f"{prefix}_{what}_low": moments[what] - half_width}
-                    rows[block] |= {f"{prefix}_{what}_high": moments[what] + half_width}
+                for what, width in widths[block].items():
+                    rows[block] |= {f"{prefix}_{what}_low": moments[what] - width}
+                    rows[block] |= {f"{prefix}_{what}_high": moments[what] + width}
                 histogram = {"token": token, "block": block, "centred": centred, "left": EDGES[:-1]}
                 histogram |= {"right": EDGES[1:], "count": np.histogram(cosines, EDGES)[0]}
                 bins.append(pd.DataFrame(histogram))

@@ -1,4 +1,4 @@
-"""Assessed layers to one table of evidence: each summary of r with its interval and its null."""
+"""Resampled layers to one table of evidence: each summary of r with its interval and its null."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -7,27 +7,29 @@ import numpy as np
 import pandas as pd
 
 from layerscope.io.tables import read_table
+from layerscope.stats.intervals import null_band, null_p
 from layerscope.stats.jackknife import jackknife_error
-from layerscope.stats.multiple_testing import null_band, p_of_resamples, passes, share, student_quantile
+from layerscope.stats.jackknife_interval import half_width
+from layerscope.stats.multiple_testing import passes, share
 from layerscope.stats.relative_depth import relative_depth
 
 
 def evidence_table(neurons: dict[str, list[str]], resamples: dict[str, list[str]]) -> pd.DataFrame:
-    """evidence.csv: one row a model, layer, measure and statistic.
+    """evidence.csv: one row per model, layer, measure and statistic.
 
     Args:
-        neurons: model → paths of its layers' tables of neurons of :func:`token_length.resample_layer.assess_layer`,
+        neurons: model → paths of its layers' tables of neurons of :func:`token_length.resample_layer.resample_layer`,
             in the order of the layers.
-        resamples: likewise of resamples.
+        resamples: model → likewise of the tables of resamples.
 
     Returns:
         ``model``, ``layer``, ``relative_depth``, ``measure``, ``statistic``, ``value``; ``std_error``, ``low`` and
-        ``high``, the 95 % interval, and ``clustered_by`` and ``clusters``, what it leaves out and of how many
-        (``documents``: of this vocabulary on other text of this kind; ``types``: of new token types); ``null_low``,
-        ``null_high``, the 95 % band of the null, and ``p`` (two-sided); ``tokens``, ``types``, ``documents``.
-        The statistics ``significant_bh`` and ``significant_by`` are the share of a layer's neurons that pass at a false
-        discovery rate of 5 % over all neurons of the model (Benjamini and Hochberg; Benjamini and Yekutieli, under any
-        dependence); they have a value alone.
+        ``high``, the 95% interval, and ``clustered_by`` and ``clusters``, what its jackknife leaves out and how many
+        there are (``documents``: of this vocabulary on other text of this kind; ``types``: of new token types);
+        ``null_low``, ``null_high``, the 95% band of the null, and ``p`` (two-sided); ``tokens``, ``types``,
+        ``documents``. The statistics ``significant_bh`` and ``significant_by`` are the share of a layer's neurons that
+        pass at a false discovery rate of 5% over all neurons of the model (Benjamini and Hochberg; Benjamini and
+        Yekutieli, under any dependence); they have only a value.
     """
     rows: list[dict[str, Any]] = []
     for model, paths in neurons.items():
@@ -51,19 +53,22 @@ def _summaries(drawn: pd.DataFrame) -> Iterator[dict[str, Any]]:
         value = float(kinds["observed"][0])
         row = {"measure": measure, "statistic": statistic, "value": value}
         if "jackknife" in kinds:
-            error = float(jackknife_error(kinds["jackknife"]))
-            half_width = error * student_quantile(rows["clusters_effective"].iloc[0] - 1)
-            row |= {"std_error": error, "low": value - half_width, "high": value + half_width}
+            width = float(half_width(kinds["jackknife"], rows["clusters_effective"].iloc[0] - 1))
+            row |= {
+                "std_error": float(jackknife_error(kinds["jackknife"])),
+                "low": value - width,
+                "high": value + width,
+            }
             row["clustered_by"] = "types" if measure == "r_types" else "documents"
             row["clusters"] = int(rows["clusters"].iloc[0])
         if "null" in kinds:
-            row["p"] = p_of_resamples(value, kinds["null"])
+            row["p"] = null_p(value, kinds["null"])
             row["null_low"], row["null_high"] = null_band(kinds["null"])
         yield row
 
 
 def discoveries(tables: list[pd.DataFrame]) -> list[list[dict[str, Any]]]:
-    """Of each layer, the share of neurons that pass when all neurons of a model are tested at once."""
+    """For each layer, the share of neurons that pass when all neurons of a model are tested at once."""
     layers = np.repeat(np.arange(len(tables)), [len(table) for table in tables])
     rows: list[list[dict[str, Any]]] = [[] for _ in tables]
     for measure, column in (("r", "p"), ("r_given_all", "p_given_all")):

@@ -12,7 +12,7 @@ GROUP_NAMES = {"short": "shorter than the median", "median": "of median length",
 
 
 def densities(ax: Axes, bins: pd.DataFrame) -> None:
-    """A line a length group, each of area 1."""
+    """One line per length group, each of area 1."""
     edges = np.append(bins["left"], bins["right"].iloc[-1])
     for group in GROUPS:
         counts = bins[group].to_numpy()

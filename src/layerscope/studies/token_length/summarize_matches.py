@@ -1,4 +1,4 @@
-"""Two models side by side: matched neurons by layer."""
+"""Matched neurons of pairs of models, summarised by layer."""
 
 from typing import Any
 
@@ -6,27 +6,27 @@ import numpy as np
 import pandas as pd
 
 from layerscope.io.tables import read_table
+from layerscope.stats.intervals import student_quantile
 from layerscope.stats.jackknife import jackknife_error
-from layerscope.stats.multiple_testing import student_quantile
 from layerscope.stats.relative_depth import relative_depth
 from layerscope.studies.token_length.match_columns import MEASURES, without
-from layerscope.studies.token_length.pairs import QUANTILES
+from layerscope.studies.token_length.profiles import QUANTILES
 
 
 def matches_table(pairs: dict[tuple[str, str], list[str]]) -> pd.DataFrame:
-    """matches.csv: one row a pair of models, layer of the first and layer of the second.
+    """matches.csv: one row per pair of models, layer of the first and layer of the second.
 
     Args:
-        pairs: (model, other) → paths of the tables of :func:`token_length.matching.match_layer`, a table a
+        pairs: (model, other) → paths of the tables of :func:`token_length.match_layer.match_layer`, one per
             layer of the other model, in order.
 
     Returns:
         ``model``, ``other``, ``layer``, ``relative_depth``, ``other_layer``, ``neurons`` (of the layer, that vary);
-        ``share``, of them, of those whose best match of all layers is in ``other_layer``. The same in all rows of a
+        ``share``, of them, whose best match of all layers is in ``other_layer``. The same in all rows of a
         layer: quantiles over its neurons of the best r, ``r_q05`` to ``r_q95``, and of the best r with rotated layers,
-        averaged over rotations, ``rotated_q05`` to ``rotated_q95``; ``excess``, the mean of the first less the second,
-        with its 95 % interval, ``excess_low`` and ``excess_high`` (NaN of one run), and from how many runs of documents
-        that is, ``runs``.
+        averaged over rotations, ``rotated_q05`` to ``rotated_q95``; ``excess``, the mean of the first minus the second,
+        with its 95% interval, ``excess_low`` and ``excess_high`` (NaN for one run), and ``runs``, how many runs of
+        documents that interval is from.
     """
     rows: list[dict[str, Any]] = []
     for (model, other), paths in pairs.items():
@@ -76,9 +76,9 @@ def best_of_layers(paths: list[str]) -> pd.DataFrame:
 
 
 def excess(found: pd.DataFrame) -> dict[str, float]:
-    """Mean over neurons of r less that with rotated layers, and its 95 % interval.
+    """Mean over neurons of r minus that with rotated layers, and its 95% interval.
 
-    The variance is that of the jackknife, for other documents, and that of the average over so many rotations.
+    The variance is that of the jackknife over documents plus that of the mean over rotations.
 
     Args:
         found: rows of :func:`best_of_layers`.
@@ -90,5 +90,5 @@ def excess(found: pd.DataFrame) -> dict[str, float]:
     jackknife = pd.concat(of_runs, axis=1).dropna().mean().to_numpy()
     of_rotations = found[list(MEASURES[1:])].mean()
     error = np.sqrt(jackknife_error(jackknife) ** 2 + of_rotations.var() / len(of_rotations))
-    half_width = student_quantile(runs - 1) * float(error)
-    return {"excess": value, "excess_low": value - half_width, "excess_high": value + half_width, "runs": runs}
+    width = student_quantile(runs - 1) * float(error)
+    return {"excess": value, "excess_low": value - width, "excess_high": value + width, "runs": runs}

@@ -32,18 +32,18 @@ def leverages(resamples: LayerResamples, measure: str) -> np.ndarray:
     return resamples.types.sums((resamples.bases[measure] ** 2).sum(axis=1))
 
 
-def test_null_draws_are_r_with_the_sign_of_whole_types_turned(sample: Sample) -> None:
+def test_the_null_is_r_with_the_signs_of_whole_types_flipped(sample: Sample) -> None:
     """Token by token, where no type has leverage; r over types everywhere."""
     resamples, rows = sample.resamples(), sample.noise(3)
     found = resamples.of_neurons(rows)
     assert set(np.unique(resamples.signs)) == {-1, 1} and resamples.signs.shape == (len(resamples.types), RESAMPLES)
     means = pd.DataFrame(rows.T).groupby(sample.types).mean().to_numpy().T
     lengths = pd.Series(sample.lengths).groupby(sample.types).first().to_numpy()
-    for draw in (0, 3):
-        signs = resamples.signs[:, draw]
+    for resample in (0, 3):
+        signs = resamples.signs[:, resample]
         for i in range(3):
             z, y = scipy.stats.zscore(means[i]), scipy.stats.zscore(lengths)
-            assert found["r_types", "null"][i, draw] == pytest.approx((signs * z * y).mean(), abs=1e-12)
+            assert found["r_types", "null"][i, resample] == pytest.approx((signs * z * y).mean(), abs=1e-12)
             z, y = scipy.stats.zscore(rows[i]), scipy.stats.zscore(sample.lengths)
             of_tokens = dict(zip(np.unique(sample.types), signs, strict=True))
             turned, own = 0.0, z * y / TOKENS
@@ -54,7 +54,7 @@ def test_null_draws_are_r_with_the_sign_of_whole_types_turned(sample: Sample) ->
                 correction = (1 - share) ** -0.5 - 1 if share > LEAST else 0
                 part = own[tokens].sum() + correction * z[tokens].mean() * y[tokens].sum() / TOKENS
                 turned += of_tokens[kind] * part
-            assert found["r", "null"][i, draw] == pytest.approx(turned, abs=1e-12)
+            assert found["r", "null"][i, resample] == pytest.approx(turned, abs=1e-12)
     for measure in MEASURES:
         sums = found[measure, "null_error"][:, 0]
         # Random signs of the parts have the sum of their squares as the variance.

@@ -12,12 +12,12 @@ from layerscope.extract.writer import ActivationShardWriter
 from layerscope.io.errors import UserError
 from layerscope.io.tables import write_table
 from layerscope.studies.token_length import matching, runs
+from layerscope.studies.token_length.document_runs import RUNS, Runs, Sums
 from layerscope.studies.token_length.match_columns import MEASURES, ROTATIONS, without
-from layerscope.studies.token_length.matches import excess, matches_table
-from layerscope.studies.token_length.matching import best_matches, match_layer
-from layerscope.studies.token_length.pairs import profiles_table
+from layerscope.studies.token_length.match_layer import best_matches, match_layer
+from layerscope.studies.token_length.profiles import profiles_table
 from layerscope.studies.token_length.rotation import Rotation
-from layerscope.studies.token_length.runs import RUNS, Runs, Sums
+from layerscope.studies.token_length.summarize_matches import excess, matches_table
 from layerscope.tokenize.token_shards import Tokens
 
 TOKENS = 700
@@ -241,7 +241,7 @@ def excess_of(x: np.ndarray, y: np.ndarray, document: np.ndarray, seed: int) -> 
 
 @pytest.mark.parametrize("planted", [0.0, 1.0], ids=["independent", "copies with noise"])
 def test_the_interval_of_the_excess_holds_it(planted: float) -> None:
-    """Where neurons follow others, in 95 % of data sets; where none does, its center is zero and it is too wide: the
+    """Where neurons follow others, in 95% of data sets; where none does, its center is zero and it is too wide: the
     largest of many equal correlations varies less than any one of them."""
     rng, found = np.random.default_rng(4), []
     for number in range(60):

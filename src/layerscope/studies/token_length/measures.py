@@ -1,11 +1,11 @@
-"""The measures of evidence, and how its table and that of modes are read."""
+"""The measures of r, and how the tables of evidence and of multimodality are read."""
 
 import numpy as np
 import pandas as pd
 
 # r over tokens; given frequency; given all confounds; over types.
 MEASURES = ("r", "r_given_frequency", "r_given_all", "r_types")
-TABLE_END = 72_000  # values of the largest sample for which the dip test has critical values
+TABLE_END = 72_000  # size of the largest sample for which the dip test has critical values
 
 
 def of_measure(evidence: pd.DataFrame, measure: str, statistic: str, model: str | None = None) -> pd.DataFrame:
@@ -14,7 +14,7 @@ def of_measure(evidence: pd.DataFrame, measure: str, statistic: str, model: str 
     return rows if model is None else rows[rows["model"] == model]
 
 
-def share_of_neurons(modality: pd.DataFrame, population: str, column: str) -> float:
-    """A share of all neurons of a model, from its rows of modality.csv; NaN where that of a layer is unknown."""
-    rows = modality[(modality["population"] == population) & (modality["neurons"] > 0)]
+def share_of_neurons(multimodality: pd.DataFrame, population: str, column: str) -> float:
+    """A share of all neurons of a model, from its rows of multimodality.csv; NaN where that of a layer is unknown."""
+    rows = multimodality[(multimodality["population"] == population) & (multimodality["neurons"] > 0)]
     return float(np.average(rows[column], weights=rows["neurons"])) if len(rows) else np.nan

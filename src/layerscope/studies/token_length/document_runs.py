@@ -1,4 +1,4 @@
-"""A sample in runs of whole documents, each of which is left out in turn of a correlation."""
+"""Correlations of pairs of units jackknifed over runs of whole documents."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -34,7 +34,7 @@ class Runs:
         return len(self.counts)
 
     def rows(self, reader: LayerReader) -> Iterator[tuple[int, np.ndarray]]:
-        """Activations of the tokens that take part: the run, and float32 [tokens, neurons], some thousand at once."""
+        """Activations of the tokens that take part: the run, and float32 [tokens, neurons], in blocks of tokens."""
         for run, (start, stop) in enumerate(zip(self.stops - self.counts, self.stops, strict=True)):
             first, end = self.places[start], self.places[stop - 1] + 1
             for at in range(first, end, TOKENS_AT_ONCE):
@@ -74,8 +74,8 @@ def r_without(counts: np.ndarray, x: Sums, y: Sums, products: np.ndarray) -> np.
 
     Args:
         counts: [runs], tokens.
-        x: of the one unit of each pair.
-        y: of the other.
+        x: sums of the first unit of each pair.
+        y: sums of the second.
         products: [runs, pairs], sums of their products.
 
     Returns:

@@ -5,9 +5,9 @@ import pytest
 import scipy.integrate
 import scipy.stats
 
+from layerscope.stats.intervals import student_quantile
 from layerscope.stats.jackknife import jackknife_error
-from layerscope.stats.multiple_testing import student_quantile
-from layerscope.studies.token_length.neuron_summaries import (
+from layerscope.studies.token_length.summaries_over_neurons import (
     STATISTICS,
     WEAK,
     error_variance,
@@ -64,7 +64,7 @@ def test_one_neuron_is_its_own_summary() -> None:
     np.testing.assert_allclose(found["median"], 0.1 + changes[0])
 
 
-def test_summaries_left_out_are_the_plain_jackknife_where_that_is_smooth() -> None:
+def test_summaries_are_jackknifed_as_plainly_where_that_is_smooth() -> None:
     """Many neurons, whose r changes along a curve of r itself: then order hardly changes, and shares do smoothly."""
     rng = np.random.default_rng(1)
     r = np.sort(rng.normal(-0.04, 0.12, 40_000))
@@ -137,7 +137,7 @@ def test_the_error_of_neurons_is_taken_out_of_their_variance() -> None:
     assert error_variance(own) == pytest.approx(by_hand)
 
 
-def test_variance_left_out_is_that_of_the_unbiased_estimate() -> None:
+def test_the_jackknife_of_the_variance_is_that_of_the_unbiased_estimate() -> None:
     """Of means over groups: the mean covariance of two different groups, and that of the others without each group."""
     rng = np.random.default_rng(7)
     values = 0.3 * rng.normal(size=(300, GROUPS))

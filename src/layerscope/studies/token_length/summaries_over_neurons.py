@@ -1,8 +1,7 @@
-"""Summaries of a quantity over the neurons of a layer, and how they change when clusters of the text are left out.
+"""Summaries of a quantity over the neurons of a layer, and their jackknife over clusters of the text.
 
-Every summary is taken as it is. What leaving a group out does to it is taken to first order, by its derivative: the
-median of some thousand neurons jumps from neuron to neuron, a share changes by whole neurons, and the jackknife of
-either is far too wide.
+The jackknife is taken to first order, by the derivative of each summary: the median of some thousand neurons jumps
+from neuron to neuron, a share changes by whole neurons, and the plain jackknife of either is far too wide.
 """
 
 import numpy as np
@@ -18,7 +17,7 @@ STATISTICS = ("mean", "median", "std", "variance", "fraction_positive", "fractio
 def summaries(r: np.ndarray, error: float) -> dict[str, np.ndarray]:
     """Summaries over neurons of each column of r [neurons, resamples]: ``STATISTICS`` → [resamples].
 
-    ``variance`` is that of r over neurons beyond what the error of r makes: their variance less ``error``.
+    ``variance`` is that of r over neurons minus ``error``, the part due to the errors of r.
     """
     if not len(r):
         return {name: np.full(r.shape[1], np.nan) for name in STATISTICS}
@@ -34,12 +33,12 @@ def summaries(r: np.ndarray, error: float) -> dict[str, np.ndarray]:
 
 
 def error_variance(changes: np.ndarray) -> float:
-    """The part of the variance of r over neurons that the errors of r make.
+    """The part of the variance of r over neurons that is due to the errors of r.
 
-    The mean squared standard error of the neurons, less that of their mean, which they share.
+    The mean squared standard error of the neurons, minus that of their mean, which they share.
 
     Args:
-        changes: [neurons, groups], of r, with each group left out.
+        changes: [neurons, groups], change of r with each group left out.
     """
     if not len(changes):
         return np.nan
@@ -48,10 +47,10 @@ def error_variance(changes: np.ndarray) -> float:
 
 
 def jackknife_summaries(r: np.ndarray, changes: np.ndarray, error: float) -> dict[str, np.ndarray]:
-    """The summaries of r [neurons] with each group left out: of each of ``STATISTICS`` but ``std`` → [groups].
+    """The summaries of r [neurons] with each group left out: each of ``STATISTICS`` but ``std`` → [groups].
 
     Args:
-        changes: [neurons, groups], of r, with each group left out.
+        changes: [neurons, groups], change of r with each group left out.
         error: of :func:`error_variance`.
     """
     observed = {name: values[0] for name, values in summaries(r[:, None], error).items()}
@@ -59,7 +58,7 @@ def jackknife_summaries(r: np.ndarray, changes: np.ndarray, error: float) -> dic
         return {name: np.full(changes.shape[1], np.nan) for name in STATISTICS if name != "std"}
     apart = changes - changes.mean(axis=0)
     df = max(1, len(r) - 1)
-    # 2 cov(r, change) holds each change with itself, which the error already takes out of the variance.
+    # 2 cov(r, change) includes each change with itself, which the error already takes out of the variance.
     variance = 2 * ((r - r.mean()) @ apart + (apart**2).sum(axis=0)) / df
     width = kernel_width(changes)
     zero, weak = normal(r, width) @ changes / len(r), normal(r + WEAK, width) @ changes / len(r)
@@ -76,7 +75,7 @@ def jackknife_median(values: np.ndarray, changes: np.ndarray) -> np.ndarray:
     """The median of values [neurons] with each group left out: [groups].
 
     It changes as the neurons about it do: by the mean of their ``changes`` [neurons, groups], weighted by a normal
-    kernel that holds one neuron at least.
+    kernel that contains at least one neuron.
     """
     apart = values - np.median(values)
     weights = normal(apart, max(kernel_width(changes), np.abs(apart).min()))
@@ -84,20 +83,19 @@ def jackknife_median(values: np.ndarray, changes: np.ndarray) -> np.ndarray:
 
 
 def kernel_width(changes: np.ndarray) -> float:
-    """How near to a value neurons must be to be counted there: half the standard error of a neuron.
+    """Width of the kernel that counts neurons near a value: half the standard error of a neuron.
 
-    Of neurons with independent normal errors of standard deviation s, f of them to a unit, the number above a value
-    has the variance f s/√π. By a normal kernel of width h its change has the variance f s²/(2√π h); they are equal for
-    h = s/2.
+    For neurons with independent normal errors of standard deviation s and density f, the number above a value has
+    variance f s/√π. With a normal kernel of width h its change has variance f s²/(2√π h); they are equal for h = s/2.
 
     Args:
-        changes: [neurons, groups], of each neuron, with each group left out.
+        changes: [neurons, groups], change of each neuron with each group left out.
     """
     return max(0.5 * float(np.sqrt((jackknife_error(changes) ** 2).mean())), np.finfo(np.float64).tiny ** 0.25)
 
 
 def normal(at: np.ndarray, width: float) -> np.ndarray:
-    """Density at each of ``at`` of a normal distribution about zero."""
+    """Density at each of ``at`` of a normal distribution with mean zero."""
     return norm.pdf(at, scale=width)
 
 

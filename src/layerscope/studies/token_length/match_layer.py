@@ -1,4 +1,4 @@
-"""Neurons of one model that a neuron of another follows: correlation over the same tokens, layer against layer."""
+"""For each neuron of a model, the neuron of another model that correlates most with it over the same tokens."""
 
 from collections.abc import Iterator
 
@@ -9,10 +9,10 @@ from layerscope.extract.activation_shards import LayerReader
 from layerscope.io.errors import UserError
 from layerscope.io.tables import read_table
 from layerscope.studies.token_length import SITE
+from layerscope.studies.token_length.document_runs import Runs, Sums, r_without
 from layerscope.studies.token_length.length_groups import token_lengths
 from layerscope.studies.token_length.match_columns import MEASURES, ROTATIONS, without
 from layerscope.studies.token_length.rotation import Rotation
-from layerscope.studies.token_length.runs import Runs, Sums, r_without
 
 NEURONS_AT_ONCE = 256  # whose correlations are looked at
 
@@ -28,16 +28,16 @@ def match_layer(
 ) -> pd.DataFrame:
     """For every neuron of a model, the one of a layer of another model that it correlates with most.
 
-    What a correlation is worth shows beside rotated layers: an orthogonal rotation keeps all that the layer knows, and
-    how much its units vary together, but no unit is a neuron any more (Gurnee et al. 2024, "Universal neurons in GPT2
-    language models").
+    The baseline is rotated layers: an orthogonal rotation preserves all the information in the layer, and how much its
+    units vary together, but no unit is a neuron any more (Gurnee et al. 2024, "Universal neurons in GPT2 language
+    models").
 
-    How sure both are shows when runs of documents are left out in turn. The best match stays that of all tokens:
-    where a maximum has one place, its derivative is that of the value there (the envelope theorem).
+    The error of both is a jackknife over runs of documents. The best match stays that of all tokens: where a maximum
+    is unique, its derivative is that of the value there (the envelope theorem).
 
     Args:
         shards: activation shards of the model, in order.
-        neurons: tables of :func:`token_length.correlate_layer.measure_layer` of its layers, in order.
+        neurons: tables of :func:`token_length.correlate_layer.correlate_layer` of its layers, in order.
         other_shards: activation shards of the other model, in order.
         other_neurons: the table of the other model's layer.
         vocabulary: table of :func:`layerscope.tokenize.vocabulary.vocabulary_table`.
@@ -45,7 +45,7 @@ def match_layer(
         seed: of the rotations.
 
     Returns:
-        A row a neuron of the model: ``layer``, ``neuron``, ``other_layer``, ``other_neuron``, ``r`` (Pearson, the
+        One row per neuron of the model: ``layer``, ``neuron``, ``other_layer``, ``other_neuron``, ``r`` (Pearson, the
         largest) and ``r_rotated_{rotation}`` (the largest with a unit of the layer under each of ``ROTATIONS``
         rotations); of these, ``{measure}_without_{run}``, as float32, with each of the :class:`Runs` left out. NaN, and
         -1 for ``other_neuron``, for a neuron that never varies.
@@ -103,11 +103,11 @@ def best_matches(
     Args:
         products: [runs, neurons, other neurons], sums over the tokens of each run.
         own: of the neurons, standardised.
-        others: of the other layer's neurons, less their means, and of its units under each of the ``rotations``.
+        others: of the other layer's neurons, minus their means, and of its units under each of the ``rotations``.
         counts: [runs], tokens.
 
     Returns:
-        The columns of :func:`match_layer` from ``other_neuron`` on, a row a neuron.
+        The columns of :func:`match_layer` from ``other_neuron`` on, one row per neuron.
     """
     covariance = products.sum(axis=0) / (counts.sum() - 1)
     table: dict[str, np.ndarray] = {}

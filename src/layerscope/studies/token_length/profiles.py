@@ -1,4 +1,4 @@
-"""Two models side by side: profiles of r on relative depth."""
+"""Profiles of r on relative depth of pairs of models."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from layerscope.studies.token_length.summaries import of_measure
+from layerscope.studies.token_length.measures import of_measure
 
 NULL = ("null_low", "null_high")
 QUANTILES = {0.05: "q05", 0.25: "q25", 0.5: "median", 0.75: "q75", 0.95: "q95"}
@@ -15,15 +15,16 @@ QUANTILES = {0.05: "q05", 0.25: "q25", 0.5: "median", 0.75: "q75", 0.95: "q95"}
 def profiles_table(layers: pd.DataFrame, evidence: pd.DataFrame, pairs: list[list[str]]) -> pd.DataFrame:
     """profiles.csv: quantiles of r over neurons of two models, at the relative depths of the one with fewer layers.
 
-    Widths differ, so quantiles over the neurons of a layer are compared; between two layers they run along a line.
+    Widths differ, so quantiles over the neurons of a layer are compared; between two layers they are interpolated
+    linearly.
 
     Args:
         layers: layers.csv.
         evidence: evidence.csv.
 
     Returns:
-        ``model``, ``other``, ``relative_depth``, ``quantile``, ``r``, ``other_r``, ``difference`` (other less model);
-        of the median also the 95 % band of the null: ``null_low``, ``null_high``, ``other_null_low``,
+        ``model``, ``other``, ``relative_depth``, ``quantile``, ``r``, ``other_r``, ``difference`` (other minus model);
+        for the median also the 95% band of the null: ``null_low``, ``null_high``, ``other_null_low``,
         ``other_null_high``.
     """
     return pd.DataFrame([row for pair in pairs for row in _profiles(layers, evidence, *pair)])
@@ -44,7 +45,7 @@ def _profiles(layers: pd.DataFrame, evidence: pd.DataFrame, model: str, other: s
 
 
 def along(grid: np.ndarray, table: pd.DataFrame, column: str) -> np.ndarray:
-    """A column of a table of layers, at the relative depths ``grid``."""
+    """A column of a table of layers, interpolated at the relative depths ``grid``."""
     return np.interp(grid, table["relative_depth"], table[column])
 
 

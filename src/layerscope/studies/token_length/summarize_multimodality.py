@@ -1,4 +1,4 @@
-"""Tested layers to one table of how many neurons have more than one mode, over all models."""
+"""Tested layers to one table of how many neurons are multimodal, over all models."""
 
 from typing import Any
 
@@ -7,7 +7,8 @@ import pandas as pd
 from scipy.stats import binomtest
 
 from layerscope.io.tables import read_table
-from layerscope.stats.multiple_testing import ALPHA, at_least, passes, share
+from layerscope.stats.intervals import ALPHA
+from layerscope.stats.multiple_testing import at_least, passes, share
 from layerscope.stats.relative_depth import relative_depth
 from layerscope.studies.token_length.dip_test import SMALLEST_P
 from layerscope.studies.token_length.unimodality_test import POPULATIONS
@@ -16,25 +17,25 @@ INDEPENDENT = ("types", "short_types")  # populations of values as independent a
 UNIFORM = 5 / 9  # the bimodality coefficient of a uniform distribution
 
 
-def multimodality_table(neurons: dict[str, list[str]], unimodal: dict[str, list[str]]) -> pd.DataFrame:
-    """modality.csv: one row a model, layer and population.
+def multimodality_table(neurons: dict[str, list[str]], simulated: dict[str, list[str]]) -> pd.DataFrame:
+    """multimodality.csv: one row per model, layer and population.
 
     Args:
         neurons: model → paths of its layers' tables of neurons of
-            :func:`token_length.unimodality_test.modality_of_layer`, in the order of the layers.
-        unimodal: likewise of made-up neurons with one mode.
+            :func:`token_length.unimodality_test.unimodality_tests`, in the order of the layers.
+        simulated: likewise of simulated unimodal neurons.
 
     Returns:
         ``model``, ``layer``, ``relative_depth``, ``population``, ``neurons`` (that vary); shares of them: ``share`` and
-        ``share_1e5`` whose dip has p <= 5 % and p <= 1e-5; ``share_at_least``, the share that has several modes at
-        least, with 95 % confidence for the layer (:func:`.multiple_testing.at_least`; over types only);
+        ``share_1e5`` whose dip has p <= 5% and p <= 1e-5; ``share_at_least``, a lower bound of the share that is
+        multimodal, with 95% confidence for the layer (:func:`.multiple_testing.at_least`; over types only);
         ``share_bh`` and ``share_by`` that pass when all neurons of the model are tested at once (Benjamini-Hochberg,
         Benjamini-Yekutieli); ``share_coefficient`` with a bimodality coefficient above 5/9 (over tokens only).
-        ``share_unimodal`` and ``share_coefficient_unimodal`` are ``share`` and ``share_coefficient`` of neurons made up
-        with one mode, the former with its 95 % interval, ``share_unimodal_low`` and ``share_unimodal_high`` (Clopper
+        ``share_unimodal`` and ``share_coefficient_unimodal`` are ``share`` and ``share_coefficient`` of simulated
+        unimodal neurons, the former with its 95% interval, ``share_unimodal_low`` and ``share_unimodal_high`` (Clopper
         and Pearson). ``dip_median`` and ``dip_q95`` are the median and the 95th percentile of the dip,
-        ``dip_median_unimodal`` and ``dip_q95_unimodal`` those of made-up neurons. Shares of a population without p are
-        NaN: nobody knows who passes.
+        ``dip_median_unimodal`` and ``dip_q95_unimodal`` those of simulated unimodal neurons. Shares of a population
+        without p are NaN.
     """
     rows: list[dict[str, Any]] = []
     for model, paths in neurons.items():
@@ -45,8 +46,8 @@ def multimodality_table(neurons: dict[str, list[str]], unimodal: dict[str, list[
             population: {f"share_{m}": passes(joined[f"p_{population}"].to_numpy(), m) for m in ("bh", "by")}
             for population in POPULATIONS
         }
-        for layer, path in enumerate(unimodal[model]):
-            made_up, here = read_table(path), of_layer == layer
+        for layer, path in enumerate(simulated[model]):
+            simulated_here, here = read_table(path), of_layer == layer
             for population in POPULATIONS:
                 varies = here & joined[f"dip_{population}"].notna().to_numpy()
                 tested = here & joined[f"p_{population}"].notna().to_numpy()
@@ -57,12 +58,12 @@ def multimodality_table(neurons: dict[str, list[str]], unimodal: dict[str, list[
                 row |= {"share": share(p <= ALPHA), "share_1e5": strict}
                 if population in INDEPENDENT:
                     row["share_at_least"] = at_least(strict, SMALLEST_P)
-                row |= unimodal_shares(made_up[f"p_{population}"].dropna() <= ALPHA)
+                row |= unimodal_shares(simulated_here[f"p_{population}"].dropna() <= ALPHA)
                 row |= {key: share(passed[tested]) for key, passed in passing[population].items()}
                 if (column := f"bimodality_{population}") in joined:
                     row["share_coefficient"] = share(joined.loc[varies, column] > UNIFORM)
-                    row["share_coefficient_unimodal"] = share(made_up[column] > UNIFORM)
-                for suffix, dips in (("", joined.loc[varies]), ("_unimodal", made_up)):
+                    row["share_coefficient_unimodal"] = share(simulated_here[column] > UNIFORM)
+                for suffix, dips in (("", joined.loc[varies]), ("_unimodal", simulated_here)):
                     dip = dips[f"dip_{population}"]
                     row |= {f"dip_median{suffix}": dip.median(), f"dip_q95{suffix}": dip.quantile(0.95)}
                 rows.append(row)
@@ -70,7 +71,7 @@ def multimodality_table(neurons: dict[str, list[str]], unimodal: dict[str, list[
 
 
 def unimodal_shares(passed: pd.Series) -> dict[str, float]:
-    """Of made-up neurons: the share that passes, and its 95 % interval, since they are few."""
+    """The share of simulated unimodal neurons that passes, and its 95% interval, since they are few."""
     low, high = np.nan, np.nan
     if len(passed):
         low, high = binomtest(int(passed.sum()), len(passed)).proportion_ci(1 - ALPHA)

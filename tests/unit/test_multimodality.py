@@ -1,4 +1,4 @@
-"""Modes of neurons: known answers, a plain computation, and data with one mode."""
+"""Modes of neurons: known answers, a plain computation, and unimodal data."""
 
 import warnings
 from pathlib import Path
@@ -22,19 +22,19 @@ from layerscope.studies.token_length.dip_test import (
     dip_power_table,
     dip_tests,
 )
-from layerscope.studies.token_length.findings import modality_findings
+from layerscope.studies.token_length.findings import multimodality_findings
 from layerscope.studies.token_length.length_groups import POOLED, TokenLengths
-from layerscope.studies.token_length.multimodality import multimodality_table
-from layerscope.studies.token_length.summaries import TABLE_END
+from layerscope.studies.token_length.measures import TABLE_END
+from layerscope.studies.token_length.summarize_multimodality import multimodality_table
 from layerscope.studies.token_length.unimodality_test import (
     EDGES,
     TOP,
     Populations,
     bimodality_coefficient,
-    modality_of_layer,
-    modality_table,
-    share_between,
-    unimodal_rows,
+    dip_table,
+    intraclass_correlation,
+    simulate_unimodal,
+    unimodality_tests,
     with_tails,
 )
 from layerscope.tokenize.token_shards import Tokens
@@ -68,24 +68,24 @@ def two_modes(rng: np.random.Generator, types: np.ndarray, neurons: int) -> np.n
 
 
 def test_two_modes_are_found_in_every_population(rng, types, populations) -> None:
-    table = modality_table(two_modes(rng, types, 20), populations)
+    table = dip_table(two_modes(rng, types, 20), populations)
     assert (table[[f"p_{name}" for name in ("tokens", "short_tokens", "types", "short_types")]] < 0.01).all(axis=None)
     assert (table["bimodality_tokens"] > 5 / 9).mean() > 0.5
 
 
 def test_one_mode_is_not_taken_for_two_over_types(rng, types, populations) -> None:
     """Over tokens it may be: a frequent type is a heap of nearly equal values."""
-    rows = unimodal_rows(np.full(300, 0.95), populations.types, rng)
-    table = modality_table(rows, populations)
+    rows = simulate_unimodal(np.full(300, 0.95), populations.types, rng)
+    table = dip_table(rows, populations)
     for population in ("types", "short_types"):
         assert (table[f"p_{population}"] <= 0.05).mean() <= 0.05
     assert (table["p_tokens"] <= 0.05).mean() > 0.2
 
 
-def test_made_up_neurons_are_as_alike_as_asked(rng, populations) -> None:
+def test_simulated_neurons_have_the_intraclass_correlation_asked_for(rng, populations) -> None:
     asked = np.repeat([0.0, 0.3, 0.9], 100)
-    rows = unimodal_rows(asked, populations.types, rng)
-    found = share_between(rows, populations.types.means(rows), populations.types).reshape(3, 100).mean(axis=1)
+    rows = simulate_unimodal(asked, populations.types, rng)
+    found = intraclass_correlation(rows, populations.types.means(rows), populations.types).reshape(3, 100).mean(axis=1)
     np.testing.assert_allclose(found, [0, 0.3, 0.9], atol=0.03)
     assert rows.std() == pytest.approx(1, abs=0.05)
 
@@ -97,7 +97,7 @@ def test_share_between_types_is_that_of_the_analysis_of_variance() -> None:
     f = scipy.stats.f_oneway(*values).statistic
     groups = Groups(np.repeat(np.arange(30), 5))
     rows = values.reshape(1, -1)
-    assert share_between(rows, groups.means(rows), groups)[0] == pytest.approx((f - 1) / (f + 4))
+    assert intraclass_correlation(rows, groups.means(rows), groups)[0] == pytest.approx((f - 1) / (f + 4))
 
 
 def test_bimodality_coefficient_of_known_distributions() -> None:
@@ -154,14 +154,14 @@ def test_p_is_unknown_beyond_the_largest_sample_of_the_table(rng) -> None:
 
 @pytest.fixture(scope="module")
 def unknown_over_tokens(tmp_path_factory, rng, types, populations) -> pd.DataFrame:
-    """modality.csv of neurons of which a half has two modes, in a sample too large for a p over tokens."""
+    """multimodality.csv of neurons of which a half has two modes, in a sample too large for a p over tokens."""
     folder = tmp_path_factory.mktemp("unknown")
-    rows = np.concatenate([two_modes(rng, types, 20), unimodal_rows(np.full(20, 0.2), populations.types, rng)])
+    rows = np.concatenate([two_modes(rng, types, 20), simulate_unimodal(np.full(20, 0.2), populations.types, rng)])
     rows[-1] = 0.1
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("layerscope.studies.token_length.dip_test.TABLE_END", TYPES)
-        write_table(folder / "n.parquet", modality_table(rows, populations))
-        write_table(folder / "u.parquet", modality_table(rows[20:-1], populations))
+        write_table(folder / "n.parquet", dip_table(rows, populations))
+        write_table(folder / "u.parquet", dip_table(rows[20:-1], populations))
     return multimodality_table({"m": [folder / "n.parquet"]}, {"m": [folder / "u.parquet"]})
 
 
@@ -192,19 +192,19 @@ def test_shares_of_an_unknown_p_are_unknown_and_not_zero(unknown_over_tokens) ->
 
 
 def test_findings_say_what_is_unknown(unknown_over_tokens) -> None:
-    of_model, why = modality_findings(unknown_over_tokens)
-    assert "over tokens, an unknown share of its neurons pass at p ≤ 5 %" in of_model
+    of_model, why = multimodality_findings(unknown_over_tokens)
+    assert "over tokens, an unknown share of its neurons pass at p ≤ 5%" in of_model
     assert "with a single mode give an unknown share; over types " in of_model
     assert why == "Of more than 72,000 values the dip test has no p: which neurons pass is unknown."
     assert "nan" not in of_model
     known = unknown_over_tokens.fillna(0.5)
-    assert len(modality_findings(known)) == 1 and "unknown" not in modality_findings(known)[0]
+    assert len(multimodality_findings(known)) == 1 and "unknown" not in multimodality_findings(known)[0]
 
 
 def test_a_neuron_that_never_varies_has_no_modes(rng, types, populations) -> None:
     rows = two_modes(rng, types, 2)
     rows[1] = 0.1
-    table = modality_table(rows, populations)
+    table = dip_table(rows, populations)
     assert table.loc[1].isna().all()
     assert table.loc[0].notna().all()
 
@@ -232,7 +232,7 @@ def test_a_share_that_passes_bounds_the_share_of_alternatives() -> None:
 
 
 def mixtures(rng: np.random.Generator, neurons: int, values: int, share: float, separation: float) -> np.ndarray:
-    """By another way than that of the package: each value draws its mode."""
+    """Unlike the package, each value draws its mode."""
     return np.stack([rng.normal(separation * rng.choice(2, values, p=[1 - share, share])) for _ in range(neurons)])
 
 
@@ -272,7 +272,7 @@ def test_one_mode_of_any_shape_passes_in_at_most_five_percent(rng, kind: str) ->
         "heavy tails": lambda: rng.standard_t(3, size=(400, 800)),
         "skewed": lambda: rng.lognormal(size=(400, 800)),
         "bounded at one side": lambda: rng.exponential(size=(400, 800)),
-        "flat": lambda: rng.uniform(size=(400, 800)),  # nothing with one mode has larger dips
+        "flat": lambda: rng.uniform(size=(400, 800)),  # no unimodal distribution has larger dips
     }
     passed = dip_tests(draw[kind]())[1] <= 0.05
     assert passed.mean() <= 0.05 + 3 * np.sqrt(0.05 * 0.95 / 400)
@@ -280,12 +280,12 @@ def test_one_mode_of_any_shape_passes_in_at_most_five_percent(rng, kind: str) ->
 
 
 def test_the_bound_of_a_planted_share_holds_and_is_near_what_can_be_seen(rng) -> None:
-    """30 % of neurons of which each is a mixture of two modes, 4 standard deviations apart; others of other shapes."""
+    """30% of neurons of which each is a mixture of two modes, 4 standard deviations apart; others of other shapes."""
     neurons, values, planted, bounds = 200, 400, 0.3, []
     shapes = (rng.standard_normal, lambda size: rng.standard_t(3, size), lambda size: rng.lognormal(size=size))
     seen = np.mean(dip_tests(mixtures(rng, 400, values, 0.5, 4))[1] <= SMALLEST_P)
     for _ in range(100):
-        several = rng.random(neurons) < planted  # so that the share of the data set is 30 % with an error
+        several = rng.random(neurons) < planted  # so that the share of the data set is 30% with an error
         p = np.ones(neurons)
         p[several] = dip_tests(mixtures(rng, several.sum(), values, 0.5, 4))[1]
         for kind, shape in enumerate(shapes):
@@ -299,7 +299,7 @@ def test_the_bound_of_a_planted_share_holds_and_is_near_what_can_be_seen(rng) ->
 
 
 def test_values_beyond_the_edges_are_counted_beside_the_bins() -> None:
-    """np.nan stands for a neuron that never varies."""
+    """np.nan: a neuron that never varies."""
     rng = np.random.default_rng(5)
     rows, group = 4 * rng.standard_t(3, size=(5, 3000)), rng.integers(0, 3, 3000)
     rows[4] = np.nan
@@ -310,7 +310,7 @@ def test_values_beyond_the_edges_are_counted_beside_the_bins() -> None:
 
 def test_layer_and_table(tmp_path: Path, rng, types) -> None:
     """Planted neurons lead the gallery, the pooled histogram holds all values, and the shares are theirs."""
-    rows = unimodal_rows(np.full(30, 0.2), Groups(types), rng)
+    rows = simulate_unimodal(np.full(30, 0.2), Groups(types), rng)
     planted = [3, 17]
     rows[planted] = two_modes(rng, types, 2) * 10 + 500
     rows[5] = 2.0
@@ -320,8 +320,8 @@ def test_layer_and_table(tmp_path: Path, rng, types) -> None:
     with ActivationShardWriter(tmp_path / "s.h5", Tokens(ids, ids, ids, ids), {}, "float32", "none") as writer:
         writer.append("mlp_pre", 0, np.ascontiguousarray(rows.T, dtype=np.float32))
         writer.finish()
-    neurons, unimodal, histograms = modality_of_layer([str(tmp_path / "s.h5")], vocabulary, 0, 120, 0)
-    again = modality_of_layer([str(tmp_path / "s.h5")], vocabulary, 0, 120, 0)
+    neurons, unimodal, histograms = unimodality_tests([str(tmp_path / "s.h5")], vocabulary, 0, 120, 0)
+    again = unimodality_tests([str(tmp_path / "s.h5")], vocabulary, 0, 120, 0)
     for one, other in zip((neurons, unimodal, histograms), again, strict=True):
         pd.testing.assert_frame_equal(one, other)
     top = [n for n in histograms["neuron"].unique() if n != POOLED]
