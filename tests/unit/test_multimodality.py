@@ -194,8 +194,8 @@ def test_shares_of_an_unknown_p_are_unknown_and_not_zero(unknown_over_tokens) ->
 def test_findings_say_what_is_unknown(unknown_over_tokens) -> None:
     of_model, why = multimodality_findings(unknown_over_tokens)
     assert "over tokens, an unknown share of its neurons pass at p ≤ 5%" in of_model
-    assert "with a single mode give an unknown share; over types " in of_model
-    assert why == "Of more than 72,000 values the dip test has no p: which neurons pass is unknown."
+    assert "an unknown share of simulated unimodal neurons; over types " in of_model
+    assert why == "For more than 72,000 values the dip test has no p, so which neurons pass is unknown."
     assert "nan" not in of_model
     known = unknown_over_tokens.fillna(0.5)
     assert len(multimodality_findings(known)) == 1 and "unknown" not in multimodality_findings(known)[0]
