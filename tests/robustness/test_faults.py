@@ -57,7 +57,7 @@ def test_report_does_not_tell_of_a_shard_of_another_model(finished: Path, tmp_pa
     shutil.copy(finished / "results/activations/tiny/embedded/shard_0000.h5", folder)
     [row] = run_rows([str(finished / "results/activations/tiny/embedded/shard_0000.h5")], {FORMAT: PLACE})
     assert row["model"] == "tiny"
-    with pytest.raises(UserError, match=r"holds what belongs into activations/tiny/embedded/shard_0000\.h5; delete it"):
+    with pytest.raises(UserError, match=r"holds what belongs in activations/tiny/embedded/shard_0000\.h5; delete it"):
         run_rows([str(folder / "shard_0000.h5")], {FORMAT: PLACE})
 
 

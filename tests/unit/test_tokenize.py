@@ -631,7 +631,7 @@ def flip_a_bit(path: Path) -> None:
 @pytest.mark.parametrize(
     ("damage", "said"),
     [
-        (change_a_value, "its values differ from those that were written"),
+        (change_a_value, "/tokens differs from what was written"),
         (change_the_format, "format 'layerscope tokens 0' is not 'layerscope tokens 3'"),
         (remove_the_digest, "its attributes differ from those that were written"),
         (cut, "damaged"),
@@ -657,5 +657,5 @@ def test_a_token_shard_of_another_corpus_under_the_right_name_is_refused(tmp_pat
     read_token_shard(path)
     for change in ({"corpus": "yours"}, {"tokenizer": "maxi"}, {"shard": 0}):
         write_token_shard(path, tokens, {**attributes, **change})
-        with pytest.raises(UserError, match=r"shard_0001.h5: holds what belongs into tokens/\w+/\w+/shard_000\d.h5; "):
+        with pytest.raises(UserError, match=r"shard_0001.h5: holds what belongs in tokens/\w+/\w+/shard_000\d.h5; "):
             read_token_shard(path)
