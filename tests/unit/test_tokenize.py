@@ -59,8 +59,7 @@ WRITERS: dict[str, Callable[[Path, list[str]], None]] = {
 
 
 def documents(source: Path, text_field: str = "text") -> list[str]:
-    spec = {"source": str(source), "subset": None, "split": "train", "text_field": text_field}
-    return list(read_documents("mine", spec))
+    return list(read_documents("mine", str(source), text_field))
 
 
 def one_line(error: pytest.ExceptionInfo[UserError]) -> str:
@@ -130,7 +129,7 @@ def test_what_is_hidden_in_a_folder_is_no_document(tmp_path, caplog, mini_tokeni
     assert documents(folder) == [*TEXTS[2:], *TEXTS[:2]]
     assert documents(folder / ".#a.jsonl") == TEXTS[2:]
     corpus = {"name": "mine", "source": str(folder)}
-    corpus |= dict.fromkeys(("subset", "split", "text_field", "commit", "content"))
+    corpus |= {"text_field": "text", **dict.fromkeys(("subset", "split", "commit", "content"))}
     spec = {"text_field": "text", "sequences_per_shard": 1, "sequence_length": 8}
     with caplog.at_level("INFO"):
         tokenize_shard(corpus, mini_tokenizer, spec, 0, None)
@@ -220,7 +219,7 @@ def test_rows_of_a_parquet_file_are_held_by_their_bytes(tmp_path, monkeypatch):
     monkeypatch.setattr(readers, "BATCH_BYTES", 2_500_000)
     before = pa.total_allocated_bytes()
     most = count = 0
-    for text in read_documents("mine", {"source": str(tmp_path), "text_field": "text"}):
+    for text in read_documents("mine", str(tmp_path), "text"):
         most = max(most, pa.total_allocated_bytes() - before)
         count += text == "a" * 1_000_000
     assert count == 200
@@ -270,7 +269,8 @@ def test_an_empty_corpus_gets_one_line(tmp_path, mini_tokenizer, name, content):
     corpus = {
         "name": "mine",
         "source": str(tmp_path / name),
-        **dict.fromkeys(("subset", "split", "text_field", "commit", "content")),
+        "text_field": "text",
+        **dict.fromkeys(("subset", "split", "commit", "content")),
     }
     spec = {"text_field": "text", "sequences_per_shard": 2, "sequence_length": 8}
     with pytest.raises(UserError, match=r"corpus mine: .*no documents") as error:
@@ -364,7 +364,8 @@ def test_the_embedded_corpus_is_tokenized_as_transformers_does(project, mini_tok
     corpus = {
         "name": "embedded",
         "source": str(source),
-        **dict.fromkeys(("subset", "split", "text_field", "commit", "content")),
+        "text_field": "text",
+        **dict.fromkeys(("subset", "split", "commit", "content")),
     }
     spec = {"text_field": "text", "sequences_per_shard": 16, "sequence_length": 512}
     tokens, attributes = tokenize_shard(corpus, mini_tokenizer, spec, 1, None)

@@ -1,7 +1,7 @@
 """HDF5 files that say what they are, with digests of what they hold.
 
-Root attributes carry a digest of all of them, and datasets one of their values: HDF5's own checksums (fletcher32) find a
-damaged byte, but not a value that a program changed.
+Root attributes carry a digest of all of them, and datasets one of their values. HDF5's own checksums (fletcher32) find
+a damaged byte, but not a value that a program changed.
 """
 
 import re

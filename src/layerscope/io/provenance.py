@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from layerscope.io.errors import UserError
+from layerscope.io.records import CorpusRecord, SourceRecord, TokenizerRecord
 
 # Attributes in which the files of one sample may differ; of every other one, two values are two samples. The first row
 # tells the files apart, and the second says where the same content lay. Batch size, device and the versions of packages
@@ -20,13 +21,8 @@ MAY_DIFFER = {
 Attributes = Mapping[str, Any]
 
 
-def origin(kind: str, record: dict[str, Any]) -> dict[str, str]:
-    """Attributes that say which source something was made from.
-
-    Args:
-        kind: model, tokenizer or corpus.
-        record: of :mod:`layerscope.fetch`. Its ``content`` is a digest of local files; those on the hub have a commit.
-    """
+def origin(kind: str, record: SourceRecord | dict[str, Any]) -> dict[str, str]:
+    """Attributes that say which source something was made from; ``kind`` is model, tokenizer or corpus."""
     return {
         kind: record["name"],
         f"{kind}_source": record["source"],
@@ -35,10 +31,15 @@ def origin(kind: str, record: dict[str, Any]) -> dict[str, str]:
     }
 
 
-def text_origin(corpus: dict[str, Any], tokenizer: dict[str, Any]) -> dict[str, str]:
+def text_origin(corpus: CorpusRecord, tokenizer: TokenizerRecord) -> dict[str, str]:
     """Attributes that say which documents were tokenized, and with what."""
-    fields = {f"corpus_{field}": corpus[field] or "default" for field in ("subset", "split", "text_field")}
-    return {**origin("corpus", corpus), **fields, **origin("tokenizer", tokenizer)}
+    return {
+        **origin("corpus", corpus),
+        "corpus_subset": corpus["subset"] or "default",
+        "corpus_split": corpus["split"] or "default",
+        "corpus_text_field": corpus["text_field"],
+        **origin("tokenizer", tokenizer),
+    }
 
 
 def of_token_shard(attributes: Attributes) -> dict[str, Any]:

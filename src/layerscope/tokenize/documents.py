@@ -9,6 +9,7 @@ from typing import Any
 
 from layerscope.io.errors import UserError
 from layerscope.io.files import check_seal
+from layerscope.io.records import CorpusRecord
 from layerscope.tokenize.readers import KINDS, LARGEST, READERS, TooLargeError, too_large
 
 
@@ -52,22 +53,21 @@ def _is_special(file: Path) -> bool:
         return False
 
 
-def read_documents(corpus: str, spec: dict[str, Any]) -> Iterator[str]:
+def read_documents(corpus: str, source: str, text_field: str) -> Iterator[str]:
     """Texts of the documents of a local ``corpus``, as :func:`texts_of`.
 
     Args:
         corpus: its name, for error lines.
-        spec: ``source``, ``text_field`` of the config.
 
     Raises:
         UserError: as :func:`texts_of`.
     """
-    files = corpus_files(spec["source"])
-    field = "text" if files[0].suffix == ".txt" else spec["text_field"]
-    return texts_of(corpus, spec["source"], field, _local_rows(corpus, files, field))
+    files = corpus_files(source)
+    field = "text" if files[0].suffix == ".txt" else text_field
+    return texts_of(corpus, source, field, _local_rows(corpus, files, field))
 
 
-def documents_of_corpus(corpus: dict[str, Any], text_field: str, fetched: str | None) -> Iterator[str]:
+def documents_of_corpus(corpus: CorpusRecord, text_field: str, fetched: str | None) -> Iterator[str]:
     """The texts of a corpus, where they are now.
 
     Args:
@@ -84,8 +84,8 @@ def documents_of_corpus(corpus: dict[str, Any], text_field: str, fetched: str | 
         logging.info(
             "corpus %s: files in %s: %d", corpus["name"], corpus["source"], len(corpus_files(corpus["source"]))
         )
-    documents = {"source": fetched, "text_field": "text"} if fetched else {**corpus, "text_field": text_field}
-    return read_documents(corpus["name"], documents)
+    source, field = (fetched, "text") if fetched else (corpus["source"], text_field)
+    return read_documents(corpus["name"], source, field)
 
 
 def texts_of(corpus: str, source: str, field: str, rows: Iterator[dict[str, Any]]) -> Iterator[str]:

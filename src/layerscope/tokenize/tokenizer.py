@@ -7,11 +7,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 from tokenizers import AddedToken, Encoding, Tokenizer
 
 from layerscope.io.errors import UserError
+from layerscope.io.records import TokenizerRecord
 
 logger = logging.getLogger(__name__)
 
@@ -58,7 +58,7 @@ class LoadedTokenizer:
             return self.backend.decode_batch(rows, skip_special_tokens=False)
 
 
-def load_tokenizer(record: dict[str, Any]) -> LoadedTokenizer:
+def load_tokenizer(record: TokenizerRecord) -> LoadedTokenizer:
     """Load the tokenizer of a record from :func:`layerscope.fetch.models.fetch_tokenizer`.
 
     Whatever its file asks for, a text has one encoding, all of it and nothing else, and no special token comes of text.

@@ -27,7 +27,8 @@ def tokenize(mini_tokenizer: dict, lines: list[str], shard: int = 0) -> np.ndarr
     corpus = {
         "name": "mine",
         "source": "corpus.jsonl",
-        **dict.fromkeys(("subset", "split", "text_field", "commit", "content")),
+        "text_field": "text",
+        **dict.fromkeys(("subset", "split", "commit", "content")),
     }
     spec = {"text_field": "text", "sequences_per_shard": 2, "sequence_length": 64}
     return tokenize_shard(corpus, mini_tokenizer, spec, shard, None)[0].input_ids

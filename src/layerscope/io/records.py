@@ -1,0 +1,23 @@
+"""Records of sources (JSON): what a name of the config was resolved to, for the jobs that read it later."""
+
+from typing import TypedDict
+
+
+class SourceRecord(TypedDict):
+    """What every record holds."""
+
+    name: str
+    source: str  # hub id, or a local path
+    commit: str | None  # of a hub repository
+    content: str | None  # digest of local files
+
+
+class TokenizerRecord(SourceRecord):
+    path: str  # folder of its files on this machine
+
+
+class CorpusRecord(SourceRecord):
+    subset: str | None
+    split: str | None
+    text_field: str
+    files: list[str] | None  # of a local corpus
