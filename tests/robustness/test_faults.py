@@ -213,6 +213,4 @@ def test_disk_that_fills_up_in_the_middle_is_one_line(extraction: Path) -> None:
     left = f'"$@"; status=$?; ls -A {extraction}/activations; exit $status'
     run = run_job(extraction, FILLS_UP, *own, f"{mount} && {left}", "sh")
     assert run.stdout == ""  # nothing is left there
-    check_line_and_second_run(
-        extraction, run, "no space is left (No space left on device); free some where results/ is"
-    )
+    check_line_and_second_run(extraction, run, "no space left (No space left on device); free some where results/ is")

@@ -279,7 +279,7 @@ OFFLINE = "hub: {source} cannot be fetched while HF_HUB_OFFLINE is set: unset it
     [
         ("acme/gated", None, {}, "hub: {source} is gated: accept its terms on the hub and log in"),
         ("acme/missing", None, {}, "hub: {source} does not exist or is private: check the id"),
-        ("acme/a--b", None, {}, "hub: '{source}' is not an id the hub can have; write owner/name"),
+        ("acme/a--b", None, {}, "hub: '{source}' is not a valid hub id; write owner/name"),
         (None, "v9", {}, "hub: {source} has no revision 'v9'; name a branch, tag or commit it has"),
         (None, None, {"HF_HUB_OFFLINE": "1"}, OFFLINE),
         (None, None, {"HF_ENDPOINT": "gone"}, GONE),
@@ -616,7 +616,7 @@ def test_corpora_that_are_refused(hub: HubStandIn, tmp_path: Path, texts: list[s
     assert split == "error: corpora.web.split: test is not a split of acme/web; it has train"
     assert field.startswith("error: corpus web: document 0 has no field 'body'; it has text, id, dump, url, date,")
     assert size.startswith(f"error: corpus web: acme/web has {len(texts)} documents with ")
-    assert "and 1000000000 are needed (sampling.sequences x sampling.sequence_length)" in size
+    assert "but 1000000000 are needed (sampling.sequences x sampling.sequence_length)" in size
     assert gated.startswith("error: corpus web: acme/gated cannot be read after 0 documents: DatasetNotFoundError: ")
     [offline] = ask(hub.endpoint, tmp_path, fetch(), HF_HUB_OFFLINE="1")
     assert offline.startswith("error: hub: acme/web cannot be fetched while HF_HUB_OFFLINE is set: unset it")

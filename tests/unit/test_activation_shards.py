@@ -237,8 +237,8 @@ def test_shard_of_another_commit_is_refused(tmp_path: Path, name: str, foreign: 
     with pytest.raises(UserError) as error, LayerReader(paths, "mlp_pre", 1):
         pass
     said = (
-        f"{paths[foreign]}: its {name} is decade, that of {own[0]} is c0ffee; they are not of one run: delete those "
-        f"that are not of your present settings and sources, or all of them, and run again (rm -r {tmp_path})"
+        f"{paths[foreign]}: its {name} is decade, that of {own[0]} is c0ffee; they are from different runs: delete "
+        f"those that do not match your settings and sources, or all of them, and run again (rm -r {tmp_path})"
     )
     assert str(error.value).startswith(said)
 

@@ -147,7 +147,7 @@ def test_shard_of_another_commit_is_refused(case: Case, tmp_path: Path) -> None:
         write_path_shard(path, values, tokens, {**attributes, "model_commit": commit})
     assert len(read_path_shards(paths[:2])[1]) == 2 * len(tokens)
     with pytest.raises(
-        UserError, match=r"2\.h5: its model_commit is decade, that of .*0\.h5 is c0ffee; they are not of one run"
+        UserError, match=r"2\.h5: its model_commit is decade, that of .*0\.h5 is c0ffee; they are from different runs"
     ):
         read_path_shards(paths)
 
@@ -230,7 +230,7 @@ def test_vocabulary_of_another_run_is_refused(case: Case, tmp_path: Path) -> Non
     assert len(layers_table({"a": [str(tmp_path / "shard.h5")]}, {"a": of}))
     of.attrs["token_shards"] = ["another"]
     for read in (lambda path: jackknife_paths([path], of), lambda path: layers_table({"a": [path]}, {"a": of})):
-        with pytest.raises(UserError, match=r"its token_shard_digest is .*; they are not of one run"):
+        with pytest.raises(UserError, match=r"its token_shard_digest is .*; they are from different runs"):
             read(str(tmp_path / "shard.h5"))
 
 

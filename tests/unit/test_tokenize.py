@@ -140,7 +140,7 @@ def test_a_pipe_in_a_folder_is_named_and_not_waited_for(tmp_path):
     write_jsonl(tmp_path / "a.jsonl", TEXTS)
     os.mkfifo(tmp_path / "b.jsonl")
     for source in (tmp_path, tmp_path / "b.jsonl"):
-        with pytest.raises(UserError, match=r"b\.jsonl is a pipe, socket or device; only files are read") as error:
+        with pytest.raises(UserError, match=r"b\.jsonl is a pipe, socket or device; only regular files") as error:
             documents(source)
         one_line(error)
 
@@ -206,8 +206,8 @@ def test_a_parquet_file_that_unfolds_beyond_measure_is_not_read(tmp_path, rows):
     with pytest.raises(UserError) as error:
         documents(tmp_path)
     assert re.fullmatch(
-        rf"corpus mine: document 0 in \S+bomb\.parquet is in a row group of {rows} that unfolds from \d+ bytes to "
-        r"40,000,\d{3}, which no text does; write the file anew from its source",
+        rf"corpus mine: document 0 in \S+bomb\.parquet is in a row group of {rows} that decompresses from \d+ bytes to "
+        r"40,000,\d{3}, which no text does; write the file again from its source",
         one_line(error),
     )
     assert pa.total_allocated_bytes() - before < 1_000_000
@@ -341,7 +341,7 @@ def test_too_few_documents_say_how_many_sequences_there_could_be(tokenizer, stre
 
 
 def test_no_documents_with_text_are_an_error(tokenizer):
-    with pytest.raises(UserError, match="corpus mine: it holds no documents with text; 128 tokens are needed"):
+    with pytest.raises(UserError, match="corpus mine: contains no documents with text; 128 tokens are needed"):
         pack_shard("mine", tokenizer, [], 0, 4, 32)
 
 
@@ -458,8 +458,8 @@ def test_an_end_of_text_token_that_words_give_is_refused(tokenizer_folder):
     with pytest.raises(UserError) as error:
         pack_shard("mine", loaded, ["Into the rain."], 0, 1, 2)
     assert one_line(error) == (
-        f"tokenizers.mini: {tokenizer_folder}/tokenizer.json gives its end-of-text token 'Ġthe' within the document "
-        "that begins 'Into the rain.', and it may only be between documents; name another eos_token, or leave that out"
+        f"tokenizers.mini: {tokenizer_folder}/tokenizer.json gives its end-of-text token 'Ġthe' within the document that "
+        "begins 'Into the rain.', but it may only separate documents; name another eos_token, or remove the document"
     )
 
 
@@ -522,7 +522,7 @@ def test_a_tokenizer_that_gives_no_tokens_gets_one_line(tokenizer_folder):
     edit_json(tokenizer_folder / "tokenizer.json", normalizer=everything)
     loaded = load_tokenizer({"name": "mini", "path": str(tokenizer_folder)})
     with pytest.raises(
-        UserError, match=r"gives no token for any of the 70 documents of corpus mine read so far$"
+        UserError, match=r"gives no tokens for any of the 70 documents of corpus mine read so far$"
     ) as error:
         pack_shard("mine", loaded, ["a text"] * 100, 0, 7, 10)
     one_line(error)

@@ -20,7 +20,7 @@ def resolve_corpus(name: str, spec: dict[str, Any]) -> CorpusRecord:
     """The record of a corpus.
 
     Args:
-        spec: ``source``, ``revision``, ``subset``, ``split``, ``text_field`` of the config, and ``digest`` of local files.
+        spec: ``source``, ``revision``, ``subset``, ``split``, ``text_field`` of the config; ``digest`` of local files.
 
     Raises:
         UserError: no readable files, or trouble with the hub.
@@ -68,7 +68,7 @@ def fetch_documents(
         if found < spec["needed"]:
             raise UserError(
                 f"corpus {name}: {spec['source']} has {written} documents with {found} tokens, "
-                f"and {spec['needed']} are needed (sampling.sequences x sampling.sequence_length); lower one of them"
+                f"but {spec['needed']} are needed (sampling.sequences x sampling.sequence_length); lower one of them"
             )
     return written
 

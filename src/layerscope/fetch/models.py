@@ -17,15 +17,15 @@ from layerscope.sources import (
 )
 from layerscope.tokenize.tokenizer import load_tokenizer
 
-# By name: a repository may hold the same weights a second time, for other programs.
+# By name: a repository may contain the same weights again, for other programs.
 MODEL_FILES = ["config.json", WHOLE, INDEX, "model-*.safetensors"]
 
 
 def fetch_model(name: str, spec: dict[str, Any], tokenizer: TokenizerRecord) -> dict[str, Any]:
     """The record of a model: ``{name, source, commit, content, path, model_type, weights}``.
 
-    A local folder is used where it is; a hub repository is downloaded (safetensors only: no pickle, no remote code). Of
-    a model with random weights only the configuration is needed. The weights are sent for when all else is right.
+    A local folder is used where it is; a hub repository is downloaded (safetensors only: no pickle, no remote code). A
+    model with random weights needs only the configuration. The weights are downloaded last, when all else is right.
 
     Args:
         spec: ``source``, ``revision``, ``layers``, ``weights`` of the config, and ``digest`` of a local model's files.

@@ -37,12 +37,12 @@ def tokenize(mini_tokenizer: dict, lines: list[str], shard: int = 0) -> np.ndarr
 @pytest.mark.parametrize(
     ("line", "said"),
     [
-        ('{"text": 3}', "corpus mine: field 'text' of document 4 holds int, not text"),
-        ('{"text": null}', "corpus mine: field 'text' of document 4 holds NoneType, not text"),
+        ('{"text": 3}', "corpus mine: field 'text' of document 4 is int, not text"),
+        ('{"text": null}', "corpus mine: field 'text' of document 4 is NoneType, not text"),
         ('{"body": "a"}', "corpus mine: document 4 has no field 'text'; it has body (set corpora.mine.text_field)"),
         (
             r'{"text": "a \udc00 b"}',
-            "corpus mine: field 'text' of document 4 holds '\\udc00', half of a surrogate pair and no character; ",
+            "corpus mine: field 'text' of document 4 contains '\\udc00', half of a surrogate pair, not a character; ",
         ),
         (
             '{"text": "a"',
