@@ -529,7 +529,7 @@ def test_folder_that_cannot_be_used_is_named(hub: HubStandIn, tmp_path: Path, va
     settings = environment(hub.endpoint, tmp_path / "home", **{variable: str(occupied)})
     line, _ = fail(tmp_path, settings)
     assert line.startswith(
-        f"layerscope: fetch_tokenizer mini: hub: acme/mini cannot be kept in {variable}={occupied} ({occupied}"
+        f"layerscope: fetch_tokenizer mini: hub: acme/mini cannot be stored in {variable}={occupied} ({occupied}"
     )
     assert "); name a folder that can be written; " in line
 
@@ -539,11 +539,11 @@ def test_folder_that_cannot_be_used_is_named(hub: HubStandIn, tmp_path: Path, va
     [
         (
             "OSError(28, 'No space left on device')",
-            "cannot be kept in HF_HOME={home} (No space left on device); free some",
+            "cannot be stored in HF_HOME={home} (No space left on device); free some",
         ),
         (
             "OSError(30, 'Read-only file system', '{home}/hub')",
-            "cannot be kept in HF_HOME={home} ({home}/hub: Read-only",
+            "cannot be stored in HF_HOME={home} ({home}/hub: Read-only",
         ),
         ("KeyError('id')", "could not be fetched (KeyError: 'id'); "),
         (

@@ -458,8 +458,9 @@ def test_an_end_of_text_token_that_words_give_is_refused(tokenizer_folder):
     with pytest.raises(UserError) as error:
         pack_shard("mine", loaded, ["Into the rain."], 0, 1, 2)
     assert one_line(error) == (
-        f"tokenizers.mini: {tokenizer_folder}/tokenizer.json gives its end-of-text token 'Ġthe' within the document that "
-        "begins 'Into the rain.', but it may only separate documents; name another eos_token, or remove the document"
+        f"tokenizers.mini: {tokenizer_folder}/tokenizer.json gives its end-of-text token 'Ġthe' within the "
+        "document that begins 'Into the rain.', but it may only separate documents; name another eos_token, or "
+        "remove the document"
     )
 
 

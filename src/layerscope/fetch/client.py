@@ -13,8 +13,8 @@ import httpcore2
 import httpx2
 from huggingface_hub.utils._http import default_client_factory
 
-PATIENCE = 30  # seconds: a firewall that drops packets never answers, and the client would wait for ever
-# Bytes per second. A model of 500 MB would take six days: at such a speed something is broken, and waiting does not help.
+PATIENCE = 30  # seconds: a firewall that drops packets never answers, and the client would wait forever
+# Bytes per second. A model of 500 MB would take six days: at such a speed something is broken.
 SLOWEST = 1000
 NOT_THE_HUB = (
     "so it is not the hub: log in to this network in a browser if it wants that, and check HF_ENDPOINT and HTTPS_PROXY"
@@ -57,9 +57,8 @@ class PatientStream(httpcore2.NetworkStream):
     """A connection whose answers may be long, but not slow.
 
     The client's own timeout is for one read, and an answer that drips never exceeds it. Here ``PATIENCE`` seconds of
-    waiting must bring ``SLOWEST`` bytes per second, headers included, as often as it takes until the answer is whole. The
-    time until its first bytes is left to the client's timeout; the time between two reads, when the reader works, does
-    not count.
+    waiting must bring ``SLOWEST`` bytes per second, headers included, until the answer is whole. The time until
+    its first bytes is left to the client's timeout; the time between two reads, when the reader works, does not count.
     """
 
     def __init__(self, stream: httpcore2.NetworkStream) -> None:

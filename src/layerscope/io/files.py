@@ -56,7 +56,7 @@ def sync(path: Path) -> None:
 
 @contextmanager
 def sealed_file(path: str | Path) -> Iterator[Path]:
-    """As :func:`whole_file`, for formats with no place for a digest: it is written to a hidden file beside it, the seal.
+    """As :func:`whole_file`, for formats with no place for a digest: it goes to a hidden file beside it, the seal.
 
     The seal is written first, so that a file that exists has its own. If a job is killed between the two, an old file
     keeps the new seal and is refused; but Snakemake removes the files of a job before it starts.

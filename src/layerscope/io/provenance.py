@@ -71,7 +71,7 @@ def check_same_run(shards: Mapping[str, Attributes], tables: Iterable[Attributes
 
     Args:
         shards: path → root attributes of all shards of a sample, in their order.
-        tables: attributes of tables from :func:`layerscope.io.tables.read_table`; only the attributes that they have are compared.
+        tables: attributes of tables from :func:`layerscope.io.tables.read_table`, compared where they have these.
 
     Raises:
         UserError: two files differ in an attribute that decides values; the line names both, and both values.
