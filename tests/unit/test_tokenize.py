@@ -258,7 +258,7 @@ def test_memory_that_runs_out_is_not_blamed_on_the_file(tmp_path, monkeypatch):
 def test_a_folder_without_one_kind_of_documents_gets_one_line(tmp_path, names):
     for name in names:
         (tmp_path / name).write_text("{}")
-    with pytest.raises(UserError, match=r"no documents there|files of several kinds") as error:
+    with pytest.raises(UserError, match=r"no documents found|files of several kinds") as error:
         documents(tmp_path)
     assert str(tmp_path) in one_line(error)
 
@@ -593,7 +593,7 @@ def test_sample_is_joined_from_shards_of_the_same_commits(tokenizer, tmp_path):
         write_token_shard(path, tokens, {"corpus_commit": "decade" if number == 2 else "c0ffee"})
     both = [read_token_shard(path)[0] for path in paths[:2]]
     assert read_token_shards(paths[:2])[0] == Tokens.join(both)
-    with pytest.raises(UserError, match=r"2\.h5: its corpus_commit is decade, that of .*0\.h5 is c0ffee; they are not"):
+    with pytest.raises(UserError, match=r"2\.h5: its corpus_commit is decade, that of .*0\.h5 is c0ffee; they are from"):
         read_token_shards([paths[0], *paths])
 
 

@@ -118,7 +118,7 @@ BAD = [
         "studies.token_length.frequency_control: \"curve\" is not allowed: input should be 'spline' or 'line'",
     ),
     ("studies", {}, f"studies: no study is named; allowed are {', '.join(Studies.model_fields)}"),
-    ("seed", 1, "seed: unknown key; allowed are models, tokenizers, corpora, sampling, extraction, studies"),
+    ("seed", 1, "seed: unknown key; allowed are models, tokenizers, corpora, sampling, extraction, studies, results"),
     (
         "studies/token_length/pairs",
         [["neo-2m", "gpt2-xl"]],
