@@ -593,7 +593,9 @@ def test_sample_is_joined_from_shards_of_the_same_commits(tokenizer, tmp_path):
         write_token_shard(path, tokens, {"corpus_commit": "decade" if number == 2 else "c0ffee"})
     both = [read_token_shard(path)[0] for path in paths[:2]]
     assert read_token_shards(paths[:2])[0] == Tokens.join(both)
-    with pytest.raises(UserError, match=r"2\.h5: its corpus_commit is decade, that of .*0\.h5 is c0ffee; they are from"):
+    with pytest.raises(
+        UserError, match=r"2\.h5: its corpus_commit is decade, that of .*0\.h5 is c0ffee; they are from"
+    ):
         read_token_shards([paths[0], *paths])
 
 

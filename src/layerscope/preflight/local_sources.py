@@ -218,5 +218,5 @@ def _check_corpus(name: str, corpus: Corpus) -> str:
     documents: Any = read_documents(name, source, corpus.text_field)
     text = next(documents, None)
     if text is None:
-        raise UserError(f"corpus {name}: {source} holds no documents with text")
+        raise UserError(f"corpus {name}: {source} contains no documents with text")
     return text

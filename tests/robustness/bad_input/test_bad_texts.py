@@ -9,9 +9,12 @@ import pytest
 from changes import Catalogue, also, check_line, corpus, dangling, folder, pipe, put, save_bomb, write
 
 CATALOGUE: Catalogue = {
-    "corpus empty": (corpus("c.jsonl", ""), "corpus mine: c.jsonl holds no documents with text"),
-    "corpus of blank lines": (corpus("c.jsonl", "\n \n\n"), "corpus mine: c.jsonl holds no documents with text"),
-    "documents without text": (corpus("c.jsonl", '{"text": ""}\n' * 3), "corpus mine: c.jsonl holds no documents with"),
+    "corpus empty": (corpus("c.jsonl", ""), "corpus mine: c.jsonl contains no documents with text"),
+    "corpus of blank lines": (corpus("c.jsonl", "\n \n\n"), "corpus mine: c.jsonl contains no documents with text"),
+    "documents without text": (
+        corpus("c.jsonl", '{"text": ""}\n' * 3),
+        "corpus mine: c.jsonl contains no documents with",
+    ),
     "no such field": (
         put("corpora/mine/text_field", "body"),
         "corpus mine: document 0 has no field 'body'; it has text (set corpora.mine.text_field)",
@@ -95,7 +98,7 @@ CATALOGUE: Catalogue = {
         corpus("c.csv", "text,text\na,b\n"),
         "corpus mine: c.csv cannot be read: ValueError: its header has the field 'text' 2 times",
     ),
-    "CSV of a header alone": (corpus("c.csv", "text\n"), "corpus mine: c.csv holds no documents with text"),
+    "CSV of a header alone": (corpus("c.csv", "text\n"), "corpus mine: c.csv contains no documents with text"),
     "Parquet without such a field": (
         also(save_bomb, put("corpora/mine/text_field", "body")),
         "corpus mine: document 0 has no field 'body'; it has text (set corpora.mine.text_field)",
