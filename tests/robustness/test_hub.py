@@ -397,7 +397,7 @@ def test_answer_that_drips_is_given_up(
         every = fetches(hub, mini_tokenizer, tmp_path / "documents.jsonl")
         answers = ask(hub.endpoint, tmp_path, *(every[name] for name in calls), PATIENCE="0.4")
     for name, said in zip(calls, answers, strict=True):
-        begin, end = f"error: hub: {every[name][2]['source']} could not be fetched: it answers at ", " bytes a second; "
+        begin, end = f"error: hub: {every[name][2]['source']} could not be fetched: it answers at ", " bytes per second; "
         assert said.startswith(begin) and end in said, (name, said)
         assert 10 < int(said.removeprefix(begin).partition(end)[0]) < 60
 
@@ -458,7 +458,7 @@ except NoAnswer as error:
     if not whole:
         left, _, line = done.stdout.partition(" ")
         assert 500 - 2 * 32 <= int(left) <= 500 - 32, "the patience, or twice that where it was fast before"
-        assert line.startswith("it answers at 1 bytes a second")
+        assert line.startswith("it answers at 1 bytes per second")
 
 
 JOB = """
