@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from layerscope.fetch.settings import import_hub
-from layerscope.io.records import TokenizerRecord
+from layerscope.io.records import ModelRecord, TokenizerRecord
 from layerscope.model.architectures import architecture_of
 from layerscope.model.weights import INDEX, WHOLE, check_plain, check_safetensors, weight_files
 from layerscope.sources import (
@@ -21,8 +21,8 @@ from layerscope.tokenize.tokenizer import load_tokenizer
 MODEL_FILES = ["config.json", WHOLE, INDEX, "model-*.safetensors"]
 
 
-def fetch_model(name: str, spec: dict[str, Any], tokenizer: TokenizerRecord) -> dict[str, Any]:
-    """The record of a model: ``{name, source, commit, content, path, model_type, weights}``.
+def fetch_model(name: str, spec: dict[str, Any], tokenizer: TokenizerRecord) -> ModelRecord:
+    """The record of a model.
 
     A local folder is used where it is; a hub repository is downloaded (safetensors only: no pickle, no remote code). A
     model with random weights needs only the configuration. The weights are downloaded last, when all else is right.

@@ -1,12 +1,14 @@
 """Records of sources (JSON): what a name of the config was resolved to, for the jobs that read it later."""
 
-from typing import TypedDict
+from typing import Literal, TypedDict
+
+Weights = Literal["trained", "random"]
 
 
 class SourceRecord(TypedDict):
     """What every record holds."""
 
-    name: str
+    name: str  # in the config
     source: str  # hub id, or a local path
     commit: str | None  # of a hub repository
     content: str | None  # digest of local files
@@ -14,6 +16,12 @@ class SourceRecord(TypedDict):
 
 class TokenizerRecord(SourceRecord):
     path: str  # folder of its files on this machine
+
+
+class ModelRecord(SourceRecord):
+    path: str  # folder of its files on this machine
+    model_type: str  # as its config.json says
+    weights: Weights
 
 
 class CorpusRecord(SourceRecord):
