@@ -397,7 +397,8 @@ def test_answer_that_drips_is_given_up(
         every = fetches(hub, mini_tokenizer, tmp_path / "documents.jsonl")
         answers = ask(hub.endpoint, tmp_path, *(every[name] for name in calls), PATIENCE="0.4")
     for name, said in zip(calls, answers, strict=True):
-        begin, end = f"error: hub: {every[name][2]['source']} could not be fetched: it answers at ", " bytes per second; "
+        begin = f"error: hub: {every[name][2]['source']} could not be fetched: it answers at "
+        end = " bytes per second; "
         assert said.startswith(begin) and end in said, (name, said)
         assert 10 < int(said.removeprefix(begin).partition(end)[0]) < 60
 
