@@ -59,7 +59,7 @@ def make_files(folder: Path) -> dict[str, tuple[Path, Callable[[Path], Any]]]:
     tokenizer = record("mini", "resources/tokenizers/mini")
     source = PROJECT / "resources/corpus/documents.jsonl"
     corpus = {"name": "embedded", "source": str(source)}
-    corpus |= dict.fromkeys(("subset", "split", "text_field", "commit", "content"))
+    corpus |= {"text_field": "text", **dict.fromkeys(("subset", "split", "commit", "content"))}
     compute = {"dtype": "float32", "batch_size": "auto"}
     sampling = {"text_field": "text", "sequence_length": 64, "sequences_per_shard": 4}
     paths = {

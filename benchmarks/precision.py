@@ -64,7 +64,7 @@ def r_of_layers(
 def tokens_of(folder: Path, sequences: int) -> Tokens:
     sampling = {"text_field": "text", "sequence_length": 512, "sequences_per_shard": sequences}
     corpus = record("embedded", "resources/corpus/documents.jsonl")
-    corpus |= {"source": corpus["path"], **dict.fromkeys(("subset", "split", "text_field"))}
+    corpus |= {"source": corpus["path"], "text_field": "text", **dict.fromkeys(("subset", "split"))}
     tokens, attributes = tokenize_shard(corpus, record("mini", "resources/tokenizers/mini"), sampling, 0, None)
     write_token_shard(folder / "tokens.h5", tokens, attributes)
     return tokens

@@ -57,7 +57,7 @@ def test_report_does_not_tell_of_a_shard_of_another_model(finished: Path, tmp_pa
     shutil.copy(finished / "results/activations/tiny/embedded/shard_0000.h5", folder)
     [row] = run_rows([str(finished / "results/activations/tiny/embedded/shard_0000.h5")], {FORMAT: PLACE})
     assert row.model == "tiny"
-    with pytest.raises(UserError, match=r"holds what belongs into activations/tiny/embedded/shard_0000\.h5; delete it"):
+    with pytest.raises(UserError, match=r"holds what belongs in activations/tiny/embedded/shard_0000\.h5; delete it"):
         run_rows([str(folder / "shard_0000.h5")], {FORMAT: PLACE})
 
 
@@ -213,6 +213,4 @@ def test_disk_that_fills_up_in_the_middle_is_one_line(extraction: Path) -> None:
     left = f'"$@"; status=$?; ls -A {extraction}/activations; exit $status'
     run = run_job(extraction, FILLS_UP, *own, f"{mount} && {left}", "sh")
     assert run.stdout == ""  # nothing is left there
-    check_line_and_second_run(
-        extraction, run, "no space is left (No space left on device); free some where results/ is"
-    )
+    check_line_and_second_run(extraction, run, "no space left (No space left on device); free some where results/ is")

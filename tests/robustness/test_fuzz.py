@@ -88,7 +88,7 @@ def test_any_file_of_documents_is_packed_or_refused_in_one_line(
     path = tmp_path_factory.getbasetemp() / f"documents.{ending}"
     path.write_bytes(content)
     try:
-        documents = read_documents("any", {"source": str(path), "text_field": "text"})
+        documents = read_documents("any", str(path), "text")
         assert len(pack_shard("any", tokenizer, documents, 0, 1, 2)) == 2
     except UserError as error:
         check_line(str(error))

@@ -279,7 +279,7 @@ OFFLINE = "hub: {source} cannot be fetched while HF_HUB_OFFLINE is set: unset it
     [
         ("acme/gated", None, {}, "hub: {source} is gated: accept its terms on the hub and log in"),
         ("acme/missing", None, {}, "hub: {source} does not exist or is private: check the id"),
-        ("acme/a--b", None, {}, "hub: '{source}' is not an id the hub can have; write owner/name"),
+        ("acme/a--b", None, {}, "hub: '{source}' is not a valid hub id; write owner/name"),
         (None, "v9", {}, "hub: {source} has no revision 'v9'; name a branch, tag or commit it has"),
         (None, None, {"HF_HUB_OFFLINE": "1"}, OFFLINE),
         (None, None, {"HF_ENDPOINT": "gone"}, GONE),
@@ -359,8 +359,8 @@ NOT_THE_HUB = (
         (ALL, page, [*RESOLVERS, *DOCUMENTS], f": 127.0.0.1 answers with a web page{NOT_THE_HUB}"),
         (FILE, page, [*DOWNLOADS, *DOCUMENTS], f": 127.0.0.1 answers with a web page{NOT_THE_HUB}"),
         (ALL, redirect, RESOLVERS, f": localhost answers with a web page{NOT_THE_HUB}"),
-        (FILE, redirect, [*DOWNLOADS, *DOCUMENTS], f" names no commit of a file{NOT_THE_HUB}"),
-        (ABOUT, lambda hub: hub.send(200, '{"id": "acme/it"}'), RESOLVERS, f" names no commit (sha){NOT_THE_HUB}"),
+        (FILE, redirect, [*DOWNLOADS, *DOCUMENTS], f" reports no commit for a file{NOT_THE_HUB}"),
+        (ABOUT, lambda hub: hub.send(200, '{"id": "acme/it"}'), RESOLVERS, f" reports no commit (sha){NOT_THE_HUB}"),
         (ABOUT, lambda hub: hub.send(200, "[3]"), RESOLVERS, " (TypeError: "),
         (ABOUT, lambda hub: hub.send(200, "{"), RESOLVERS, " (JSONDecodeError: "),
     ],
@@ -397,7 +397,8 @@ def test_answer_that_drips_is_given_up(
         every = fetches(hub, mini_tokenizer, tmp_path / "documents.jsonl")
         answers = ask(hub.endpoint, tmp_path, *(every[name] for name in calls), PATIENCE="0.4")
     for name, said in zip(calls, answers, strict=True):
-        begin, end = f"error: hub: {every[name][2]['source']} could not be fetched: it answers at ", " bytes a second; "
+        begin = f"error: hub: {every[name][2]['source']} could not be fetched: it answers at "
+        end = " bytes per second; "
         assert said.startswith(begin) and end in said, (name, said)
         assert 10 < int(said.removeprefix(begin).partition(end)[0]) < 60
 
@@ -458,7 +459,7 @@ except NoAnswer as error:
     if not whole:
         left, _, line = done.stdout.partition(" ")
         assert 500 - 2 * 32 <= int(left) <= 500 - 32, "the patience, or twice that where it was fast before"
-        assert line.startswith("it answers at 1 bytes a second")
+        assert line.startswith("it answers at 1 bytes per second")
 
 
 JOB = """
@@ -529,7 +530,7 @@ def test_folder_that_cannot_be_used_is_named(hub: HubStandIn, tmp_path: Path, va
     settings = environment(hub.endpoint, tmp_path / "home", **{variable: str(occupied)})
     line, _ = fail(tmp_path, settings)
     assert line.startswith(
-        f"layerscope: fetch_tokenizer mini: hub: acme/mini cannot be kept in {variable}={occupied} ({occupied}"
+        f"layerscope: fetch_tokenizer mini: hub: acme/mini cannot be stored in {variable}={occupied} ({occupied}"
     )
     assert "); name a folder that can be written; " in line
 
@@ -539,11 +540,11 @@ def test_folder_that_cannot_be_used_is_named(hub: HubStandIn, tmp_path: Path, va
     [
         (
             "OSError(28, 'No space left on device')",
-            "cannot be kept in HF_HOME={home} (No space left on device); free some",
+            "cannot be stored in HF_HOME={home} (No space left on device); free some",
         ),
         (
             "OSError(30, 'Read-only file system', '{home}/hub')",
-            "cannot be kept in HF_HOME={home} ({home}/hub: Read-only",
+            "cannot be stored in HF_HOME={home} ({home}/hub: Read-only",
         ),
         ("KeyError('id')", "could not be fetched (KeyError: 'id'); "),
         (
@@ -616,7 +617,7 @@ def test_corpora_that_are_refused(hub: HubStandIn, tmp_path: Path, texts: list[s
     assert split == "error: corpora.web.split: test is not a split of acme/web; it has train"
     assert field.startswith("error: corpus web: document 0 has no field 'body'; it has text, id, dump, url, date,")
     assert size.startswith(f"error: corpus web: acme/web has {len(texts)} documents with ")
-    assert "and 1000000000 are needed (sampling.sequences x sampling.sequence_length)" in size
+    assert "but 1000000000 are needed (sampling.sequences x sampling.sequence_length)" in size
     assert gated.startswith("error: corpus web: acme/gated cannot be read after 0 documents: DatasetNotFoundError: ")
     [offline] = ask(hub.endpoint, tmp_path, fetch(), HF_HUB_OFFLINE="1")
     assert offline.startswith("error: hub: acme/web cannot be fetched while HF_HUB_OFFLINE is set: unset it")

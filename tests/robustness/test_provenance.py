@@ -51,8 +51,8 @@ def test_attribute_that_decides_values_is_compared(name: str) -> None:
     check_same_run(sample(), [table()])
     line = refusal(lambda: check_same_run(sample(**{name: {1: "another"}})))
     assert line == (
-        f"{SHARDS[1]}: its {name} is another, that of {SHARDS[0]} is {SHARD[name]}; they are not of one run: delete "
-        "those that are not of your present settings and sources, or all of them, and run again "
+        f"{SHARDS[1]}: its {name} is another, that of {SHARDS[0]} is {SHARD[name]}; they are from different runs: "
+        "delete those that do not match your settings and sources, or all of them, and run again "
         "(rm -r results/activations/tiny/mine)"
     )
 

@@ -20,7 +20,7 @@ from safetensors.torch import load_file
 from tiny_models import extract, save_random_tokens, save_tiny_model
 
 from layerscope.io.errors import UserError
-from layerscope.io.root_attributes import set_root_attributes
+from layerscope.io.hdf5 import set_root_attributes
 from layerscope.report.claims import ClaimRows, Verdict
 from layerscope.report.page import write_report
 from layerscope.report.section import Figure, Section, Summary, load_figure, run_rows
@@ -164,9 +164,9 @@ def test_text_from_elsewhere_is_text_in_the_report(tmp_path: Path) -> None:
     shown += ["dtype", "device", "batch_size", "attention_implementation", "sequence_length"]
     shown += ["torch_version", "transformers_version"]
     with h5py.File(tmp_path / "corpus.h5", "w") as file:
-        set_root_attributes(file, {key: f"{key} {EVIL}" for key in shown})
+        set_root_attributes(file, {"format": "a", **{key: f"{key} {EVIL}" for key in shown}})
     with h5py.File(tmp_path / "sentences.h5", "w") as file:
-        attributes = {key: EVIL for key in shown if not key.startswith("corpus")}
+        attributes = {"format": "a", **{key: EVIL for key in shown if not key.startswith("corpus")}}
         set_root_attributes(file, attributes | {key: f"{key} {EVIL}" for key in ("sentences", "target")})
     figure = Figure(
         title=f"figure {EVIL}", caption=f"caption {EVIL}", image="data:image/png;base64,", width=1, vector="a.pdf"

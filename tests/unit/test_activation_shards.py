@@ -18,7 +18,7 @@ from layerscope.extract.activation_shards import LayerReader, verify_structure
 from layerscope.extract.writer import ActivationShardWriter
 from layerscope.io.errors import UserError
 from layerscope.io.files import read_json, write_json
-from layerscope.io.root_attributes import attributes_of
+from layerscope.io.hdf5 import attributes_of
 from layerscope.tokenize.token_shards import Tokens
 
 ROWS, WIDTH = 1500, 300  # more than a chunk either way
@@ -182,7 +182,7 @@ def test_shard_of_another_run_under_the_right_name_is_refused(tmp_path: Path, se
     others = {"tiny": in_place(tmp_path / "other", "tiny", 3, seed), "large": in_place(tmp_path, "large", 0, seed)}
     open_layer(path)
     for other in others.values():
-        named = f"{path}: holds what belongs into {Path(*other.parts[-4:])}"
+        named = f"{path}: holds what belongs in {Path(*other.parts[-4:])}"
         shutil.copy(other, path)
         assert refusal(lambda: open_layer(path)).startswith(named)
         shutil.copy(other.with_suffix(".json"), path.with_suffix(".json"))
@@ -237,8 +237,8 @@ def test_shard_of_another_commit_is_refused(tmp_path: Path, name: str, foreign: 
     with pytest.raises(UserError) as error, LayerReader(paths, "mlp_pre", 1):
         pass
     said = (
-        f"{paths[foreign]}: its {name} is decade, that of {own[0]} is c0ffee; they are not of one run: delete those "
-        f"that are not of your present settings and sources, or all of them, and run again (rm -r {tmp_path})"
+        f"{paths[foreign]}: its {name} is decade, that of {own[0]} is c0ffee; they are from different runs: delete "
+        f"those that do not match your settings and sources, or all of them, and run again (rm -r {tmp_path})"
     )
     assert str(error.value).startswith(said)
 

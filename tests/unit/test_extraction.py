@@ -20,7 +20,7 @@ from transformers.pytorch_utils import Conv1D
 
 from layerscope.extract.writer import ActivationShardWriter
 from layerscope.io.errors import UserError
-from layerscope.io.root_attributes import attributes_of
+from layerscope.io.hdf5 import attributes_of
 from layerscope.model import forward
 from layerscope.model.architectures import SITES
 from layerscope.model.checks import CAUSAL_TOKENS

@@ -147,7 +147,7 @@ def test_shard_of_another_commit_is_refused(case: Case, tmp_path: Path) -> None:
         write_path_shard(path, values, tokens, {**attributes, "model_commit": commit})
     assert len(read_path_shards(paths[:2])[1]) == 2 * len(tokens)
     with pytest.raises(
-        UserError, match=r"2\.h5: its model_commit is decade, that of .*0\.h5 is c0ffee; they are not of one run"
+        UserError, match=r"2\.h5: its model_commit is decade, that of .*0\.h5 is c0ffee; they are from different runs"
     ):
         read_path_shards(paths)
 
@@ -230,7 +230,7 @@ def test_vocabulary_of_another_run_is_refused(case: Case, tmp_path: Path) -> Non
     assert len(layers_table({"a": [str(tmp_path / "shard.h5")]}, {"a": of}))
     of.attrs["token_shards"] = ["another"]
     for read in (lambda path: jackknife_paths([path], of), lambda path: layers_table({"a": [path]}, {"a": of})):
-        with pytest.raises(UserError, match=r"its token_shard_digest is .*; they are not of one run"):
+        with pytest.raises(UserError, match=r"its token_shard_digest is .*; they are from different runs"):
             read(str(tmp_path / "shard.h5"))
 
 
@@ -302,14 +302,14 @@ def test_value_of_a_path_shard_that_hdf5_itself_changed_is_found(tmp_path: Path,
     save_random_paths(path, 2, seed=0)
     with h5py.File(path, "r+") as file:
         file[name][..., -1] += 1
-    with pytest.raises(UserError, match="its values differ from those that were written"):
+    with pytest.raises(UserError, match=rf"{name.partition('/')[0]} differs from what was written"):
         table_of(a=[path])
 
 
 def test_path_shard_of_another_model_under_the_right_name_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "path_length/tiny/shard_0000.h5"
     save_random_paths(path, 2, seed=0)
-    with pytest.raises(UserError, match=r"tiny/shard_0000\.h5: holds what belongs into path_length/random/shard_0000"):
+    with pytest.raises(UserError, match=r"tiny/shard_0000\.h5: holds what belongs in path_length/random/shard_0000"):
         table_of(tiny=[path])
 
 

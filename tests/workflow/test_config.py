@@ -22,7 +22,7 @@ LEFT_OUT = ...
 # (path of a key, the value it gets, the one line)
 BAD = [
     ("models", LEFT_OUT, "models: is missing"),
-    ("models", None, "models: null is not allowed: it holds keys of its own"),
+    ("models", None, "models: null is not allowed: it must be a section"),
     (
         "models",
         {},
@@ -53,7 +53,7 @@ BAD = [
     (
         "models/neo-2m/file",
         "model.bin",
-        "models.neo-2m.file: no such key; allowed are source, revision, tokenizer, layers, weights",
+        "models.neo-2m.file: unknown key; allowed are source, revision, tokenizer, layers, weights",
     ),
     (
         "corpora/embedded/source",
@@ -63,7 +63,7 @@ BAD = [
     (
         "sampling/sequnces",
         32,
-        "sampling.sequnces: no such key; allowed are sequences, sequence_length, sequences_per_shard",
+        "sampling.sequnces: unknown key; allowed are sequences, sequence_length, sequences_per_shard",
     ),
     ("sampling/sequences", 33, "sampling.sequences: 33 is not a multiple of sequences_per_shard (32); 64 would be"),
     ("sampling/sequences", "32", 'sampling.sequences: "32" is not allowed: input should be a valid integer'),
@@ -134,7 +134,7 @@ BAD = [
         }.items()
     ),
     ("studies", {}, f"studies: no study is named; allowed are {', '.join(Studies.model_fields)}"),
-    ("seed", 1, "seed: no such key; allowed are models, tokenizers, corpora, sampling, extraction, studies, results"),
+    ("seed", 1, "seed: unknown key; allowed are models, tokenizers, corpora, sampling, extraction, studies, results"),
     (
         "studies/token_length/pairs",
         [["neo-2m", "gpt2-xl"]],

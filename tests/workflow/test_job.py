@@ -15,7 +15,7 @@ from layerscope.io.errors import UserError
 from layerscope.workflow.job import job
 
 NO_SPACE = (
-    "no space is left (No space left on device); free some where results/ is, or lower sampling.sequences or set "
+    "no space left (No space left on device); free some where results/ is, lower sampling.sequences, or set "
     "extraction.storage_dtype: float16"
 )
 

@@ -50,7 +50,7 @@ def test_another_run_is_named(folder: Path, holder: subprocess.Popen[str]) -> No
         ResultsLock("results").take()
     named = f"host {socket.gethostname()}, process {holder.pid}, folder {folder}, since "
     assert str(error.value).startswith(f"results/: another run is using it ({named}")
-    assert str(error.value).endswith("); wait until it ends, or give this folder results of its own")
+    assert str(error.value).endswith("); wait until it ends, or name another folder for this one's results")
     assert len(str(error.value).splitlines()) == 1
     assert Path("results/.lock").read_text() == before
 
@@ -101,6 +101,5 @@ def test_file_system_without_locks(
     ResultsLock("results").take()
     said = capsys.readouterr().err
     assert said == (
-        f"results/.lock: no lock can be had ({os.strerror(number)}); see to it that no other run uses the same "
-        "results/\n"
+        f"results/.lock: cannot be locked ({os.strerror(number)}); make sure that no other run uses the same results/\n"
     )

@@ -1,4 +1,4 @@
-"""Files of the configuration: there, text, and YAML or JSON. What they say is checked by layerscope.preflight."""
+"""Config files: they exist, are text, and are YAML or JSON. What they say is checked by layerscope.preflight."""
 
 import argparse
 import json
@@ -15,24 +15,24 @@ DEFAULT = Path("config/config.yaml")
 
 
 def check_config_files(overlays: Iterable[str | Path] = ()) -> None:
-    """Check the default configuration, which every run reads, and what is laid over it.
+    """Check the default configuration, which every run reads, and those that override it.
 
     Raises:
-        UserError: the folder is not a project's; a file is not what :func:`check_config_file` asks for.
+        UserError: the folder is not a project's, or as :func:`check_config_file`.
     """
     if not DEFAULT.parent.is_dir() or not DEFAULT.exists():
         raise UserError(
-            f"config: {DEFAULT} is not in {Path.cwd()}; run snakemake in the folder of the project (a study of its "
-            "own is a file for --configfile there, or a clone of the project)"
+            f"config: {DEFAULT} is not in {Path.cwd()}; run snakemake in the project's folder (a study of your own is "
+            "a file for --configfile there, or a clone of the project)"
         )
     for file in (DEFAULT, *overlays):
         check_config_file(file)
 
 
 def check_command_line() -> None:
-    """Check the files that the command line of this process lays over the default configuration.
+    """Check the files with which the command line of this process overrides the default configuration.
 
-    Ends the process with one line where one is not what :func:`check_config_file` asks for.
+    Ends the process with the line of :func:`check_config_file` for the first that cannot be used.
     """
     options = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
     options.add_argument("--configfile", "--configfiles", nargs="+", default=[])
@@ -66,14 +66,14 @@ def check_config_file(file: str | Path) -> None:
     except (ValueError, RecursionError):  # Snakemake, too, tries YAML then, whatever the file's name
         holds = _yaml(file, text)
     if not isinstance(holds, dict):
-        found = "nothing" if holds is None else type(holds).__name__
-        raise UserError(f"config: {file}: holds {found}, not keys such as models and studies at its top level")
+        found = "nothing" if holds is None else f"a {type(holds).__name__}"
+        raise UserError(f"config: {file}: contains {found}, not keys such as models and studies at its top level")
 
 
 def _yaml(file: str | Path, text: str) -> Any:
     """What a YAML file holds."""
     try:
-        _check_aliases(file, yaml.compose(text, yaml.CSafeLoader))
+        compose(file, text)
         return yaml.safe_load(text)
     except yaml.MarkedYAMLError as error:
         raise _not_valid(file, _place(error.problem_mark), _reason(error)) from None
@@ -101,28 +101,27 @@ def _reason(error: yaml.MarkedYAMLError) -> str:
     return f"{reason} ({error.context}, which began in line {begin.line + 1})"
 
 
-def _check_aliases(file: str | Path, root: yaml.Node | None) -> None:
-    """Raise UserError for an alias within what it stands for, which would have no end."""
+def compose(file: str | Path, text: str) -> yaml.Node | None:
+    """The nodes of a YAML file.
+
+    Raises:
+        UserError: a value contains an alias of itself, so that it has no end.
+        yaml.YAMLError: the text is not valid.
+    """
     done: set[int] = set()
 
-    def visit(node: yaml.Node, within: frozenset[int]) -> None:
-        if id(node) in within:
+    def visit(node: yaml.Node, around: frozenset[int]) -> None:
+        if id(node) in around:
             raise UserError(
-                f"config: {file}: line {node.start_mark.line + 1}: has an alias (*) of itself within; write it out"
+                f"config: {file}: line {node.start_mark.line + 1}: contains an alias (*) of itself; write the value out"
             )
-        if id(node) not in done:
-            for part in _parts(node):
-                visit(part, within | {id(node)})
+        if id(node) not in done and not isinstance(node, yaml.ScalarNode):
+            pairs = node.value if isinstance(node, yaml.MappingNode) else [node.value]
+            for part in (part for pair in pairs for part in pair):
+                visit(part, around | {id(node)})
             done.add(id(node))
 
+    root = yaml.compose(text, yaml.CSafeLoader)
     if root is not None:
         visit(root, frozenset())
-
-
-def _parts(node: yaml.Node) -> list[yaml.Node]:
-    match node:
-        case yaml.MappingNode():
-            return [part for pair in node.value for part in pair]
-        case yaml.SequenceNode():
-            return list(node.value)
-    return []
+    return root

@@ -23,11 +23,11 @@ def line_of(problem: Any, config: type[BaseModel]) -> str:
             section = config
             for part in loc[:-1]:
                 section = _kind_within(section, part)
-            return f"config: {place}: no such key; allowed are {', '.join(section.model_fields)}"
+            return f"config: {place}: unknown key; allowed are {', '.join(section.model_fields)}"
         case "missing":
             return f"config: {place}: is missing"
         case "model_type" | "dict_type":
-            message = "it holds keys of its own"
+            message = "it must be a section"
     if loc and loc[-1] == "[key]":  # how pydantic marks a name that is a key itself
         place, value = str(loc[0]), f"the name {value}"
     return f"config: {place or 'the file'}: {value} is not allowed: {message}"

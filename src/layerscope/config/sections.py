@@ -11,12 +11,14 @@ from pydantic_core import PydanticCustomError
 from layerscope.config.mistakes import Unknown
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]*$", max_length=64)]
-Text = Annotated[str, StringConstraints(min_length=1, pattern=r"^[^\x00-\x1f\x7f]*$")]  # it goes into lines
+Text = Annotated[
+    str, StringConstraints(min_length=1, pattern=r"^[^\x00-\x1f\x7f]*$")
+]  # it is shown in one-line messages
 LARGEST_SEED = 2**63 - 1  # shards store it as a 64-bit integer
 
 
 def _with_home(path: str) -> str:
-    """A path whose ``~`` at the start is the home folder; of no user here, it stays, and is no path."""
+    """A path whose ``~`` at the start is the home folder; the home of an unknown user is left as it is."""
     try:
         return str(Path(path).expanduser()) if path.startswith("~") else path
     except RuntimeError:
@@ -24,7 +26,7 @@ def _with_home(path: str) -> str:
 
 
 def _one_error(value: Any, validate: Callable[[Any], Any]) -> Any:
-    """One error for a value that fits neither branch of a union, where pydantic gives one a branch."""
+    """One error for a value that fits no branch of a union, where pydantic gives one per branch."""
     try:
         return validate(value)
     except ValidationError:
@@ -71,7 +73,7 @@ class Model(Source):
     tokenizer: Name = Field(description="Name of the tokenizer, from `tokenizers`.")
     layers: int = Field(ge=1, le=999, description="Number of blocks; checked against the model itself.")
     weights: Literal["trained", "random"] = Field(
-        "trained", description="random: the same architecture, not trained; a control."
+        "trained", description="random: the same architecture with random weights, an untrained control."
     )
 
 
@@ -91,8 +93,8 @@ class Sampling(Section):
     """How many tokens are analysed: sequences x sequence_length."""
 
     sequences: int = Field(16, ge=1, description="Sequences in all; a multiple of sequences_per_shard.")
-    sequence_length: int = Field(512, ge=2, description="Tokens a sequence.")
-    sequences_per_shard: int = Field(8, ge=1, description="Sequences a file; one extraction job each.")
+    sequence_length: int = Field(512, ge=2, description="Tokens per sequence.")
+    sequences_per_shard: int = Field(8, ge=1, description="Sequences per shard; one extraction job per shard.")
 
     @property
     def shards(self) -> int:
@@ -104,26 +106,26 @@ class Extraction(Section):
 
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="auto: a GPU where there is one.")
     dtype: Literal["float32", "float16", "bfloat16"] = Field("float32", description="Compute precision.")
-    batch_size: CountOrAuto = Field("auto", description="Sequences a pass.")
+    batch_size: CountOrAuto = Field("auto", description="Sequences per forward pass.")
     storage_dtype: Literal["float32", "float16"] = Field("float32", description="Stored precision.")
     compression: Literal["none", "lzf", "gzip"] = Field("none", description="HDF5 compression of shards.")
 
 
 class StudySettings(Section):
-    """What every study has: the settings of one derive from these."""
+    """Settings that every study has; those of a study derive from these."""
 
-    chosen_layers: ClassVar[tuple[str, ...]] = ()  # settings that name a layer; left out, it is the middle one
+    chosen_layers: ClassVar[tuple[str, ...]] = ()  # settings that name a layer; default: the middle one
 
     models: list[Name] = Field(min_length=1, description="Names from `models`, in the order of the figures.")
 
     def filled_in(self, models: Mapping[str, Model]) -> Self:
-        """The settings with what was left out and follows from ``models``, the study's by name."""
+        """The settings, with omitted ones that follow from ``models``, the study's by name."""
         middle = min(model.layers for model in models.values()) // 2
-        left_out = {key: middle for key in self.chosen_layers if getattr(self, key) is None}
-        return self.model_copy(update=left_out)
+        omitted = {key: middle for key in self.chosen_layers if getattr(self, key) is None}
+        return self.model_copy(update=omitted)
 
 
 class CorpusStudySettings(StudySettings):
-    """Of a study that reads a corpus."""
+    """Settings of a study that reads a corpus."""
 
     corpus: Name = Field(description="Name from `corpora`.")

@@ -17,8 +17,8 @@ import xxhash
 
 from layerscope.io.errors import UserError, damaged, reading
 from layerscope.io.files import read_json
+from layerscope.io.hdf5 import attributes_of, check_format, open_hdf5
 from layerscope.io.provenance import check_same_run
-from layerscope.io.root_attributes import attributes_of, check_format, checked_attributes
 from layerscope.tokenize.token_shards import Tokens
 
 FORMAT = "layerscope activations 3"
@@ -62,8 +62,7 @@ class ActivationShard:
             check_format(manifest_of(path), manifest["format"], FORMAT)
             self.tokens_digest, self.expected = manifest["tokens_digest"], manifest["datasets"]
         with reading(path), ExitStack() as stack:
-            self.file = stack.enter_context(h5py.File(path))
-            self.attributes = checked_attributes(self.file, path, FORMAT, PLACE)
+            self.file, self.attributes = stack.enter_context(open_hdf5(path, {FORMAT: PLACE}))
             self.opened = stack.pop_all()
 
     def tokens(self) -> Tokens:
@@ -73,10 +72,7 @@ class ActivationShard:
             UserError: they are not those that were written.
         """
         with reading(self.path, "/tokens"):
-            tokens = Tokens.read(self.file["tokens"])
-        if tokens.digest() != self.tokens_digest:
-            raise damaged(self.path, "/tokens differs from what was written")
-        return tokens
+            return Tokens.read(self.file, self.tokens_digest)
 
     def dataset(self, name: str) -> h5py.Dataset:
         """A dataset [tokens, width] after its values were read once, a chunk's rows at a time, for their digest.

@@ -11,7 +11,7 @@ import xxhash
 from layerscope.extract.activation_shards import FORMAT, dataset_name, manifest_of, verify_structure
 from layerscope.io.errors import UserError
 from layerscope.io.files import partial_file, sync, write_json
-from layerscope.io.root_attributes import set_attribute, set_root_attributes
+from layerscope.io.hdf5 import set_attribute, set_root_attributes
 from layerscope.model.finite import not_finite
 from layerscope.tokenize.token_shards import Tokens
 

@@ -1,4 +1,4 @@
 """Find the sources of a study: models, tokenizers, corpora. The only stage that may touch the network.
 
-Each source gets a small record (JSON) that names what was resolved: later jobs read the record, not the hub.
+Each source gets a small record (JSON) of what was found; later jobs read the record, not the hub.
 """

@@ -1,8 +1,8 @@
-"""The HTTP client of the hub's libraries: it gives up answers that are too slow, and those that are not the hub's.
+"""The HTTP client of the hub's libraries: it gives up on answers that are too slow, or are not the hub's.
 
-All that the libraries ask over HTTP goes through it: metadata, files and ranges of files. What does not is the content
-of files that the hub keeps in Xet storage: ``hf_xet`` brings it over connections of its own, with its own timeouts and
-retries. Where such a file is, the hub says through this client.
+All requests of the libraries go through it: metadata, files and ranges of files. The exception is the content of files
+in the hub's Xet storage, which ``hf_xet`` downloads over its own connections, with its own timeouts and retries; where
+such a file is, the hub says through this client.
 """
 
 import ssl
@@ -13,8 +13,8 @@ import httpcore2
 import httpx2
 from huggingface_hub.utils._http import default_client_factory
 
-PATIENCE = 30  # seconds: a firewall that drops packets never answers, and the client would wait for ever
-# Bytes a second. A model of 500 MB would take six days: at such a speed something is broken, and waiting is no help.
+PATIENCE = 30  # seconds: a firewall that drops packets never answers, and the client would wait forever
+# Bytes per second. A model of 500 MB would take six days: at such a speed something is broken.
 SLOWEST = 1000
 NOT_THE_HUB = (
     "so it is not the hub: log in to this network in a browser if it wants that, and check HF_ENDPOINT and HTTPS_PROXY"
@@ -22,7 +22,7 @@ NOT_THE_HUB = (
 
 
 class NoAnswer(Exception):
-    """What answers is not the hub, or does not come to an end. The text says which, and what would help."""
+    """What answers is not the hub, or never finishes. The text says which, and what would help."""
 
 
 def patient_client() -> httpx2.Client:
@@ -57,9 +57,8 @@ class PatientStream(httpcore2.NetworkStream):
     """A connection whose answers may be long, but not slow.
 
     The client's own timeout is for one read, and an answer that drips never exceeds it. Here ``PATIENCE`` seconds of
-    waiting must bring ``SLOWEST`` bytes a second, headers included, as often as it takes until the answer is whole. The
-    time until its first bytes is left to the client's timeout; the time between two reads, when the reader works, does
-    not count.
+    waiting must bring ``SLOWEST`` bytes per second, headers included, until the answer is whole. The time until
+    its first bytes is left to the client's timeout; the time between two reads, when the reader works, does not count.
     """
 
     def __init__(self, stream: httpcore2.NetworkStream) -> None:
@@ -70,7 +69,7 @@ class PatientStream(httpcore2.NetworkStream):
         if self.waited > PATIENCE:
             speed = self.received / self.waited
             if speed < SLOWEST:
-                raise NoAnswer(f"it answers at {speed:.0f} bytes a second; try again later, or on another network")
+                raise NoAnswer(f"it answers at {speed:.0f} bytes per second; try again later, or on another network")
             self.waited, self.received = 0.0, 0
         begun = time.monotonic()
         content = self.stream.read(max_bytes, timeout or PATIENCE)

@@ -8,6 +8,7 @@ from typing import Any
 from layerscope.fetch.settings import import_hub
 from layerscope.io.errors import UserError
 from layerscope.io.files import sealed_file
+from layerscope.io.records import CorpusRecord, TokenizerRecord
 from layerscope.sources import is_local
 from layerscope.tokenize.documents import corpus_files, texts_of
 from layerscope.tokenize.packing import token_runs
@@ -15,23 +16,31 @@ from layerscope.tokenize.readers import parquet_rows
 from layerscope.tokenize.tokenizer import load_tokenizer
 
 
-def resolve_corpus(name: str, spec: dict[str, Any]) -> dict[str, Any]:
-    """The record of a corpus: ``{name, source, subset, split, text_field, content, commit, files}``.
+def resolve_corpus(name: str, spec: dict[str, Any]) -> CorpusRecord:
+    """The record of a corpus.
+
+    Args:
+        spec: ``source``, ``revision``, ``subset``, ``split``, ``text_field`` of the config; ``digest`` of local files.
 
     Raises:
         UserError: no readable files, or trouble with the hub.
     """
     source = spec["source"]
-    record = {"name": name, "content": spec["digest"]}
-    record |= {key: spec[key] for key in ("source", "subset", "split", "text_field")}
-    if is_local(source):
-        return {**record, "commit": None, "files": [str(file) for file in corpus_files(source)]}
-    commit, _ = import_hub().resolve_commit(source, spec["revision"], "dataset")
-    return {**record, "commit": commit, "files": None}
+    local = is_local(source)
+    return {
+        "name": name,
+        "source": source,
+        "commit": None if local else import_hub().resolve_commit(source, spec["revision"], "dataset")[0],
+        "content": spec["digest"],
+        "subset": spec["subset"],
+        "split": spec["split"],
+        "text_field": spec["text_field"],
+        "files": [str(file) for file in corpus_files(source)] if local else None,
+    }
 
 
 def fetch_documents(
-    name: str, spec: dict[str, Any], corpus: dict[str, Any], tokenizer: dict[str, Any], output: str | Path
+    name: str, spec: dict[str, Any], corpus: CorpusRecord, tokenizer: TokenizerRecord, output: str | Path
 ) -> int:
     """Write the first documents of a hub data set: enough for ``spec["wanted"]`` tokens, or all that it has.
 
@@ -39,8 +48,6 @@ def fetch_documents(
 
     Args:
         spec: of the corpus, with ``needed`` and ``wanted``, how many tokens there must be and how many are better.
-        corpus: record from :func:`resolve_corpus`.
-        tokenizer: record of the tokenizer.
         output: JSON Lines file with a field ``text``.
 
     Returns:
@@ -61,12 +68,12 @@ def fetch_documents(
         if found < spec["needed"]:
             raise UserError(
                 f"corpus {name}: {spec['source']} has {written} documents with {found} tokens, "
-                f"and {spec['needed']} are needed (sampling.sequences x sampling.sequence_length); lower one of them"
+                f"but {spec['needed']} are needed (sampling.sequences x sampling.sequence_length); lower one of them"
             )
     return written
 
 
-def _hub_rows(name: str, spec: dict[str, Any], commit: str) -> Iterator[dict[str, Any]]:
+def _hub_rows(name: str, spec: dict[str, Any], commit: str | None) -> Iterator[dict[str, Any]]:
     hub = import_hub()
     import datasets  # takes two seconds, and a local corpus does without
     from huggingface_hub import HfFileSystem

@@ -27,14 +27,14 @@ from layerscope.io.redact import redact_logs
 
 INSTEAD = "the default study (snakemake without --configfile) needs no network"
 WAYS_ON = {
-    401: "log in anew with `hf auth login`",
+    401: "log in again with `hf auth login`",
     407: "write the proxy's user name and password into HTTPS_PROXY",
     429: "try again later, or log in with `hf auth login`, which allows more",
 }
 # Variables that say where the clients keep files, those of one kind of file before those of all.
 CACHES = ["HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE", "HF_DATASETS_CACHE", "HF_TOKEN_PATH", "HF_HOME", "XDG_CACHE_HOME"]
 
-redact_logs()  # the clients log the URLs they ask for, and those of large files are signed
+redact_logs()  # the clients log URLs, and those of large files are signed
 set_client_factory(patient_client)
 
 
@@ -43,7 +43,7 @@ def one_line_errors(source: str, revision: str | None, unforeseen: bool = True) 
     """Turn the clients' exceptions into a UserError that names the source and a way on.
 
     Args:
-        unforeseen: also those that are not known; False leaves them as they are.
+        unforeseen: whether to turn unknown exceptions too; if not, they are raised as they are.
     """
     try:
         yield
@@ -64,7 +64,7 @@ def resolve_commit(source: str, revision: str | None, repo_type: str) -> tuple[s
         look_up = HfApi().dataset_info if repo_type == "dataset" else HfApi().model_info
         info = look_up(source, revision=revision)
         if not info.sha:
-            raise NoAnswer(f"{constants.ENDPOINT} names no commit (sha), {NOT_THE_HUB}")
+            raise NoAnswer(f"{constants.ENDPOINT} reports no commit (sha), {NOT_THE_HUB}")
         # A stranger may list a gated repository; that its files are barred should show before any is asked for.
         if info.gated:
             HfApi().auth_check(source, repo_type=repo_type)
@@ -90,14 +90,14 @@ def _with_causes(error: BaseException | None) -> Iterator[BaseException]:
 
 
 def _trouble(source: str, revision: str | None, errors: list[BaseException]) -> str | None:
-    """The line for what the hub, or what answers in its place, did; None if it is none of that.
+    """The line for what the hub, or what answers in its place, did; None for other errors.
 
     Args:
         errors: from :func:`_with_causes`.
     """
 
     def first(*kinds: type[BaseException]) -> Any:
-        # That a file is not there means little: the clients ask for some that a repository need not have.
+        # A missing file means little: the clients ask for some that a repository need not have.
         return next((e for e in errors if isinstance(e, kinds) and not isinstance(e, RemoteEntryNotFoundError)), None)
 
     if error := first(NoAnswer):
@@ -109,13 +109,13 @@ def _trouble(source: str, revision: str | None, errors: list[BaseException]) -> 
     if first(RepositoryNotFoundError):
         return f"hub: {source} does not exist or is private: check the id, or log in with `hf auth login`"
     if first(HFValidationError):
-        return f"hub: '{source}' is not an id the hub can have; write owner/name"
+        return f"hub: '{source}' is not a valid hub id; write owner/name"
     if error := first(HfHubHTTPError):
         status = error.response.status_code
         way_on = WAYS_ON.get(status, "try again later")
         return f"hub: {source} could not be fetched (HTTP {status} {error.response.reason_phrase}); {way_on}"
     if first(FileMetadataError):
-        return f"hub: {source} could not be fetched: {constants.ENDPOINT} names no commit of a file, {NOT_THE_HUB}"
+        return f"hub: {source} could not be fetched: {constants.ENDPOINT} reports no commit for a file, {NOT_THE_HUB}"
     if error := first(OfflineModeIsEnabled, HTTPError) or first(LocalEntryNotFoundError, ConnectionError):
         if is_offline_mode():
             return f"hub: {source} cannot be fetched while HF_HUB_OFFLINE is set: unset it where Snakemake runs"
@@ -124,7 +124,7 @@ def _trouble(source: str, revision: str | None, errors: list[BaseException]) -> 
 
 
 def _local_trouble(source: str, error: Exception) -> str | None:
-    """The line for a folder of this machine that the clients cannot keep files in; None if it is none of that."""
+    """The line for a local folder in which the clients cannot store files; None for other errors."""
     if not isinstance(error, OSError) or not error.errno:
         return None
     full = error.errno in (errno.ENOSPC, errno.EDQUOT)
@@ -136,7 +136,7 @@ def _local_trouble(source: str, error: Exception) -> str | None:
         if full or (place and (place.is_relative_to(folder) or folder.is_relative_to(place))):
             reason = f"{place}: {error.strerror}" if place else error.strerror
             right = "free some space there, or name a larger disk" if full else "name a folder that can be written"
-            return f"hub: {source} cannot be kept in {name}={value} ({reason}); {right}"
+            return f"hub: {source} cannot be stored in {name}={value} ({reason}); {right}"
     return None
 
 

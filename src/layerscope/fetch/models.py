@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from layerscope.fetch.settings import import_hub
+from layerscope.io.records import ModelRecord, TokenizerRecord
 from layerscope.model.architectures import architecture_of
 from layerscope.model.weights import INDEX, WHOLE, check_plain, check_safetensors, weight_files
 from layerscope.sources import (
@@ -16,19 +17,18 @@ from layerscope.sources import (
 )
 from layerscope.tokenize.tokenizer import load_tokenizer
 
-# By name: a repository may hold the same weights a second time, for other programs.
+# By name: a repository may contain the same weights again, for other programs.
 MODEL_FILES = ["config.json", WHOLE, INDEX, "model-*.safetensors"]
 
 
-def fetch_model(name: str, spec: dict[str, Any], tokenizer: dict[str, Any]) -> dict[str, Any]:
-    """The record of a model: ``{name, source, commit, content, path, model_type, weights}``.
+def fetch_model(name: str, spec: dict[str, Any], tokenizer: TokenizerRecord) -> ModelRecord:
+    """The record of a model.
 
-    A local folder is used where it is; a hub repository is downloaded (safetensors only: no pickle, no remote code). Of
-    a model with random weights only the configuration is needed. The weights are sent for when all else is right.
+    A local folder is used where it is; a hub repository is downloaded (safetensors only: no pickle, no remote code). A
+    model with random weights needs only the configuration. The weights are downloaded last, when all else is right.
 
     Args:
         spec: ``source``, ``revision``, ``layers``, ``weights`` of the config, and ``digest`` of a local model's files.
-        tokenizer: record from :func:`fetch_tokenizer`.
 
     Raises:
         UserError: no safetensors weights, a layer count other than declared, an architecture that is not supported, a
@@ -65,8 +65,11 @@ def fetch_model(name: str, spec: dict[str, Any], tokenizer: dict[str, Any]) -> d
     }
 
 
-def fetch_tokenizer(name: str, spec: dict[str, Any]) -> dict[str, Any]:
-    """The record of a tokenizer: ``{name, source, commit, content, path}``.
+def fetch_tokenizer(name: str, spec: dict[str, Any]) -> TokenizerRecord:
+    """The record of a tokenizer.
+
+    Args:
+        spec: ``source``, ``revision`` of the config, and ``digest`` of the files of a local one.
 
     Raises:
         UserError: no tokenizer there, or trouble with the hub.

@@ -1,6 +1,6 @@
-"""What the environment tells the hub's clients, looked at before they see it.
+"""What the environment tells the hub's clients, checked before they read it, which is when they are imported.
 
-They read it when they are imported. One that cannot read an address shows a part of it, which may be a password.
+A client that cannot read an address shows a part of it, which may be a password.
 """
 
 import os

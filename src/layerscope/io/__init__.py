@@ -1,1 +1,1 @@
-"""Files that are whole or not there, with digests that are checked where they are read; errors that are one line."""
+"""Files that are whole or absent, with digests that are checked on reading; errors of one line."""

@@ -1,4 +1,4 @@
-"""The one kind of error that is meant for the person who runs the workflow."""
+"""The one kind of error that is meant for the user."""
 
 import re
 import shlex
@@ -10,10 +10,10 @@ from layerscope.io.redact import redacted
 
 
 class UserError(Exception):
-    """Something the user can put right, in one line a mistake: the thing, what is wrong, what would be right.
+    """Something the user can put right, one line per mistake: the thing, what is wrong, what would be right.
 
-    What would break a line, or not show, such as a control character in a name, becomes an escape; passwords and tokens
-    are left out.
+    Characters that would break a line or not show, such as control characters in a name, are escaped; passwords and
+    tokens are hidden.
     """
 
     def __init__(self, *lines: str) -> None:
@@ -22,15 +22,15 @@ class UserError(Exception):
 
 
 def damaged(path: str | Path, what: str) -> UserError:
-    """The error of a file that is not what was written, with the command that repairs it."""
+    """The error for a file that is not what was written, with the command that repairs it."""
     return UserError(f"{path}: {what}; delete it and run again (rm {shlex.quote(str(path))})")
 
 
 def memory_ran_out(error: BaseException) -> bool:
-    """Whether an error says that memory did not suffice.
+    """Whether an error means that memory ran out.
 
-    PyTorch raises a RuntimeError for main memory, and an OutOfMemoryError for that of a GPU; safetensors and h5py pass
-    on what the system says.
+    PyTorch raises a RuntimeError for main memory and an OutOfMemoryError for a GPU's; safetensors and h5py pass on the
+    system's message.
     """
     said = "can't allocate memory|cannot allocate memory|out of memory|unable to allocate"
     return isinstance(error, MemoryError) or re.search(said, str(error), re.IGNORECASE) is not None
@@ -38,7 +38,7 @@ def memory_ran_out(error: BaseException) -> bool:
 
 @contextmanager
 def reading(path: str | Path, part: str = "") -> Iterator[None]:
-    """Turn what the readers of HDF5, Parquet and JSON raise of a damaged file, or a part of it, into one line."""
+    """Turn what readers of HDF5, Parquet and JSON raise for a damaged file, or a part of it, into one line."""
     try:
         yield
     except UserError:
@@ -55,7 +55,7 @@ _AT = "planning was at "
 
 @contextmanager
 def at(place: str | Path) -> Iterator[None]:
-    """Say where planning is: a key of the config, or a file. An error carries the innermost place as a note."""
+    """Say where planning is: at a key of the config, or at a file. Errors carry the innermost place as a note."""
     try:
         yield
     except BaseException as error:

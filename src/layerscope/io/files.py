@@ -1,4 +1,4 @@
-"""Files that are whole or absent, and digests of what they hold."""
+"""Files that are whole or absent, and digests of their content."""
 
 import glob
 import json
@@ -35,13 +35,13 @@ def whole_file(path: str | Path) -> Iterator[Path]:
 def partial_file(path: Path) -> Path:
     """A new name in the folder of ``path``, to write under until the file is whole.
 
-    Makes the folder, and removes what killed jobs left behind of the same file.
+    Makes the folder, and removes what killed jobs left of the same file.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     for left in path.parent.glob(f".{glob.escape(path.stem)}.{'[0-9a-f]' * 8}.partial{glob.escape(path.suffix)}"):
         left.unlink(missing_ok=True)
-    # Not the process's number, which is not unique over the nodes of a cluster. The suffix stays last: pandas and
-    # matplotlib choose the format by it.
+    # Random, as a process id is not unique across the nodes of a cluster. The suffix stays last: pandas and matplotlib
+    # choose the format by it.
     return path.with_name(f".{path.stem}.{secrets.token_hex(4)}.partial{path.suffix}")
 
 
@@ -56,10 +56,10 @@ def sync(path: Path) -> None:
 
 @contextmanager
 def sealed_file(path: str | Path) -> Iterator[Path]:
-    """As :func:`whole_file`, for formats without a place for a digest: it goes into a hidden file beside it, the seal.
+    """As :func:`whole_file`, for formats with no place for a digest: it goes to a hidden file beside it, the seal.
 
-    The seal is there first, so that a name that exists has its own. Killed while a file is replaced, the old one stays
-    with the new seal, and is refused. Snakemake removes the files of a job before it starts.
+    The seal is written first, so that a file that exists has its own. If a job is killed between the two, an old file
+    keeps the new seal and is refused; but Snakemake removes the files of a job before it starts.
     """
     with whole_file(path) as temporary:
         yield temporary
@@ -68,12 +68,12 @@ def sealed_file(path: str | Path) -> Iterator[Path]:
 
 
 def seal_of(path: str | Path) -> Path:
-    """Where the seal of a file is."""
+    """The path of the seal of a file."""
     return Path(path).with_name(f".{Path(path).name}.xxh3")
 
 
 def check_seal(path: str | Path) -> None:
-    """Hold a file of :func:`sealed_file` against its seal.
+    """Check a file of :func:`sealed_file` against its seal.
 
     Raises:
         UserError: the file is not what was written, or one of the two is missing.
@@ -106,12 +106,12 @@ def read_json(path: str | Path) -> dict[str, Any]:
 
 
 def digest_of_record(record: dict[str, Any]) -> str:
-    """Digest of keys and values, in whatever order; numbers may be numpy's."""
+    """Digest of keys and values, in any order; numbers may be numpy's."""
     return digest_of([json.dumps(record, sort_keys=True, default=lambda number: number.item()).encode()])
 
 
 def digest_of(chunks: Iterable[bytes]) -> str:
-    """XXH3-128 of the chunks one after the other, in hexadecimal. Finds accidents, not attackers."""
+    """XXH3-128 of the concatenated chunks, in hexadecimal. It finds accidents, not attacks."""
     state = xxhash.xxh3_128()
     for chunk in chunks:
         state.update(chunk)

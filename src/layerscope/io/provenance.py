@@ -1,4 +1,4 @@
-"""What decides the values of a file, and that files which meet in one statistic agree on it."""
+"""What decides the values of a file, and a check that files which meet in one statistic agree on it."""
 
 import shlex
 from collections import Counter
@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from layerscope.io.errors import UserError
+from layerscope.io.records import CorpusRecord, SourceRecord, TokenizerRecord
 
-# Attributes in which the files of one sample may differ; of every other one, two values are two samples. The first row
-# tells the files apart, and the second says where the same content lay. Batch size, device and the versions of packages
-# move values by roundings (docs/checks.md).
+# Attributes in which the files of one sample may differ; two values of any other mean two samples. The first row tells
+# the files apart, and the second says where the same content was. Batch size, device and the versions of packages move
+# values by roundings (docs/checks.md).
 MAY_DIFFER = {
     *("format", "shard", "digest", "token_shard_digest"),
     *("model_source", "tokenizer_source", "corpus_source"),
@@ -20,13 +21,8 @@ MAY_DIFFER = {
 Attributes = Mapping[str, Any]
 
 
-def origin(kind: str, record: dict[str, Any]) -> dict[str, str]:
-    """Attributes that say which source something was made from.
-
-    Args:
-        kind: model, tokenizer or corpus.
-        record: of :mod:`layerscope.fetch`. Its ``content`` is a digest of local files; those on the hub have a commit.
-    """
+def origin(kind: str, record: SourceRecord | dict[str, Any]) -> dict[str, str]:
+    """Attributes that say which source something was made from; ``kind`` is model, tokenizer or corpus."""
     return {
         kind: record["name"],
         f"{kind}_source": record["source"],
@@ -35,10 +31,15 @@ def origin(kind: str, record: dict[str, Any]) -> dict[str, str]:
     }
 
 
-def text_origin(corpus: dict[str, Any], tokenizer: dict[str, Any]) -> dict[str, str]:
+def text_origin(corpus: CorpusRecord, tokenizer: TokenizerRecord) -> dict[str, str]:
     """Attributes that say which documents were tokenized, and with what."""
-    fields = {f"corpus_{field}": corpus[field] or "default" for field in ("subset", "split", "text_field")}
-    return {**origin("corpus", corpus), **fields, **origin("tokenizer", tokenizer)}
+    return {
+        **origin("corpus", corpus),
+        "corpus_subset": corpus["subset"] or "default",
+        "corpus_split": corpus["split"] or "default",
+        "corpus_text_field": corpus["text_field"],
+        **origin("tokenizer", tokenizer),
+    }
 
 
 def of_token_shard(attributes: Attributes) -> dict[str, Any]:
@@ -66,11 +67,11 @@ def sample_attributes(shards: Mapping[str, Attributes]) -> dict[str, Any]:
 
 
 def check_same_run(shards: Mapping[str, Attributes], tables: Iterable[Attributes] = ()) -> None:
-    """Check that shards, and tables of the tokens that they hold, can meet in one statistic.
+    """Check that shards, and tables of the tokens in them, can meet in one statistic.
 
     Args:
         shards: path → root attributes of all shards of a sample, in their order.
-        tables: attributes of tables from :func:`layerscope.io.tables.read_table`; they are compared in what they have.
+        tables: attributes of tables from :func:`layerscope.io.tables.read_table`, compared where they have these.
 
     Raises:
         UserError: two files differ in an attribute that decides values; the line names both, and both values.
@@ -105,6 +106,6 @@ def _agree(name: str, of_shards: dict[str, Any], tables: Mapping[str, Attributes
 def _two_runs(path: str, what: str, files: Iterable[str]) -> UserError:
     folders = dict.fromkeys(shlex.quote(str(Path(file).parent)) for file in (path, *files))
     return UserError(
-        f"{path}: {what}; they are not of one run: delete those that are not of your present settings and sources, or "
+        f"{path}: {what}; they are from different runs: delete those that do not match your settings and sources, or "
         f"all of them, and run again (rm -r {' '.join(folders)})"
     )

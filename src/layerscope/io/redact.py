@@ -1,4 +1,4 @@
-"""Passwords and tokens, kept out of what is printed and logged."""
+"""Keep passwords and tokens out of what is printed and logged."""
 
 import logging
 import re

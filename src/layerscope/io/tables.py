@@ -1,4 +1,4 @@
-"""Tables: Parquet for those of a layer, with a digest of what they hold; CSV for those of all models, with a seal.
+"""Tables: Parquet for those of a layer, with a digest of their content; CSV for those of all models, with a seal.
 
 Parquet's own page checksums cover the values, but not the names, types and positions that its footer gives them.
 """
@@ -20,7 +20,7 @@ def write_table(path: str | Path, table: pd.DataFrame, attributes: dict[str, Any
     """
     attributes = attributes or {}
     described = table.copy(deep=False)
-    described.attrs = {**attributes, "digest": _digest(table, attributes)}  # pandas keeps these with a Parquet file
+    described.attrs = {**attributes, "digest": _digest(table, attributes)}  # pandas stores these in a Parquet file
     with whole_file(path) as temporary:
         described.to_parquet(temporary, compression="zstd")
 
@@ -42,7 +42,7 @@ def read_table(path: str | Path) -> pd.DataFrame:
 
 
 def write_csv(path: str | Path, table: pd.DataFrame) -> None:
-    """Write a table for people, which later jobs read too; the index is not kept."""
+    """Write a table for people, which later jobs also read; the index is not kept."""
     with sealed_file(path) as temporary:
         table.to_csv(temporary, index=False)
 
@@ -60,6 +60,6 @@ def read_csv(path: str | Path) -> pd.DataFrame:
 
 def _digest(table: pd.DataFrame, attributes: dict[str, Any]) -> str:
     """XXH3-128 over the names, the types and the values of the columns, and the attributes."""
-    rows = pd.util.hash_pandas_object(table, index=False)  # one NaN is as another, as in Parquet
+    rows = pd.util.hash_pandas_object(table, index=False)  # all NaNs are the same, as in Parquet
     columns = repr([(name, str(kind)) for name, kind in table.dtypes.items()])
     return digest_of([columns.encode(), rows.to_numpy().tobytes(), digest_of_record(attributes).encode()])

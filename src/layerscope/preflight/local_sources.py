@@ -136,7 +136,7 @@ def _tokenizers_of(models: Mapping[str, Model]) -> dict[str, list[str]]:
 def _open_tokenizer(name: str, source: str) -> LoadedTokenizer:
     _check_readable(f"config: tokenizers.{name}.source", tokenizer_files(Path(source)))
     check_tokenizer(name, source, Path(source))
-    return load_tokenizer({"name": name, "path": source})
+    return load_tokenizer({"name": name, "source": source, "commit": None, "content": None, "path": source})
 
 
 def _open_models(models: dict[str, Model], mistakes: Mistakes) -> dict[str, LocalModel]:
@@ -217,7 +217,7 @@ def _check_corpus(name: str, corpus: Corpus) -> str:
     _check_readable(key, files)
     if files[0].suffix == ".json":
         return ""
-    documents: Any = read_documents(name, {"source": source, "text_field": corpus.text_field})
+    documents: Any = read_documents(name, source, corpus.text_field)
     text = next(documents, None)
     if text is None:
         raise UserError(f"corpus {name}: {source} contains no documents with text")

@@ -10,7 +10,7 @@ from jinja2 import Template
 from PIL import Image, UnidentifiedImageError
 
 from layerscope.io.errors import UserError, damaged
-from layerscope.io.root_attributes import read_root_attributes
+from layerscope.io.hdf5 import read_root_attributes
 
 PNG_END = b"\0\0\0\0IEND\xaeB`\x82"  # an empty last chunk, whose checksum Pillow does not read
 

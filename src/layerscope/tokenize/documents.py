@@ -9,33 +9,34 @@ from typing import Any
 
 from layerscope.io.errors import UserError
 from layerscope.io.files import check_seal
+from layerscope.io.records import CorpusRecord
 from layerscope.tokenize.readers import KINDS, LARGEST, READERS, TooLargeError, too_large
 
 
 def corpus_files(source: str) -> list[Path]:
     """The files of a local corpus: the file itself, or every file of a folder with a known ending, by name.
 
-    Of a folder, what is hidden is left out: editors and notebooks keep copies of documents there.
+    Hidden files and folders are ignored: editors and notebooks keep copies of documents there.
 
     Raises:
-        UserError: none, endings that do not agree, or something that is not a file, such as a pipe.
+        UserError: there are none, they are of several kinds, or one is not a regular file.
         OSError: a folder cannot be listed.
     """
     path = Path(source)
     files = sorted(_visible_files(path)) if path.is_dir() else [path] if path.exists() else []
     endings = {file.suffix for file in files}
     if not files or not endings <= set(KINDS):
-        raise UserError(f"corpus {source}: no documents there; readable are files ending in {', '.join(KINDS)}")
+        raise UserError(f"corpus {source}: no documents found; readable files end in {', '.join(KINDS)}")
     if len({KINDS[ending] for ending in endings}) > 1:
         raise UserError(f"corpus {source}: files of several kinds ({', '.join(sorted(endings))}); keep one kind")
     for file in files:
         if _is_special(file):
-            raise UserError(f"corpus {source}: {file} is a pipe, socket or device; only files are read")
+            raise UserError(f"corpus {source}: {file} is a pipe, socket or device; only regular files are read")
     return files
 
 
 def _visible_files(folder: Path) -> Iterator[Path]:
-    """Files with a known ending at any depth below a folder, links to nowhere too, so that they are told of."""
+    """Files with a known ending at any depth below a folder, broken links too, so that these are reported."""
 
     def fail(error: OSError) -> None:
         raise error
@@ -52,22 +53,21 @@ def _is_special(file: Path) -> bool:
         return False
 
 
-def read_documents(corpus: str, spec: dict[str, Any]) -> Iterator[str]:
+def read_documents(corpus: str, source: str, text_field: str) -> Iterator[str]:
     """Texts of the documents of a local ``corpus``, as :func:`texts_of`.
 
     Args:
         corpus: its name, for error lines.
-        spec: ``source``, ``text_field`` of the config.
 
     Raises:
         UserError: as :func:`texts_of`.
     """
-    files = corpus_files(spec["source"])
-    field = "text" if files[0].suffix == ".txt" else spec["text_field"]
-    return texts_of(corpus, spec["source"], field, _local_rows(corpus, files, field))
+    files = corpus_files(source)
+    field = "text" if files[0].suffix == ".txt" else text_field
+    return texts_of(corpus, source, field, _local_rows(corpus, files, field))
 
 
-def documents_of_corpus(corpus: dict[str, Any], text_field: str, fetched: str | None) -> Iterator[str]:
+def documents_of_corpus(corpus: CorpusRecord, text_field: str, fetched: str | None) -> Iterator[str]:
     """The texts of a corpus, where they are now.
 
     Args:
@@ -84,12 +84,12 @@ def documents_of_corpus(corpus: dict[str, Any], text_field: str, fetched: str | 
         logging.info(
             "corpus %s: files in %s: %d", corpus["name"], corpus["source"], len(corpus_files(corpus["source"]))
         )
-    documents = {"source": fetched, "text_field": "text"} if fetched else {**corpus, "text_field": text_field}
-    return read_documents(corpus["name"], documents)
+    source, field = (fetched, "text") if fetched else (corpus["source"], text_field)
+    return read_documents(corpus["name"], source, field)
 
 
 def texts_of(corpus: str, source: str, field: str, rows: Iterator[dict[str, Any]]) -> Iterator[str]:
-    """Texts of documents in their order; documents without text are passed over.
+    """Texts of documents in their order; documents without text are skipped.
 
     Args:
         corpus: its name, for error lines.
@@ -121,9 +121,7 @@ def texts_of(corpus: str, source: str, field: str, rows: Iterator[dict[str, Any]
             )
         text = row[field]
         if not isinstance(text, str):
-            raise UserError(
-                f"corpus {corpus}: field '{field}' of document {number} holds {type(text).__name__}, not text"
-            )
+            raise UserError(f"corpus {corpus}: field '{field}' of document {number} is {type(text).__name__}, not text")
         if len(text) > LARGEST:
             raise UserError(f"corpus {corpus}: document {number} {too_large(len(text))}")
         if not text.isascii():
@@ -134,26 +132,26 @@ def texts_of(corpus: str, source: str, field: str, rows: Iterator[dict[str, Any]
 
 
 def _fields(row: dict[str, Any]) -> str:
-    """The fields of a document, not more than a line holds."""
+    """The fields of a document, cut to fit a line."""
     text = ", ".join(map(str, row))
     return text if len(text) <= 200 else text[:197] + "..."
 
 
 def _check_characters(corpus: str, field: str, number: int, text: str) -> None:
-    r"""JSON can hold halves of characters, such as \ud800, which no tokenizer takes."""
+    r"""Raise UserError for half a character, such as \ud800, which JSON can contain and no tokenizer accepts."""
     try:
         text.encode()
     except UnicodeEncodeError as error:
         raise UserError(
-            f"corpus {corpus}: field '{field}' of document {number} holds {text[error.start]!a}, half of a surrogate "
-            "pair and no character; remove it"
+            f"corpus {corpus}: field '{field}' of document {number} contains {text[error.start]!a}, half of a "
+            "surrogate pair, not a character; remove it"
         ) from None
 
 
 def _local_rows(corpus: str, files: Iterable[Path], field: str) -> Iterator[dict[str, Any]]:
     """Documents of local files.
 
-    Not by the datasets library: its JSON reader turns a text that looks like a date into one.
+    Not read by the datasets library, whose JSON reader turns texts that look like dates into dates.
     """
     for file in files:
         try:

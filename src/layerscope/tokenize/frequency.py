@@ -1,4 +1,4 @@
-"""How often a corpus holds each token."""
+"""How often each token occurs in a corpus."""
 
 from collections.abc import Iterable
 
@@ -13,7 +13,7 @@ def frequency_table(tokenizer: LoadedTokenizer, texts: Iterable[str], tokens: in
     """Count tokens, document by document, until at least ``tokens`` are counted or the corpus ends.
 
     Returns:
-        One row a token id, in order: ``token_id``, ``count``.
+        One row per token id, in order: ``token_id``, ``count``.
     """
     counts = np.zeros(tokenizer.size, dtype=np.int64)
     for ids in token_runs(tokenizer, texts):

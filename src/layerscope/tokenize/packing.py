@@ -9,7 +9,7 @@ from layerscope.tokenize.token_shards import Tokens
 from layerscope.tokenize.tokenizer import LoadedTokenizer
 
 BATCH = 64  # documents encoded at once,
-CHARACTERS = 10_000_000  # or fewer, when they are as long as this: encoding takes a hundred bytes for each
+CHARACTERS = 10_000_000  # or fewer, if they are this long together: encoding takes a hundred bytes per character
 QUICK = 100_000  # characters that are encoded in a tenth of a second
 
 
@@ -25,22 +25,22 @@ def token_runs(tokenizer: LoadedTokenizer, texts: Iterable[str]) -> Iterator[np.
                 name = tokenizer.backend.id_to_token(tokenizer.end_of_text)
                 raise UserError(
                     f"{tokenizer.place} gives its end-of-text token '{name}' within the document that begins "
-                    f"{text[:40]!r}, and it may only be between documents; name another eos_token, or leave that out"
+                    f"{text[:40]!r}, but it may only separate documents; name another eos_token, or remove the document"
                 )
             yield np.asarray([*ids, tokenizer.end_of_text], dtype=np.int32)
 
 
 def check_document(corpus: str, tokenizer: LoadedTokenizer, text: str) -> None:
-    """Encode a document of a corpus, if that takes no time: what fails on it fails on many.
+    """Encode a document of a corpus, unless it is long: what fails on it fails on many.
 
     Raises:
-        UserError: as :func:`token_runs`, or the tokenizer gives no token for it.
+        UserError: as :func:`token_runs`, or the tokenizer gives no tokens for it.
     """
     if len(text) <= QUICK and text.strip():
         [ids] = token_runs(tokenizer, [text])
         if len(ids) == 1:
             raise UserError(
-                f"{tokenizer.place} gives no token for the first document of corpus {corpus}, which begins "
+                f"{tokenizer.place} gives no tokens for the first document of corpus {corpus}, which begins "
                 f"{text[:40]!r}; name the tokenizer that the model was trained with"
             )
 
@@ -68,8 +68,8 @@ def pack_shard(
 ) -> Tokens:
     """Tokens of one shard: ``sequences`` rows of ``sequence_length``, after those of the shards before it.
 
-    Documents follow each other with one end-of-text token between; a document that does not fit is continued in
-    the next row, and in the next shard.
+    One end-of-text token follows each document; a document that does not fit is continued in the next row, and in
+    the next shard.
 
     Raises:
         UserError: the corpus is empty or ends before the shard is full, or as :func:`token_runs`.
@@ -86,10 +86,10 @@ def pack_shard(
         if seen >= stop:
             break
     if number < 0:
-        raise UserError(f"corpus {corpus}: it holds no documents with text; {stop} tokens are needed")
+        raise UserError(f"corpus {corpus}: contains no documents with text; {stop} tokens are needed")
     if seen == number + 1:
         raise UserError(
-            f"{tokenizer.place} gives no token for any of the {seen} documents of corpus {corpus} read so far"
+            f"{tokenizer.place} gives no tokens for any of the {seen} documents of corpus {corpus} read so far"
         )
     if seen < stop:
         most = seen // size * sequences

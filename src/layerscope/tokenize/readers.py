@@ -1,4 +1,4 @@
-"""Readers of documents: rows of a file, each a dictionary of its fields, without holding more than a little at once."""
+"""Readers of documents: the rows of a file as dictionaries of their fields, a few in memory at a time."""
 
 import csv
 import json
@@ -7,19 +7,19 @@ from pathlib import Path
 from typing import Any, BinaryIO, TextIO
 
 KINDS = {".jsonl": "JSON", ".json": "JSON", ".parquet": "Parquet", ".txt": "text", ".csv": "CSV", ".tsv": "TSV"}
-LARGEST = 100_000_000  # characters of a document; to encode it takes a hundred bytes for each
+LARGEST = 100_000_000  # characters of a document; encoding takes a hundred bytes per character
 BATCH = 64  # rows of a Parquet file held at once,
-BATCH_BYTES = 250_000_000  # or fewer, when they could be as long as this
-UNFOLDED = 32_000_000  # bytes of a row group that no text is compressed to the thousandth of
+BATCH_BYTES = 250_000_000  # or fewer, if they could be this long together
+UNFOLDED = 32_000_000  # bytes from which a row group that was compressed 1000-fold is not text
 
 
 class TooLargeError(Exception):
-    """A document that is not read for its size; of what is said, that document is the subject."""
+    """A document is too large to be read; in the message, it is the subject of the sentence."""
 
 
 def too_large(size: int, unit: str = "characters") -> str:
-    """What is said of a document of ``size``."""
-    return f"has {size:,} {unit}, and at most {LARGEST:,} are read at once; split it into several"
+    """The message for a document of ``size``."""
+    return f"has {size:,} {unit}; at most {LARGEST:,} are read at once; split it"
 
 
 def _lines(file: TextIO) -> Iterator[str]:
@@ -84,13 +84,13 @@ def _delimited_fields(lines: TextIO, kind: str) -> Iterator[tuple[int, list[str]
 
 
 def parquet_rows(files: Iterable[BinaryIO], field: str) -> Iterator[dict[str, Any]]:
-    """Rows of Parquet files, of whose columns only ``field`` is read; of a file without it, the columns' names.
+    """Rows of Parquet files, with ``field`` alone; of a file without it, one row with the names of its columns.
 
     Not by the datasets library: the threads of its reader outlive it, and now and then one of them aborts Python when
     the job ends (https://github.com/apache/arrow/issues/45214).
 
     Raises:
-        TooLargeError: what is to be read unfolds to far more than text does.
+        TooLargeError: a row group decompresses to far more than text would.
     """
     from pyarrow.parquet import ParquetFile
 
@@ -108,7 +108,7 @@ def parquet_rows(files: Iterable[BinaryIO], field: str) -> Iterator[dict[str, An
 def _rows_at_once(group: Any, field: str) -> int:
     """How many rows of a row group are held at once.
 
-    A value that many rows share is stored once, so the size of the group bounds that of a row and not that of all.
+    A value that many rows share is stored once, so the size of the group bounds that of a row, not that of all rows.
     """
     columns = [group.column(number) for number in range(group.num_columns)]
     columns = [column for column in columns if f"{column.path_in_schema}.".startswith(f"{field}.")]
@@ -116,8 +116,8 @@ def _rows_at_once(group: Any, field: str) -> int:
     stored = sum(column.total_compressed_size for column in columns)
     if size > max(UNFOLDED, 1000 * stored):
         raise TooLargeError(
-            f"is in a row group of {group.num_rows} that unfolds from {stored:,} bytes to {size:,}, which no text "
-            "does; write the file anew from its source"
+            f"is in a row group of {group.num_rows} that decompresses from {stored:,} bytes to {size:,}, which no text "
+            "does; write the file again from its source"
         )
     return max(1, min(BATCH, BATCH_BYTES // max(1, size)))
 

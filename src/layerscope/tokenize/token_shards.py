@@ -10,9 +10,9 @@ import numpy as np
 import pandas as pd
 
 from layerscope.io.errors import damaged, reading
-from layerscope.io.files import digest_of, whole_file
+from layerscope.io.files import digest_of
+from layerscope.io.hdf5 import new_hdf5, open_hdf5
 from layerscope.io.provenance import check_same_run, sample_attributes
-from layerscope.io.root_attributes import checked_attributes, set_root_attributes
 
 FORMAT = "layerscope tokens 3"
 PLACE = "tokens/{tokenizer}/{corpus}/shard_{shard:04d}.h5"
@@ -49,8 +49,16 @@ class Tokens:
             )
 
     @classmethod
-    def read(cls, group: h5py.Group) -> Self:
-        return cls(**{field.name: group[field.name][:] for field in fields(cls)})
+    def read(cls, file: h5py.File, digest: str) -> Self:
+        """The tokens in ``/tokens``.
+
+        Raises:
+            UserError: ``digest`` is not theirs.
+        """
+        tokens = cls(**{field.name: file["tokens"][field.name][:] for field in fields(cls)})
+        if tokens.digest() != digest:
+            raise damaged(file.filename, "/tokens differs from what was written")
+        return tokens
 
     @classmethod
     def join(cls, parts: Iterable[Self]) -> Self:
@@ -60,8 +68,7 @@ class Tokens:
 
 def write_token_shard(path: str | Path, tokens: Tokens, attributes: dict[str, Any]) -> None:
     """Write a token shard; ``attributes`` describe tokenizer and corpus and end up at the root."""
-    with whole_file(path) as temporary, h5py.File(temporary, "w", libver="latest") as file:
-        set_root_attributes(file, {"format": FORMAT, **attributes, "digest": tokens.digest()})
+    with new_hdf5(path, {"format": FORMAT, **attributes, "digest": tokens.digest()}) as file:
         tokens.write(file.create_group("tokens"))
 
 
@@ -71,12 +78,8 @@ def read_token_shard(path: str | Path) -> tuple[Tokens, dict[str, Any]]:
     Raises:
         UserError: the file is damaged, of another format or place, or its values are not those that were written.
     """
-    with reading(path), h5py.File(path) as file:
-        attributes = checked_attributes(file, path, FORMAT, PLACE)
-        tokens, digest = Tokens.read(file["tokens"]), attributes["digest"]
-    if tokens.digest() != digest:
-        raise damaged(path, "its values differ from those that were written")
-    return tokens, attributes
+    with reading(path), open_hdf5(path, {FORMAT: PLACE}) as (file, attributes):
+        return Tokens.read(file, attributes["digest"]), attributes
 
 
 def read_token_shards(paths: Iterable[str], tables: Sequence[pd.DataFrame] = ()) -> tuple[Tokens, dict[str, Any]]:

@@ -3,6 +3,7 @@
 from typing import Any
 
 from layerscope.io.provenance import text_origin
+from layerscope.io.records import CorpusRecord, TokenizerRecord
 from layerscope.tokenize.documents import documents_of_corpus
 from layerscope.tokenize.packing import pack_shard
 from layerscope.tokenize.token_shards import Tokens
@@ -10,13 +11,11 @@ from layerscope.tokenize.tokenizer import load_tokenizer
 
 
 def tokenize_shard(
-    corpus: dict[str, Any], tokenizer: dict[str, Any], spec: dict[str, Any], shard: int, fetched: str | None
+    corpus: CorpusRecord, tokenizer: TokenizerRecord, spec: dict[str, Any], shard: int, fetched: str | None
 ) -> tuple[Tokens, dict[str, Any]]:
     """Tokens of a shard and the attributes that say where they are from.
 
     Args:
-        corpus: record from :func:`layerscope.fetch.corpora.resolve_corpus`.
-        tokenizer: record from :func:`layerscope.fetch.models.fetch_tokenizer`.
         spec: ``text_field``, ``sequence_length``, ``sequences_per_shard``.
         shard: its number, from 0.
         fetched: JSON Lines file with the documents of a hub data set; None for a local corpus.

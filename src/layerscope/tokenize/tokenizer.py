@@ -1,4 +1,4 @@
-"""A tokenizer of the tokenizers library, with the one special token that packing needs."""
+"""A tokenizer of the tokenizers library, and the one special token that packing needs."""
 
 import json
 import logging
@@ -7,11 +7,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 from tokenizers import AddedToken, Encoding, Tokenizer
 
 from layerscope.io.errors import UserError
+from layerscope.io.records import TokenizerRecord
 
 logger = logging.getLogger(__name__)
 
@@ -24,7 +24,7 @@ class LoadedTokenizer:
 
     @property
     def size(self) -> int:
-        """Largest token id + 1; some vocabularies leave ids out."""
+        """Largest token id + 1; some vocabularies skip ids."""
         return max(self.backend.get_vocab(with_added_tokens=True).values()) + 1
 
     @cached_property
@@ -58,10 +58,10 @@ class LoadedTokenizer:
             return self.backend.decode_batch(rows, skip_special_tokens=False)
 
 
-def load_tokenizer(record: dict[str, Any]) -> LoadedTokenizer:
+def load_tokenizer(record: TokenizerRecord) -> LoadedTokenizer:
     """Load the tokenizer of a record from :func:`layerscope.fetch.models.fetch_tokenizer`.
 
-    Whatever its file asks for, a text has one encoding, all of it and nothing else, and no special token comes of text.
+    Whatever its file asks for, a text has one encoding: of the whole text, nothing added, without special tokens.
 
     Raises:
         UserError: it has no end-of-text token to put between documents, or its file is damaged.
@@ -70,15 +70,15 @@ def load_tokenizer(record: dict[str, Any]) -> LoadedTokenizer:
     place = f"tokenizers.{record['name']}: {folder}/tokenizer.json"
     with _one_line(f"{place} cannot be read"):
         backend = Tokenizer.from_file(str(folder / "tokenizer.json"))
-    # What a tokenizer.json may ask for in batches; documents are packed whole, and nothing else.
+    # A tokenizer.json may ask for these, but documents are packed as they are.
     backend.no_truncation()
     backend.no_padding()
-    # Of the models of the library only BPE reads a setting from its file that makes encoding random.
+    # Of the library's models, only BPE has a setting in its file that makes encoding random.
     if dropout := getattr(backend.model, "dropout", None):
         logger.warning("%s: dropout %.3g is set to 0: a text has one encoding", place, dropout)
         backend.model.dropout = None
     end_of_text = _end_of_text(record["name"], folder, backend)
-    # A token that is not special would be found in texts that contain what it is called.
+    # A token that is not special would be found in texts that contain its name.
     added = backend.get_added_tokens_decoder()
     if end_of_text not in added or not added[end_of_text].special:
         backend.add_special_tokens([AddedToken(backend.id_to_token(end_of_text), normalized=False, special=True)])
@@ -116,5 +116,5 @@ def _one_line(what: str) -> Iterator[None]:
         yield
     except (MemoryError, KeyboardInterrupt, SystemExit):
         raise
-    except BaseException as error:  # plain Exception, and panics of its Rust code, which are none
+    except BaseException as error:  # also panics of its Rust code, which are not an Exception
         raise UserError(f"{what}: {' '.join(str(error).split())}; repair it or name another tokenizer") from error

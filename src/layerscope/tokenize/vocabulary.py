@@ -1,4 +1,4 @@
-"""The vocabulary table: how long each token is, what kind it is, and how often the sample holds it."""
+"""The vocabulary table: how long each token is, what kind it is, and how often it occurs in the sample."""
 
 import numpy as np
 import pandas as pd
@@ -9,7 +9,7 @@ REPLACEMENT = "\ufffd"  # what a piece of a UTF-8 character decodes to
 
 
 def vocabulary_table(tokenizer: LoadedTokenizer, input_ids: np.ndarray) -> pd.DataFrame:
-    """One row a token id, in order.
+    """One row per token id, in order.
 
     Token length is the number of characters of the decoded token, leading space included (``characters``).
 
@@ -24,7 +24,7 @@ def vocabulary_table(tokenizer: LoadedTokenizer, input_ids: np.ndarray) -> pd.Da
     ids = range(tokenizer.size)
     added = backend.get_added_tokens_decoder()
     special = {i for i, token in added.items() if token.special}
-    # Some decoders drop the space of a token that stands first, so each is decoded behind an anchor.
+    # Some decoders drop the leading space of the first token, so each token is decoded after an anchor.
     anchor = tokenizer.encode(["a"])[0]
     skip = len(tokenizer.decode([anchor])[0])
     texts = [text[skip:] for text in tokenizer.decode([[*anchor, i] for i in ids])]
@@ -48,7 +48,7 @@ def vocabulary_table(tokenizer: LoadedTokenizer, input_ids: np.ndarray) -> pd.Da
 
 
 def takes_part(vocabulary: pd.DataFrame, input_ids: np.ndarray) -> np.ndarray:
-    """Which tokens ``input_ids`` [tokens] take part in statistics: all but special tokens and pieces of characters.
+    """Which of ``input_ids`` [tokens] take part in statistics: all but special tokens and pieces of characters.
 
     Args:
         vocabulary: of :func:`vocabulary_table`.

@@ -1,4 +1,4 @@
-"""What planning says of itself on standard error, where it takes long; small studies are planned without a word."""
+"""Messages on standard error where planning takes long; small studies are planned silently."""
 
 import sys
 import threading
@@ -8,15 +8,15 @@ from contextlib import contextmanager
 from layerscope.preflight.config import Config
 
 PATIENCE = 5.0  # seconds without a word
-# Snakemake links each job to each file that it reads, and plans about so many of these a second (measured: 5,000 to
-# 10,000, on a core that is shared and on one that is not).
+# Snakemake links each job to each file that it reads, and plans about this many of these links per second (measured:
+# 5,000 on a shared core, 10,000 on one that is not).
 READS_PER_SECOND = 5_000
 MANY_READS = 20 * READS_PER_SECOND
 
 
 @contextmanager
 def telling(what: str) -> Iterator[None]:
-    """Say what is being done, if it is not done soon."""
+    """Say what is being done, unless it is done soon."""
     timer = threading.Timer(PATIENCE, _say, [what])
     timer.daemon = True
     timer.start()
@@ -27,7 +27,7 @@ def telling(what: str) -> Iterator[None]:
 
 
 def announce_plan(config: Config) -> None:
-    """Say how much Snakemake has to plan, if that is much."""
+    """Say how much Snakemake has to plan, if it is a lot."""
     jobs, reads = plan_size(config)
     if reads >= MANY_READS:
         minutes = max(1, round(reads / READS_PER_SECOND / 60))
@@ -36,9 +36,9 @@ def announce_plan(config: Config) -> None:
 
 
 def plan_size(config: Config) -> tuple[int, int]:
-    """How many jobs the shards need, and how many files of shards are read, counted once for each job that does.
+    """How many jobs the shards need, and how many files of shards these read, counted once per job.
 
-    Jobs and files that do not grow with the number of shards are left out.
+    Jobs and files whose number does not grow with that of the shards are not counted.
     """
     tokenized, extracted, own, reads = set(), set(), 0, 0
     for study in config.chosen().values():

@@ -20,7 +20,7 @@ def job(snakemake: Any, network: bool = False) -> Iterator[Any]:
     On an error the traceback goes to the log; standard error gets one line and the job fails.
 
     Args:
-        network: whether the job may ask the hub; of every other job, the hub's clients are switched off.
+        network: whether the job may ask the hub; in every other job, the hub's clients are switched off.
     """
     if not network:
         # Read when the clients are imported, which no module here does before a job needs them.
@@ -32,7 +32,7 @@ def job(snakemake: Any, network: bool = False) -> Iterator[Any]:
         format="%(asctime)s %(levelname)s %(message)s",
         force=True,
     )
-    # Which content a source has says nothing to the user.
+    # The content of a source is a digest, which tells the user nothing.
     wildcards = [str(value) for key, value in snakemake.wildcards.items() if key != "content"]
     name = " ".join([snakemake.rule, *wildcards])
     try:
@@ -66,8 +66,8 @@ def _line(error: BaseException) -> str:
     match int(hidden[1]) if hidden else getattr(error, "errno", None):
         case errno.ENOSPC | errno.EDQUOT as number:
             return (
-                f"no space is left ({os.strerror(number)}); free some where results/ is, or lower sampling.sequences "
-                "or set extraction.storage_dtype: float16"
+                f"no space left ({os.strerror(number)}); free some where results/ is, lower sampling.sequences, or set "
+                "extraction.storage_dtype: float16"
             )
         case errno.EACCES | errno.EPERM | errno.EROFS as number:
             place = getattr(error, "filename", None) or text

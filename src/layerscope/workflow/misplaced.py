@@ -1,4 +1,4 @@
-"""Folders that are where a file of the results should be: Snakemake takes them for the file."""
+"""Folders in the place of a file of the results, which Snakemake would take for the file."""
 
 import os
 import shlex
@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from layerscope.io.errors import UserError
 
-MOST = 5  # of which a line is said
+MOST = 5  # lines
 
 
 class Rule(Protocol):
@@ -21,10 +21,10 @@ class Rule(Protocol):
 def check_no_folders(rules: Iterable[Rule], results: str) -> None:
     """Look for folders where one of ``rules`` would write a file.
 
-    Folders alone are compared, so that it takes no time with tens of thousands of files.
+    Only folders are compared, so that tens of thousands of files take no time.
 
     Raises:
-        UserError: a line for each, with the command that removes it.
+        UserError: one line per folder, with the command that removes it.
     """
     patterns = [pattern for rule in rules for pattern in rule.products()]
     found = [folder for folder in _folders(results) if any(pattern.match(folder) for pattern in patterns)]

@@ -1,4 +1,4 @@
-"""The frame of planning: whatever goes wrong there becomes one line, and the traceback goes to a log."""
+"""The frame of planning: whatever goes wrong becomes one line, and the traceback goes to a log."""
 
 import traceback
 from contextlib import suppress
@@ -13,7 +13,7 @@ LOG = Path("logs/planning.log")
 class Planning:
     """A block in which every error is raised anew as ``kind``, with one line.
 
-    A class, because Snakemake prints the lines of code that an error passed: so they are the fewest.
+    A class, because Snakemake prints the lines of code that an error passed, and these are fewest so.
     """
 
     def __init__(self, kind: type[Exception]) -> None:

@@ -58,7 +58,7 @@ class ResultsLock:
             taken = self._wait(self._descriptor)
         except OSError as error:
             print(
-                f"{self.path}: no lock can be had ({error.strerror}); see to it that no other run uses the same "
+                f"{self.path}: cannot be locked ({error.strerror}); make sure that no other run uses the same "
                 f"{self.path.parent}/",
                 file=sys.stderr,
                 flush=True,
@@ -68,7 +68,7 @@ class ResultsLock:
         if not taken:
             raise UserError(
                 f"{self.path.parent}/: another run is using it ({text or 'it does not say which'}); wait until it "
-                "ends, or give this folder results of its own"
+                "ends, or name another folder for this one's results"
             )
         if self._before[1] or self._before[0] != text:
             raise UserError(

@@ -30,7 +30,10 @@ CATALOGUE: dict[str, tuple[str | bytes, str]] = {
     "quote left open": ('models: "tiny\n', f"line 2, column 1: {NOT_YAML} found unexpected end of stream"),
     "no colon": ("models:\n  tiny\n  mini: 1\n", f"line 3, column 7: {NOT_YAML} mapping values are not allowed"),
     "alias of nothing": ("models: *tiny\n", f"line 1, column 9: {NOT_YAML} found undefined alias"),
-    "alias within itself": ("models: &all\n  tiny: *all\n", "line 1: has an alias (*) of itself within; write it out"),
+    "alias within itself": (
+        "models: &all\n  tiny: *all\n",
+        "line 1: contains an alias (*) of itself; write ",
+    ),
     "unknown tag": ("models: !python/tuple [1]\n", f"line 1, column 9: {NOT_YAML} could not determine a constructor"),
     "list for a key": ("[models]: 1\n", f"line 1, column 1: {NOT_YAML} found unhashable key"),
     "two documents": ("models: 1\n---\nstudies: 1\n", f"line 2, column 1: {NOT_YAML} but found another document"),
@@ -41,9 +44,9 @@ CATALOGUE: dict[str, tuple[str | bytes, str]] = {
         "line 2: is not UTF-8 (invalid continuation byte); save it as UTF-8",
     ),
     "UTF-16": ("models: 1\n".encode("utf-16"), "line 1: is not UTF-8 (invalid start byte); save it as UTF-8"),
-    "list": ("- models\n", "holds list, not keys such as models and studies at its top level"),
-    "text": ("models\n", "holds str, not keys such as models and studies at its top level"),
-    "nothing": ("# all of it is a comment\n", "holds nothing, not keys such as models and studies at its top level"),
+    "list": ("- models\n", "contains a list, not keys such as models and studies at its top level"),
+    "text": ("models\n", "contains a str, not keys such as models and studies at its top level"),
+    "nothing": ("# all of it is a comment\n", "contains nothing, not keys such as models and studies at its top level"),
 }
 
 
@@ -116,10 +119,10 @@ def test_in_a_run(
 
 
 def test_folder_that_is_no_project(study: dict[str, Any], snakemake: Run, tmp_path: Path) -> None:
-    """``--directory`` with a file that would be laid over the default, which is not there."""
+    """``--directory`` with a file that would override the default, which is not there."""
     (tmp_path / "elsewhere").mkdir()
     done = snakemake(tmp_path, study, "--directory", "elsewhere", "--dry-run")
     assert lines_of(done) == [
-        f"config: {FILE} is not in {tmp_path / 'elsewhere'}; run snakemake in the folder of the project (a study of "
-        "its own is a file for --configfile there, or a clone of the project)"
+        f"config: {FILE} is not in {tmp_path / 'elsewhere'}; run snakemake in the project's folder (a study of "
+        "your own is a file for --configfile there, or a clone of the project)"
     ]

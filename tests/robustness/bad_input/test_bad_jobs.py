@@ -27,7 +27,8 @@ def tokenize(mini_tokenizer: dict, lines: list[str], shard: int = 0) -> np.ndarr
     corpus = {
         "name": "mine",
         "source": "corpus.jsonl",
-        **dict.fromkeys(("subset", "split", "text_field", "commit", "content")),
+        "text_field": "text",
+        **dict.fromkeys(("subset", "split", "commit", "content")),
     }
     spec = {"text_field": "text", "sequences_per_shard": 2, "sequence_length": 64}
     return tokenize_shard(corpus, mini_tokenizer, spec, shard, None)[0].input_ids
@@ -36,12 +37,12 @@ def tokenize(mini_tokenizer: dict, lines: list[str], shard: int = 0) -> np.ndarr
 @pytest.mark.parametrize(
     ("line", "said"),
     [
-        ('{"text": 3}', "corpus mine: field 'text' of document 4 holds int, not text"),
-        ('{"text": null}', "corpus mine: field 'text' of document 4 holds NoneType, not text"),
+        ('{"text": 3}', "corpus mine: field 'text' of document 4 is int, not text"),
+        ('{"text": null}', "corpus mine: field 'text' of document 4 is NoneType, not text"),
         ('{"body": "a"}', "corpus mine: document 4 has no field 'text'; it has body (set corpora.mine.text_field)"),
         (
             r'{"text": "a \udc00 b"}',
-            "corpus mine: field 'text' of document 4 holds '\\udc00', half of a surrogate pair and no character; ",
+            "corpus mine: field 'text' of document 4 contains '\\udc00', half of a surrogate pair, not a character; ",
         ),
         (
             '{"text": "a"',

@@ -217,7 +217,8 @@ CATALOGUE: Catalogue = {
     ),
     "tokenizer that empties every text": (
         edit("tokenizer/tokenizer.json", normalizer={"type": "Replace", "pattern": {"Regex": "[^\n]"}, "content": ""}),
-        "tokenizers.mini: tokenizer/tokenizer.json gives no token for the first document of corpus mine, which begins ",
+        "tokenizers.mini: tokenizer/tokenizer.json gives no tokens for the first document of corpus mine, which "
+        "begins ",
     ),
     "words without a token for unknown ones": (
         edit_model(type="WordLevel", vocab={"a": 0, "<|endoftext|>": 1}, unk_token="[UNK]"),

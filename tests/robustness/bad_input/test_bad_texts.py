@@ -11,7 +11,10 @@ from changes import Catalogue, also, check_line, corpus, dangling, folder, pipe,
 CATALOGUE: Catalogue = {
     "corpus empty": (corpus("c.jsonl", ""), "corpus mine: c.jsonl contains no documents with text"),
     "corpus of blank lines": (corpus("c.jsonl", "\n \n\n"), "corpus mine: c.jsonl contains no documents with text"),
-    "documents without text": (corpus("c.jsonl", '{"text": ""}\n' * 3), "corpus mine: c.jsonl contains no documents "),
+    "documents without text": (
+        corpus("c.jsonl", '{"text": ""}\n' * 3),
+        "corpus mine: c.jsonl contains no documents with",
+    ),
     "no such field": (
         put("corpora/mine/text_field", "body"),
         "corpus mine: document 0 has no field 'body'; it has text (set corpora.mine.text_field)",
@@ -22,7 +25,7 @@ CATALOGUE: Catalogue = {
     ),
     "field of a wrong type": (
         corpus("c.jsonl", '{"text": {"en": "a"}}'),
-        "corpus mine: field 'text' of document 0 holds dict, not text",
+        "corpus mine: field 'text' of document 0 is dict, not text",
     ),
     "text in place of JSON": (
         corpus("c.jsonl", "\nOnce upon a time\n"),
@@ -44,12 +47,12 @@ CATALOGUE: Catalogue = {
     ),
     "half of a surrogate pair": (
         corpus("c.jsonl", r'{"text": "a \ud83d b"}'),
-        "corpus mine: field 'text' of document 0 holds '\\ud83d', half of a surrogate pair and no character; remove it",
+        "corpus mine: field 'text' of document 0 contains '\\ud83d', half of a surrogate pair, not a character; ",
     ),
     "Parquet that is none": (corpus("c.parquet", b"PAR1" + bytes(50)), "corpus mine: c.parquet cannot be read: Arrow"),
     "folder without documents": (
         folder(notes_md="# Notes"),
-        "corpus folder: no documents there; readable are files ending in .jsonl, .json, .parquet, .txt",
+        "corpus folder: no documents found; readable files end in .jsonl, .json, .parquet, .txt",
     ),
     "folder of several kinds": (
         folder(a_jsonl="{}", b_txt=""),
@@ -61,15 +64,15 @@ CATALOGUE: Catalogue = {
     ),
     "corpus of hidden files alone": (
         folder(_a_jsonl='{"text": "a"}', _b_jsonl='{"text": "a"}'),
-        "corpus folder: no documents there; readable are files ending in ",
+        "corpus folder: no documents found; readable files end in ",
     ),
     "corpus of which a file is a pipe": (
         also(folder(a_txt="Once upon a time"), pipe("folder/b.txt")),
-        "corpus folder: folder/b.txt is a pipe, socket or device; only files are read",
+        "corpus folder: folder/b.txt is a pipe, socket or device; only regular files are read",
     ),
     "corpus a pipe": (
         also(pipe("c.jsonl"), put("corpora/mine/source", "c.jsonl")),
-        "corpus c.jsonl: c.jsonl is a pipe, socket or device; only files are read",
+        "corpus c.jsonl: c.jsonl is a pipe, socket or device; only regular files are read",
     ),
     "CSV and TSV in one folder": (
         folder(a_csv="text\n", b_tsv="text\n"),
@@ -102,11 +105,11 @@ CATALOGUE: Catalogue = {
     ),
     "Parquet that unfolds beyond measure": (
         save_bomb,
-        "corpus mine: document 0 in bomb.parquet is in a row group of 1 that unfolds from ",
+        "corpus mine: document 0 in bomb.parquet is in a row group of 1 that decompresses from ",
     ),
     "text beyond what is read at once": (
         also(corpus("c.txt", ""), lambda config: os.truncate("c.txt", 200_000_000)),
-        "corpus mine: document 0 in c.txt has 200,000,000 bytes, and at most 100,000,000 are read at once; split it",
+        "corpus mine: document 0 in c.txt has 200,000,000 bytes; at most 100,000,000 are read at once; split it",
     ),
     "sentences missing": (
         lambda config: Path("sentences.txt").unlink(),

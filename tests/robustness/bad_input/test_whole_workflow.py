@@ -45,7 +45,11 @@ def lines_of(done: subprocess.CompletedProcess[str]) -> list[str]:
         ),
         (write("corpus.jsonl", b"\x00\xff"), [], "corpus mine: corpus.jsonl cannot be read: UnicodeDecodeError: "),
         (write("tokenizer/tokenizer.json", "{"), [], "tokenizers.mini: tokenizer/tokenizer.json cannot be read: "),
-        (put("x", 1), ["--config", "sampling=few"], 'config: sampling: "few" is not allowed: it holds keys of its own'),
+        (
+            put("x", 1),
+            ["--config", "sampling=few"],
+            'config: sampling: "few" is not allowed: it must be a section',
+        ),
         # Numbers within braces come as text from Snakemake.
         (
             put("sampling", {}),
@@ -75,7 +79,7 @@ def test_before_any_job(
         (None, "config: overlay.yaml: cannot be read (No such file or directory)"),
         (
             "extraction:\n  device: cpu\n  device: cuda\n",
-            "config: extraction.device: stands twice, again in line 3 of ",
+            "config: extraction.device: is duplicated in line 3 of ",
         ),
     ],
 )
@@ -144,7 +148,7 @@ def small_disk() -> tuple[str, ...]:
             "none",
             r"results/activations/tiny/mine: 2 activation shards need 0\.131 MB, and [0-9.e-]+ MB are free there; ",
         ),
-        ("gzip", r"no space is left \(No space left on device\); free some where results/ is, or lower sampling"),
+        ("gzip", r"no space left \(No space left on device\); free some where results/ is, lower sampling"),
     ],
 )
 def test_full_disk(

@@ -4,29 +4,27 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import h5py
 import numpy as np
 import pandas as pd
 
-from layerscope.io.errors import damaged, reading
-from layerscope.io.files import digest_of, whole_file
+from layerscope.io.errors import reading
+from layerscope.io.hdf5 import new_hdf5, open_hdf5, read_dataset, write_dataset
 from layerscope.io.provenance import check_same_run
-from layerscope.io.root_attributes import checked_attributes, set_root_attributes
 from layerscope.studies.path_length.lengths import QUANTITIES
 from layerscope.tokenize.token_shards import Tokens
 
-FORMAT = "layerscope path lengths 3"
+FORMAT = "layerscope path lengths 4"
 PLACE = "path_length/{model}/shard_{shard:04d}.h5"
 
 
 def write_path_shard(
     path: str | Path, values: dict[str, np.ndarray], tokens: Tokens, attributes: dict[str, Any]
 ) -> None:
-    with whole_file(path) as temporary, h5py.File(temporary, "w", libver="latest") as file:
-        set_root_attributes(file, {"format": FORMAT, **attributes, "digest": _digest(values, tokens)})
+    """Write quantities [layers, tokens] and the tokens, with a digest of the tokens among the attributes."""
+    with new_hdf5(path, {"format": FORMAT, **attributes, "token_shard_digest": tokens.digest()}) as file:
         tokens.write(file.create_group("tokens"))
         for name in QUANTITIES:
-            file.create_dataset(name, data=values[name], chunks=True, fletcher32=True)
+            write_dataset(file, name, values[name], chunks=True)
 
 
 def read_path_shards(paths: list[str], tables: Sequence[pd.DataFrame] = ()) -> tuple[dict[str, np.ndarray], Tokens]:
@@ -46,13 +44,6 @@ def read_path_shards(paths: list[str], tables: Sequence[pd.DataFrame] = ()) -> t
 
 
 def _read(path: str) -> tuple[dict[str, np.ndarray], Tokens, dict[str, Any]]:
-    with reading(path), h5py.File(path) as file:
-        attributes = checked_attributes(file, path, FORMAT, PLACE)
-        values, tokens = {name: file[name][:] for name in QUANTITIES}, Tokens.read(file["tokens"])
-    if _digest(values, tokens) != attributes["digest"]:
-        raise damaged(path, "its values differ from those that were written")
-    return values, tokens, attributes
-
-
-def _digest(values: dict[str, np.ndarray], tokens: Tokens) -> str:
-    return digest_of([tokens.digest().encode(), *(values[name].tobytes() for name in QUANTITIES)])
+    with reading(path), open_hdf5(path, {FORMAT: PLACE}) as (file, attributes):
+        values = {name: read_dataset(file, name) for name in QUANTITIES}
+        return values, Tokens.read(file, attributes["token_shard_digest"]), attributes

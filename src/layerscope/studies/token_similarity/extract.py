@@ -9,6 +9,7 @@ import torch
 
 from layerscope.extract.activation_shards import dataset_name
 from layerscope.io.provenance import origin
+from layerscope.io.records import TokenizerRecord
 from layerscope.model.forward import batch_size_of, describe, finite_values, forward_batches, open_model
 from layerscope.model.progress import Progress
 from layerscope.sources import positions_of, read_model_config
@@ -19,7 +20,7 @@ from layerscope.tokenize.tokenizer import load_tokenizer
 
 def extract_vectors(
     model_record: dict[str, Any],
-    tokenizer_record: dict[str, Any],
+    tokenizer_record: TokenizerRecord,
     spec: dict[str, Any],
     device: str,
     threads: int,
@@ -29,7 +30,6 @@ def extract_vectors(
 
     Args:
         model_record: from :func:`layerscope.fetch.models.fetch_model`.
-        tokenizer_record: from :func:`layerscope.fetch.models.fetch_tokenizer`.
         spec: ``sentences`` (path), ``target``, ``seed``, ``dtype``, ``batch_size``.
         device: auto, cpu or cuda.
         threads: how many cores may be used.

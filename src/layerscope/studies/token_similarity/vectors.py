@@ -7,13 +7,11 @@ attention K and V are narrower than Q.
 from pathlib import Path
 from typing import Any
 
-import h5py
 import numpy as np
 
 from layerscope.extract.activation_shards import dataset_name
 from layerscope.io.errors import reading
-from layerscope.io.files import digest_of, whole_file
-from layerscope.io.root_attributes import attributes_of, checked_attributes, set_attribute, set_root_attributes
+from layerscope.io.hdf5 import new_hdf5, open_hdf5, read_dataset, write_dataset
 from layerscope.studies.token_similarity.sentences import TOKENS
 
 FORMAT = "layerscope token vectors 3"
@@ -22,11 +20,9 @@ PLACE = "token_similarity/{model}/vectors.h5"
 
 def write_vectors(path: str | Path, datasets: dict[str, np.ndarray], attributes: dict[str, Any]) -> None:
     """Write vectors, the sentences' tokens and the chosen places, each by its name in the file."""
-    with whole_file(path) as temporary, h5py.File(temporary, "w", libver="latest") as file:
-        set_root_attributes(file, {"format": FORMAT, **attributes})
+    with new_hdf5(path, {"format": FORMAT, **attributes}) as file:
         for name, values in datasets.items():
-            dataset = file.create_dataset(name, data=values, fletcher32=True)
-            set_attribute(dataset, "digest", digest_of([values.tobytes()]))
+            write_dataset(file, name, values)
 
 
 def read_vectors(path: str, layer: int) -> tuple[dict[str, dict[str, np.ndarray]], int]:
@@ -37,15 +33,7 @@ def read_vectors(path: str, layer: int) -> tuple[dict[str, dict[str, np.ndarray]
     Raises:
         UserError: the file is damaged, or not that of its place.
     """
-    with reading(path), h5py.File(path) as file:
-        checked_attributes(file, path, FORMAT, PLACE)
-        arrays = {site: _read(file[dataset_name(site, layer)]) for site in "qkv"}
-        pieces = int(_read(file["places/target_pieces"]).max())
+    with reading(path), open_hdf5(path, {FORMAT: PLACE}) as (file, _):
+        arrays = {site: read_dataset(file, dataset_name(site, layer)) for site in "qkv"}
+        pieces = int(read_dataset(file, "places/target_pieces").max())
     return {token: {site: arrays[site][i] for site in "qkv"} for i, token in enumerate(TOKENS)}, pieces
-
-
-def _read(dataset: h5py.Dataset) -> np.ndarray:
-    values = dataset[:]
-    if digest_of([values.tobytes()]) != attributes_of(dataset).get("digest"):
-        raise ValueError(f"{dataset.name} differs from what was written")
-    return values
