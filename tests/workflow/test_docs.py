@@ -37,6 +37,7 @@ PAGES = [
 SHOWN = (
     "documents ─tokenize─▶",
     "results/\n",
+    "Snakefile     ",
     "models.gpt-neo-125m: window: ",
     "results/path_length/neo-8m/shard_0000.h5: its values differ",
     "results/activations/neo-8m/embedded/shard_0002.h5: its dtype is bfloat16",
