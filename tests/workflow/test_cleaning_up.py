@@ -32,7 +32,7 @@ DELETED: dict[str, str] = {
     "PDF files of figures": "results/*/figures/*.pdf",
     "`results/STUDY/layers.csv`": "results/STUDY/layers.csv",
     "`results/token_length/evidence.csv`": "results/token_length/evidence.csv",
-    "`results/token_length/modality.csv`": "results/token_length/modality.csv",
+    "`results/token_length/multimodality.csv`": "results/token_length/multimodality.csv",
     "`results/token_length/matches.csv`": "results/token_length/matches.csv",
     "`results/claims.csv`": "results/claims.csv",
     "`results/STUDY/claims.csv`": "results/STUDY/claims.csv",
@@ -94,7 +94,7 @@ def edit_name(row: str, study: str, state: str) -> str:
 DRAWS, HISTOGRAM, MATRIX = "another number of draws", "another histogram layer", "another matrix layer"
 EDITS: dict[str, Callable[[], None]] = {
     **{edit_name(*case, state): deletion(*case, state) for case in CASES for state in STATES},
-    DRAWS: without_other_shards(setting("studies.token_length.draws", 150)),
+    DRAWS: without_other_shards(setting("studies.token_length.resamples", 150)),
     HISTOGRAM: without_other_shards(setting("studies.token_length.histogram_layer", 0)),
     MATRIX: without_other_shards(setting("studies.token_similarity.matrix_layer", 0)),
 }

@@ -8,9 +8,8 @@ from pathlib import Path
 import h5py
 import pandas as pd
 import pytest
-from planning import PROJECT
 
-PAGE = PROJECT / "docs/file-formats.md"
+PAGE = Path(__file__).parents[2] / "docs/file-formats.md"
 CSV_TYPES = {"int64": "integer", "float64": "number", "str": "text", "bool": "bool"}
 PANDAS_TYPES = {"str": "text"}
 ATTRIBUTE_TYPES = {"int64": "integer"}  # all others are texts
