@@ -91,10 +91,10 @@ def edit_name(row: str, study: str, state: str) -> str:
     return f"{row} {study}: {state}"
 
 
-DRAWS, HISTOGRAM, MATRIX = "another number of draws", "another histogram layer", "another matrix layer"
+RESAMPLES, HISTOGRAM, MATRIX = "another number of resamples", "another histogram layer", "another matrix layer"
 EDITS: dict[str, Callable[[], None]] = {
     **{edit_name(*case, state): deletion(*case, state) for case in CASES for state in STATES},
-    DRAWS: without_other_shards(setting("studies.token_length.resamples", 150)),
+    RESAMPLES: without_other_shards(setting("studies.token_length.resamples", 150)),
     HISTOGRAM: without_other_shards(setting("studies.token_length.histogram_layer", 0)),
     MATRIX: without_other_shards(setting("studies.token_similarity.matrix_layer", 0)),
 }
@@ -152,10 +152,10 @@ def test_the_next_run_makes_what_is_declared(plans, row, study, state):
 
 
 def test_a_job_that_needs_deleted_shards_has_them_extracted_again(plans):
-    jobs, planned = plans[DRAWS]["jobs"], plans[DRAWS]["planned"]
+    jobs, planned = plans[RESAMPLES]["jobs"], plans[RESAMPLES]["planned"]
     again = jobs_of(jobs, {"extract"}, True, lambda job: job["wildcards"]["shard"] == "0001")
     assert {"extract a embedded 0001", "extract b embedded 0001"} <= set(again)
-    simulated = jobs_of(jobs, {"simulate_dip_power"}, True, lambda _: True)  # draws too, but reads no shard
+    simulated = jobs_of(jobs, {"simulate_dip_power"}, True, lambda _: True)  # resamples too, but reads no shard
     assert named(jobs, planned) == sorted({*again, *simulated})
     assert {"resample_token_length", "test_unimodality"} <= {jobs[number]["rule"] for number in planned}
 

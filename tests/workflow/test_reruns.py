@@ -28,6 +28,8 @@ from planning import (
     snakemake,
 )
 
+from layerscope.workflow.fingerprint import code_fingerprint, module_file
+
 
 def appended(path: str, text: str = "\nchanged = True\n") -> Callable[[], None]:
     def edit() -> None:
@@ -145,7 +147,7 @@ EDITS: dict[str, Callable[[], None]] = {
     "studies.path_length.corpus": setting(f"{PATHS}.corpus", "other"),
     "studies.path_length.streams": setting(f"{PATHS}.streams", "stored"),
     "studies.path_length.drop_first_token": setting(f"{PATHS}.drop_first_token", False),
-    "results": setting("results", "results-pilot"),
+    "results, to another folder": setting("results", "results-pilot"),
     "the code of figures (studies/token_length/draw_r.py)": appended("src/layerscope/studies/token_length/draw_r.py"),
     "the script of all figures (draw.py)": appended("workflow/scripts/draw.py"),
     "the code of a statistic (studies/token_length/correlate_layer.py)": appended(
@@ -218,6 +220,17 @@ def test_the_planned_jobs_are_the_declared_ones(plans, edit):
     assert named(jobs, planned) == declared
 
 
+def test_every_spec_has_the_fingerprint_of_the_code_that_its_job_runs(plans, project):
+    """With that of another script, an edit would silently rerun nothing."""
+    jobs = [job for job in plans["the documentation"]["jobs"] if job["rule"] != "all"]
+    assert {job["script"] for job in jobs} >= {"draw.py", "extract.py", "report.py", "evaluate_path_length_claims.py"}
+    for job in jobs:
+        functions = [job["spec"]["function"]] if job["rule"].startswith("draw_") else []
+        functions += job["spec"].get("sections", {}).values()
+        script = project / "workflow/scripts" / job["script"]
+        assert job["spec"]["code"] == code_fingerprint(script, *map(module_file, functions)), job["rule"]
+
+
 def test_what_follows_is_what_reads(plans):
     """What follows is taken from the plan, so the order of the stages is declared here once more."""
     rows = plans["a default, or what follows from the models, written out"]["jobs"]
@@ -229,7 +242,7 @@ def test_what_follows_is_what_reads(plans):
     assert reads["extract_vectors"] == {"fetch_model", "fetch_tokenizer"}
     assert reads["tokenize"] == {"resolve_corpus", "fetch_tokenizer"}
     drawn = {rule for rule in reads if rule.startswith("draw_")}
-    assert drawn | {f"compare_{study}" for study in CONFIG["studies"]} <= reads["report"]
+    assert drawn | {f"summarize_{study}" for study in CONFIG["studies"]} <= reads["report"]
 
 
 TABLES = [
@@ -242,6 +255,21 @@ TABLES = [
         "claims",
     )
 ]
+
+
+def test_another_folder_of_results_has_files_of_its_own(finished):
+    folder = finished.parent / "pilot"
+    shutil.copytree(finished, folder)
+    (folder / "study.yaml").write_text(json.dumps({**CONFIG, "results": "results-pilot/first"}))
+    table = "tokens/mini/embedded/vocabulary.parquet"
+    snakemake(folder, f"results-pilot/first/{table}")
+    assert (folder / "results-pilot/first" / table).read_bytes() == (finished / "results" / table).read_bytes()
+    assert list((folder / "results-pilot/first/logs/tokenize").rglob("*.log"))
+    before, after = (
+        {path.relative_to(study): path.stat().st_mtime_ns for path in (study / "results").rglob("*") if path.is_file()}
+        for study in (finished, folder)
+    )
+    assert before == after
 
 
 def test_growing_equals_a_run_from_scratch(finished):
