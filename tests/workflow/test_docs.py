@@ -168,7 +168,7 @@ def runs_the_job_by_hand(finished: Path, folder: Path, command: str) -> None:
     command = command.replace("neo-8m", "a").replace("layer_03", "layer_01")
     target = command.split()[-1]
     before = (finished / target).stat().st_mtime_ns
-    in_a_finished_study(finished, folder, f"printf 'c\\nq\\n' | {command}")
+    in_a_finished_study(finished, folder, f"printf 'c\\nq\\n' | {command} --configfile study.yaml")
     assert (folder / target).read_bytes() == (finished / target).read_bytes()
     assert (folder / target).stat().st_mtime_ns > before
 
