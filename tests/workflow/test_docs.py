@@ -37,6 +37,7 @@ PAGES = [
 SHOWN = (
     "documents ─tokenize─▶",
     "results/\n",
+    "Snakefile     ",
     "models.gpt-neo-125m: window: ",
     "results/path_length/neo-8m/shard_0000.h5: its values differ",
     "results/activations/neo-8m/embedded/shard_0002.h5: its dtype is bfloat16",
@@ -161,6 +162,17 @@ def writes_the_schema(finished: Path, folder: Path, command: str) -> None:
     assert (folder / path).read_bytes() == (PROJECT / path).read_bytes()
 
 
+def runs_the_job_by_hand(finished: Path, folder: Path, command: str) -> None:
+    """It writes the file again, also under the debugger, which is told to go on. Models and layers as in the study."""
+    pytest.importorskip("layerscope.workflow.by_hand")
+    command = command.replace("neo-8m", "a").replace("layer_03", "layer_01")
+    target = command.split()[-1]
+    before = (finished / target).stat().st_mtime_ns
+    in_a_finished_study(finished, folder, f"printf 'c\\nq\\n' | {command} --configfile study.yaml")
+    assert (folder / target).read_bytes() == (finished / target).read_bytes()
+    assert (folder / target).stat().st_mtime_ns > before
+
+
 def is_an_extra(finished: Path, folder: Path, command: str) -> None:
     """What it installs has that name, and the version of Python that the page asks for."""
     project = tomllib.loads((PROJECT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
@@ -185,6 +197,8 @@ CHECKED_HERE: dict[str, Check] = {
     "snakemake --report report.zip": report_of_snakemake,
     "python -m layerscope.preflight.config >": writes_the_schema,
     "python resources/train.py": arguments_are_known,
+    "python -m layerscope.workflow.by_hand": runs_the_job_by_hand,
+    "python -m pdb -m layerscope.workflow.by_hand": runs_the_job_by_hand,
     "pip install -e": is_an_extra,
 }
 # Where else: a test, or who runs it.
@@ -262,13 +276,20 @@ def row_of(claim: Claim[Any]) -> str:
     return " | ".join(["", *(cell.replace("|", r"\|") for cell in [*cells, claim.reference]), ""]).strip() + "\n"
 
 
+def tables_of_claims(page: str) -> dict[str, tuple[str, str]]:
+    """Heading → the table of claims below it, as it is and as the code has it."""
+    tables = {}
+    for heading, claims in CLAIMS_OF.items():
+        (section,) = [part for part in page.split("\n## ") if part.startswith(f"{heading}\n")]
+        rows = "".join(line + "\n" for line in section.splitlines() if line.startswith("|"))
+        tables[heading] = rows, HEADER + "".join(map(row_of, claims))
+    return tables
+
+
 @pytest.mark.parametrize("heading", CLAIMS_OF)
 def test_every_claim_is_in_its_table(heading: str) -> None:
-    table = HEADER + "".join(map(row_of, CLAIMS_OF[heading]))
-    page = (PROJECT / "docs/claims.md").read_text(encoding="utf-8")
-    (section,) = [part for part in page.split("\n## ") if part.startswith(f"{heading}\n")]
-    rows = "".join(line + "\n" for line in section.splitlines() if line.startswith("|"))
-    assert rows == table, f"docs/claims.md has to say:\n{table}"
+    found, table = tables_of_claims((PROJECT / "docs/claims.md").read_text(encoding="utf-8"))[heading]
+    assert found == table, f"docs/claims.md has to say (python {Path(__file__).name} writes it):\n{table}"
 
 
 def test_code_of_a_page_is_found() -> None:
@@ -282,3 +303,11 @@ def test_code_of_a_page_is_found() -> None:
     assert [code.language for code in found if code.block] == ["bash", "yaml", ""]
     commands = [command for code in found for command in commands_of(code)]
     assert commands == ["nano file", "pip install -e .", "pytest", "train --layers 3", "snakemake --cores 2"]
+
+
+if __name__ == "__main__":  # write the tables of docs/claims.md
+    claims_page = PROJECT / "docs/claims.md"
+    text = claims_page.read_text(encoding="utf-8")
+    for found, table in tables_of_claims(text).values():
+        text = text.replace(found, table)
+    claims_page.write_text(text, encoding="utf-8")

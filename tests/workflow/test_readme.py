@@ -50,7 +50,7 @@ class Rows:
         return self.at(*place)["value"]
 
     def beyond_null(self, *place: object) -> int:
-        """1 above the 95 % band of the null, -1 below, 0 within."""
+        """1 above the 95% band of the null, -1 below, 0 within."""
         row = self.at(*place)
         return int(row["value"] > row["null_high"]) - int(row["value"] < row["null_low"])
 
@@ -78,15 +78,16 @@ def sentences(rows: Rows, config: dict) -> list[str]:
     """What the tables say, in the words of README.md."""
     models, tokens = config["models"], config["sampling"]["sequences"] * config["sampling"]["sequence_length"]
     of = {layer: {model: rows.at(model, layer)["value"] for model in (SMALL, LARGE)} for layer in (0, -1)}
-    share = [f"{rows.value(model, 0, 'fraction_positive'):.0%}".replace("%", " %") for model in (SMALL, LARGE)]
+    share = [f"{rows.value(model, 0, 'fraction_positive'):.0%}" for model in (SMALL, LARGE)]
     (given,) = {number(rows.value(model, 0, "median", "r_given_frequency")) for model in (SMALL, LARGE)}
     places = [(control, layer) for control in CONTROLS for layer in range(models[control]["layers"])]
     beyond = sum(rows.beyond_null(*place) != 0 for place in places)
     return [
         f"The embedded models, of {models[SMALL]['layers']} and {models[LARGE]['layers']} layers, trained and with "
         f"random weights, on {tokens:,} tokens of the embedded corpus.",
-        "In the first layer of both trained models the median r lies above the 95 % band of its null (hatched), "
-        f"neurons that follow neither length nor what goes with it: {number(of[0][SMALL])} and {number(of[0][LARGE])}.",
+        "In the first layer of both trained models the median r lies above the 95% band of its null (hatched), that of "
+        "neurons which follow neither length nor what goes with it: "
+        f"{number(of[0][SMALL])} and {number(of[0][LARGE])}.",
         f"There {share[0]} and {share[1]} of the neurons respond to longer tokens, which is still within the null.",
         f"In the last layer the median r is within its null in the smaller model ({number(of[-1][SMALL])}) and below "
         f"it in the larger ({number(of[-1][LARGE])}).",
