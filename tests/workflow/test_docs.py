@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from planning import PROJECT
+from project import PROJECT, copy_project
 
 from layerscope.stats.claims import Claim
 from layerscope.studies.path_length.claims import CLAIMS as PATH_CLAIMS
@@ -89,10 +89,7 @@ PLANNED = [c for c in COMMANDS if c.split()[0] == "snakemake" and not re.search(
 def project_copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The project as it is cloned, with each config that a page names by a comment in its first line."""
     folder = tmp_path_factory.mktemp("docs") / "layerscope"
-    for name in ("src", "workflow", "config", "profiles", "resources", "docs"):
-        shutil.copytree(PROJECT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
-    for name in ("Snakefile", "README.md"):
-        shutil.copy(PROJECT / name, folder / name)
+    copy_project(folder)
     for code in CONFIGS:
         (folder / name_of(code)).write_text(code.text, encoding="utf-8")
     return folder
