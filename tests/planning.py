@@ -170,7 +170,9 @@ def edit_and_plan(file: str, edit: str) -> None:
 
 
 class Plans:
-    """The plan after each edit of a test file, made when it is asked for: in a fork, since Snakemake keeps much in modules.
+    """The plan after each edit of a test file, made when it is asked for.
+
+    It is made in a fork, since Snakemake keeps much in modules.
 
     Args:
         file: its ``EDITS`` are by name, and its ``ARGUMENTS``, if any, are those of Snakemake for some of them.

@@ -40,21 +40,25 @@ def snakemake(
     """Run the command in a copy of the project, or in a folder that links to it.
 
     Args:
-        fresh: start the command and its jobs as for a user; else all are forks of a process that has the libraries
-            imported, and everything else is the same. What is asked for below needs a fresh start.
-        before: a command that runs this one.
-        umask: of the command.
+        fresh: start the command and its jobs as for a user; else they are forks of a process that has the libraries
+            imported, which have read their settings from the environment of the tests.
+        before: a command that runs this one, which is then fresh.
+        umask: of the command, which is then fresh.
         environment: all of it; that of this process, if not given.
     """
     copied = (folder / "Snakefile").exists()
     options = [] if copied else ["--snakefile", str(PROJECT / "Snakefile")]
     source = (folder if copied else PROJECT) / "src"
-    if not (fresh or before or umask >= 0 or environment):
-        return warm.call("warm:run_snakemake", *options, *arguments, source=source, folder=folder)
+    if not (fresh or before or umask >= 0):
+        return warm.call(
+            "warm:run_snakemake", *options, *arguments, source=source, folder=folder, environment=environment
+        )
+    environment = {**(environment or os.environ)}
+    environment["PYTHONPATH"] = os.pathsep.join(filter(None, [str(source), environment.get("PYTHONPATH")]))
     return subprocess.run(
         [*before, sys.executable, "-m", "snakemake", *options, *arguments],
         cwd=folder,
-        env={**(environment or os.environ), "PYTHONPATH": str(source)},
+        env=environment,
         umask=umask,
         capture_output=True,
         text=True,

@@ -17,6 +17,7 @@ import sys
 import tempfile
 import traceback
 from collections.abc import Callable
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from pkgutil import resolve_name
@@ -24,9 +25,9 @@ from typing import Any
 
 TESTS = Path(__file__).parent
 LIBRARIES = (
-    *("diptest", "h5py", "jinja2", "matplotlib.pyplot", "pandas", "PIL.Image", "pyarrow.parquet"),
-    *("pydantic", "pytest", "scipy.optimize", "scipy.stats", "snakemake.cli", "snakemake.executors.local"),
-    *("snakemake.report", "tokenizers", "torch", "transformers", "yaml"),
+    *("diptest", "h5py", "jinja2", "matplotlib.backends.backend_pdf", "matplotlib.pyplot", "pandas", "PIL.Image"),
+    *("psutil", "pyarrow.parquet", "pydantic", "pytest", "scipy.optimize", "scipy.stats", "snakemake.cli"),
+    *("snakemake.executors.local", "snakemake.report", "tokenizers", "torch", "transformers", "yaml"),
     *(f"transformers.models.{model}.modeling_{model}" for model in ("gpt2", "gpt_neo", "gpt_neox", "llama")),
 )
 
@@ -106,6 +107,8 @@ def leave(function: Callable[[], int | None], end: Callable[[int], object] = lam
         code = function() or 0
     except SystemExit as error:
         code = error.code if isinstance(error.code, int) else int(error.code is not None)
+        if isinstance(error.code, str):
+            print(error.code, file=sys.stderr)
     except BaseException:
         traceback.print_exc()
     finally:
@@ -139,7 +142,7 @@ def run_snakemake(*arguments: str) -> None:
 
     def execute_script(self: PythonScript, script: str, edit: bool = False) -> None:
         read, write = os.pipe()
-        socket.send_fds(here, [json.dumps([script, os.getcwd(), umask()]).encode()], [write])
+        socket.send_fds(here, [json.dumps([script, str(Path.cwd()), umask()]).encode()], [write])
         os.close(write)
         with os.fdopen(read) as told:
             process = int(told.readline())
@@ -157,6 +160,11 @@ def run_snakemake(*arguments: str) -> None:
         os.waitpid(scripts, 0)
 
 
+def run_script(path: str) -> None:
+    sys.argv = [path]
+    runpy.run_path(path, run_name="__main__")
+
+
 def run_scripts(requests: socket.socket) -> None:
     """Run each script that is asked for in a fork, several at once, until nobody is left to ask."""
     while True:
@@ -171,10 +179,9 @@ def run_scripts(requests: socket.socket) -> None:
             script, folder, umask = json.loads(message)
             os.chdir(folder)
             os.umask(umask)
-            sys.argv = [script]
             with os.fdopen(descriptors[0], "w", buffering=1) as told:
                 print(os.getpid(), file=told)
-                leave(lambda: runpy.run_path(script, run_name="__main__") and None, lambda code: print(code, file=told))
+                leave(partial(run_script, script), partial(print, file=told))
         os.close(descriptors[0])
 
 

@@ -191,7 +191,6 @@ CHECKED_ELSEWHERE: dict[str, str] = {
     "ruff format --check .": ".ci/run",
     "snakefmt --check Snakefile workflow": ".ci/run",
     "mypy": ".ci/run",
-    "LAYERSCOPE_MUTATIONS=1 pytest tests/robustness/test_mutations.py": "tests/robustness/test_mutations.py",
     "find results": "tests/workflow/test_cleaning_up.py",
     "profiles/slurm/run.sh": "tests/workflow/test_slurm.py",
     "squeue --me": "tests/workflow/test_slurm.py",
