@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from project import PROJECT, copy_project
+from project import PROJECT, copy_project, snakemake
 
 from layerscope.stats.claims import Claim
 from layerscope.studies.path_length.claims import CLAIMS as PATH_CLAIMS
@@ -111,7 +111,9 @@ def run(folder: Path, command: str) -> subprocess.CompletedProcess[str]:
 
 
 def check_plan(folder: Path, command: str) -> str:
-    plan = run(folder, command)
+    program, *arguments = shlex.split(command)
+    assert program == "snakemake"
+    plan = snakemake(folder, *arguments)
     assert plan.returncode == 0, plan.stdout + plan.stderr
     assert not (folder / "results").exists()
     return plan.stdout
