@@ -64,8 +64,8 @@ def run_study(folder: Path, *arguments: str, fails: bool = False) -> subprocess.
     """Run the tiny study; whether that fails must be as said."""
     # Two extractions at once: most of a job is the start of Python.
     threads = [f"{rule}=1" for rule in ("extract", "extract_paths", "extract_vectors")]
-    options = ["--configfile", "study.yaml", "--cores", "2", "--resources", "gpu=2", "--set-threads", *threads]
-    run = snakemake(folder, *options, *arguments)
+    options = ["--resources", "gpu=2", "--set-threads", *threads]
+    run = snakemake(folder, "--configfile", "study.yaml", "--cores", "2", *arguments, *options)
     assert bool(run.returncode) == fails, (run.stdout + run.stderr)[-5000:]
     return run
 
