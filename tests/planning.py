@@ -1,23 +1,24 @@
 """A tiny study, run once in a copy of the project, and what Snakemake plans there after an edit.
 
-A test file with a table of edits runs itself as a script, which edits and plans in further copies: the package must be
-imported from there, since its code is edited too.
+A test file with a table of edits has each made and planned in a further copy: the package must be imported from there,
+since its code is edited too.
 """
 
 import json
-import os
 import re
 import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterable
 from fnmatch import fnmatchcase
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import pytest
+import warm
+from project import PROJECT, copy_project, snakemake
 
-PROJECT = Path(__file__).parents[1]
 MODELS = "resources/models"
 CONFIG: dict[str, Any] = {
     "models": {name: {"source": f"{MODELS}/{name}", "tokenizer": "mini", "layers": 2} for name in "abc"},
@@ -59,14 +60,12 @@ def setting(place: str, value: Any) -> Callable[[], None]:
     return settings(change)
 
 
-def snakemake(folder: Path, *arguments: str, fails: bool = False) -> subprocess.CompletedProcess[str]:
+def run_study(folder: Path, *arguments: str, fails: bool = False) -> subprocess.CompletedProcess[str]:
     """Run the tiny study; whether that fails must be as said."""
-    command = [sys.executable, "-m", "snakemake", "--configfile", "study.yaml", "--cores", "2", *arguments]
     # Two extractions at once: most of a job is the start of Python.
     threads = [f"{rule}=1" for rule in ("extract", "extract_paths", "extract_vectors")]
-    command += ["--resources", "gpu=2", "--set-threads", *threads]
-    environment = {**os.environ, "PYTHONPATH": str(folder / "src")}
-    run = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    options = ["--resources", "gpu=2", "--set-threads", *threads]
+    run = snakemake(folder, "--configfile", "study.yaml", "--cores", "2", *arguments, *options)
     assert bool(run.returncode) == fails, (run.stdout + run.stderr)[-5000:]
     return run
 
@@ -75,11 +74,7 @@ def finish_study(folder: Path) -> None:
     """Make ``folder`` a copy of the project with a tiny study in which everything was run."""
     from tiny_models import save_tiny_model  # imports torch, which plans do not need
 
-    for name in ("src", "workflow", "config", "profiles", "resources", "docs"):
-        ignored = shutil.ignore_patterns("__pycache__", "neo-*", "*.egg-info")
-        shutil.copytree(PROJECT / name, folder / name, ignore=ignored)
-    for name in ("Snakefile", "README.md"):
-        shutil.copy(PROJECT / name, folder / name)
+    copy_project(folder, "neo-*")
     for seed, (name, cycles) in enumerate({"a": 1, "b": 1, "c": 1, "three": 3}.items()):
         kinds = ["global", "local"] if cycles == 1 else ["global"]
         changes = {"vocab_size": 8192, "num_layers": 2 if cycles == 1 else 3, "attention_types": [[kinds, cycles]]}
@@ -97,7 +92,7 @@ def finish_study(folder: Path) -> None:
     with (folder / "resources/others.txt").open("a") as file:
         file.write("This is one more of her sentences, the last.\n")
     (folder / "study.yaml").write_text(json.dumps(CONFIG))
-    snakemake(folder)
+    run_study(folder)
     assert (folder / "results/token_similarity/a/vectors.h5").stat().st_size > 1e6
 
 
@@ -142,7 +137,7 @@ def named(jobs: list[dict], numbers: Iterable[int]) -> list[str]:
     return sorted(f"{job['rule']} {' '.join(job['wildcards'].values())}".strip() for job in chosen)
 
 
-def plan(arguments: list[str]) -> dict[str, list]:
+def plan(*arguments: str) -> dict[str, list]:
     """All jobs and the planned ones, as Snakemake's command line finds them, profile and all."""
     from snakemake import cli, dag
 
@@ -168,50 +163,35 @@ def plan(arguments: list[str]) -> dict[str, list]:
     return {"jobs": described, "planned": [numbers[job] for job in made[0].needrun_jobs() if job.rule.name != "all"]}
 
 
-def make_plans(edits: dict[str, Callable[[], None]], arguments: dict[str, list[str]]) -> None:
-    """Plan after each edit that the command line names, each in a process of its own: Snakemake keeps much in modules.
+def edit_and_plan(file: str, edit: str) -> None:
+    """Make an edit of a test file here, and write down what is planned then."""
+    sys.path.insert(0, str(Path(file).parent))
+    tests = import_module(Path(file).stem)
+    tests.EDITS[edit]()
+    Path("plan.json").write_text(json.dumps(plan(*getattr(tests, "ARGUMENTS", {}).get(edit, []))))
 
-    ``arguments`` are those of Snakemake, for edits that need any.
+
+class Plans:
+    """The plan after each edit of a test file, made when it is asked for.
+
+    It is made in a fork, since Snakemake keeps much in modules.
+
+    Args:
+        file: its ``EDITS`` are by name, and its ``ARGUMENTS``, if any, are those of Snakemake for some of them.
+        finished: the folder in a copy of which an edit is made.
     """
-    import snakemake.cli  # noqa: F401  before the fork, once for all
 
-    import layerscope.workflow.specs
+    def __init__(self, file: str, finished: Path) -> None:
+        self.file, self.finished = file, finished
+        self.folder = finished.parent / Path(file).stem
+        self.plans: dict[str, dict[str, list]] = {}
 
-    finished, folder, chosen = Path(sys.argv[1]), Path(sys.argv[2]), json.loads(sys.argv[3])
-    assert Path(layerscope.workflow.specs.__file__).is_relative_to(folder)
-    plans = {}
-    for edit in chosen:
-        shutil.rmtree(folder)
-        shutil.copytree(finished, folder)
-        os.chdir(folder)
-        if not (child := os.fork()):
-            try:
-                edits[edit]()
-                Path("plan.json").write_text(json.dumps(plan(arguments.get(edit, []))))
-            finally:
-                sys.stdout.flush()
-                os._exit(0)
-        os.waitpid(child, 0)
-        assert (folder / "plan.json").exists(), f"no plan after the edit: {edit}"
-        plans[edit] = json.loads((folder / "plan.json").read_text())
-    folder.with_suffix(".json").write_text(json.dumps(plans))
-
-
-def plans_of(file: str, finished: Path, edits: list[str]) -> dict[str, dict]:
-    """The plan after each edit of a test file, which calls ``make_plans`` as a script: two of them, side by side."""
-    folders = [finished.parent / f"{Path(file).stem}_{part}" for part in range(2)]
-    planners = []
-    for part, folder in enumerate(folders):
-        command = [sys.executable, file, str(finished), str(folder), json.dumps(edits[part::2])]
-        paths = [str(folder / "src"), str(Path(__file__).parent)]
-        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
-        shutil.copytree(finished, folder)  # the package is imported from there
-        with folder.with_suffix(".log").open("w") as log:
-            planners.append(subprocess.Popen(command, env=environment, stdout=log, stderr=log))
-    for planner in planners:
-        planner.wait()
-    plans = {}
-    for planner, folder in zip(planners, folders, strict=True):
-        assert planner.returncode == 0, folder.with_suffix(".log").read_text()[-5000:]
-        plans.update(json.loads(folder.with_suffix(".json").read_text()))
-    return plans
+    def __getitem__(self, edit: str) -> dict[str, list]:
+        if edit not in self.plans:
+            shutil.rmtree(self.folder, ignore_errors=True)
+            shutil.copytree(self.finished, self.folder)
+            source = self.folder / "src"
+            run = warm.call("planning:edit_and_plan", self.file, edit, source=source, folder=self.folder)
+            assert run.returncode == 0, (run.stdout + run.stderr)[-5000:]
+            self.plans[edit] = json.loads((self.folder / "plan.json").read_text())
+        return self.plans[edit]

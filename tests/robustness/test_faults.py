@@ -11,12 +11,12 @@ from pathlib import Path
 import h5py
 import pandas as pd
 import pytest
+from project import PROJECT, copy_project, snakemake
 
 from layerscope.extract.activation_shards import FORMAT, PLACE
 from layerscope.io.errors import UserError
 from layerscope.report.section import run_rows
 
-PROJECT = Path(__file__).parents[2]
 STUDY = {
     "models": {"tiny": {"source": "tiny", "tokenizer": "mini", "layers": 3}},
     "sampling": {"sequences": 4, "sequence_length": 32, "sequences_per_shard": 2},
@@ -29,10 +29,8 @@ STUDY = {
 TABLES = [f"results/{study}/layers.csv" for study in STUDY["studies"]]
 
 
-def snakemake(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "snakemake", "--configfile", "study.json", "--cores", "2", *arguments]
-    environment = {**os.environ, "PYTHONPATH": str(PROJECT / "src")}
-    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+def run_study(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return snakemake(folder, "--configfile", "study.json", "--cores", "2", *arguments)
 
 
 @pytest.fixture(scope="module")
@@ -41,11 +39,10 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from tiny_models import save_tiny_model
 
     folder = tmp_path_factory.mktemp("faults") / "finished"
-    for name in ("workflow", "config", "profiles", "resources", "Snakefile"):
-        (shutil.copytree if (PROJECT / name).is_dir() else shutil.copy)(PROJECT / name, folder / name)
+    copy_project(folder)
     save_tiny_model("gpt2", folder / "tiny", vocab_size=8192)
     (folder / "study.json").write_text(json.dumps(STUDY))
-    run = snakemake(folder, "results/claims.csv", *TABLES)
+    run = run_study(folder, "results/claims.csv", *TABLES)
     assert run.returncode == 0, run.stderr[-5000:]
     return folder
 
@@ -89,12 +86,12 @@ def test_changed_files_are_named_and_the_commands_repair_them(finished: Path, tm
     table = pd.read_parquet(changed[2])
     table.assign(cosine_mean=table["cosine_mean"] + 1e-9).to_parquet(changed[2])
     (folder / layer).unlink()  # nothing else asks for the activations again
-    commands = commands_of(snakemake(folder, "--keep-going", layer, *TABLES))
+    commands = commands_of(run_study(folder, "--keep-going", layer, *TABLES))
     assert set(commands) == {str(path.relative_to(folder)) for path in changed}
     for command in commands.values():
         subprocess.run(command, shell=True, cwd=folder, check=True)
     assert not any(path.exists() for path in changed)
-    again = snakemake(folder, layer, *TABLES)
+    again = run_study(folder, layer, *TABLES)
     assert again.returncode == 0, again.stderr[-5000:]
     for path in [*TABLES, layer, *(str(path.relative_to(folder)) for path in changed)]:
         assert (folder / path).read_bytes() == (finished / path).read_bytes(), path
@@ -114,15 +111,16 @@ def test_changed_text_file_is_named_and_the_command_repairs_it(
     changed, reader = str(path.relative_to(folder)), f"results/{reader}"
     path.write_text(path.read_text().replace("tiny", "Tiny").replace("mini", "Mini"))
     (folder / reader).unlink()
-    commands = commands_of(snakemake(folder, reader))
+    commands = commands_of(run_study(folder, reader))
     assert set(commands) == {changed}
     subprocess.run(commands[changed], shell=True, cwd=folder, check=True)
-    again = snakemake(folder, reader)
+    again = run_study(folder, reader)
     assert again.returncode == 0, again.stderr[-5000:]
     for name in (changed, reader):
         assert (folder / name).read_bytes() == (finished / name).read_bytes(), name
 
 
+@pytest.mark.slow
 def test_flipped_bytes_of_every_kind_of_file_are_found() -> None:
     """The benchmark, with 12 flips a kind: its exit status says whether all were found that change anything."""
     command = [sys.executable, PROJECT / "benchmarks/byte_flips.py", "--flips", "12"]
@@ -136,7 +134,7 @@ JOB = """
 import sys
 from pathlib import Path
 from types import SimpleNamespace
-from layerscope.extract import forward
+from layerscope.model import forward
 from layerscope.workflow.job import job
 from tiny_models import extract
 
@@ -163,8 +161,8 @@ forward.load_base_model = load_and_limit
 """
 # There was room when the job began.
 FILLS_UP = """
-from layerscope.extract import extraction
-extraction.check_space = lambda *_: None
+from layerscope.extract import store_activations
+store_activations.check_space = lambda *_: None
 """
 
 

@@ -23,6 +23,7 @@ from layerscope.tokenize.packing import pack_shard
 from layerscope.tokenize.token_shards import Tokens, read_token_shard, write_token_shard
 from layerscope.tokenize.tokenizer import LoadedTokenizer, load_tokenizer
 
+pytestmark = pytest.mark.slow
 PROJECT = Path(__file__).parents[2]
 # The same examples in every run: a failure is then that of a change, and not of chance.
 FUZZ = settings(deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck))

@@ -18,6 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from hub_standin import Handler, HubStandIn
+from project import link_project, snakemake
 from tiny_models import save_tiny_model
 
 from layerscope.extract.activation_shards import ActivationShard
@@ -490,6 +491,7 @@ def fail(home: Path, settings: dict[str, str]) -> tuple[str, str]:
 SECRET = "pa55word"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "settings",
     [
@@ -625,10 +627,9 @@ def test_corpora_that_are_refused(hub: HubStandIn, tmp_path: Path, texts: list[s
     assert not list(tmp_path.glob("*web*.jsonl")), "a sample that is not whole is not left behind"
 
 
-def test_only_fetching_needs_the_hub(hub: HubStandIn, tmp_path: Path, project: Path) -> None:
+def test_only_fetching_needs_the_hub(hub: HubStandIn, tmp_path: Path) -> None:
     """A study from the hub to its table: once everything is fetched, no job asks any hub for anything."""
-    for name in ("config", "profiles", "resources"):
-        (tmp_path / name).symlink_to(project / name)
+    link_project(tmp_path)
     study = {
         "models": {"neo": {"source": "acme/tiny-neo", "tokenizer": "hub-mini", "layers": LAYERS}},
         "tokenizers": {"hub-mini": {"source": "acme/mini"}},
@@ -643,28 +644,22 @@ def test_only_fetching_needs_the_hub(hub: HubStandIn, tmp_path: Path, project: P
         "corpora/web": hub.commit("datasets/acme/web"),
     }
 
-    def snakemake(settings: dict[str, str], *targets: str, options: tuple[str, ...] = ()) -> str:
-        command = [sys.executable, "-m", "snakemake", "--cores", "2", "--snakefile", str(project / "Snakefile")]
-        done = subprocess.run(
-            [*command, "--directory", str(tmp_path), "--configfile", "study.yaml", *options, "--", *targets],
-            env=settings,
-            cwd=tmp_path,
-            capture_output=True,
-            text=True,
-        )
+    def run(settings: dict[str, str], *targets: str, options: tuple[str, ...] = ()) -> str:
+        options = ("--cores", "2", "--configfile", "study.yaml", *options)
+        done = snakemake(tmp_path, *options, "--", *targets, fresh=True, environment=settings)
         assert done.returncode == 0, done.stderr
         return done.stdout
 
     def plan(*targets: str, **changes: dict[str, Any]) -> dict[str, int]:
         """Rule → number of its jobs after a change of the configuration."""
         (tmp_path / "study.yaml").write_text(json.dumps({**study, **changes}))
-        shown = snakemake(offline, *targets, options=("--dry-run", "--quiet", "rules"))
+        shown = run(offline, *targets, options=("--dry-run", "--quiet", "rules"))
         return {rule: int(count) for rule, count in re.findall(r"^(\w+) +(\d+)$", shown, re.MULTILINE)}
 
     online = environment(hub.endpoint, tmp_path / "home")
     tables = ["results/token_length/layers.csv", "results/tokens/hub-mini/web/frequency.parquet"]
     fetching = ("fetch_model", "fetch_documents")
-    snakemake(online, *tables, options=("--until", *fetching))
+    run(online, *tables, options=("--until", *fetching))
     records = {name: list((tmp_path / "results/sources" / name).iterdir()) for name in sources}
     assert {name: read_json(record)["commit"] for name, [record] in records.items()} == sources
     parts = {path.stem for path in (tmp_path / "results/documents/hub-mini/web").glob("*.jsonl")}
@@ -673,7 +668,7 @@ def test_only_fetching_needs_the_hub(hub: HubStandIn, tmp_path: Path, project: P
     with HubStandIn({}) as silent:
         proxies = {"HTTP_PROXY": silent.endpoint, "HTTPS_PROXY": silent.endpoint}
         offline = environment(silent.endpoint, tmp_path / "another home", **proxies)
-        snakemake(offline, *tables)
+        run(offline, *tables)
     assert silent.requests == []
     table = pd.read_csv(tmp_path / "results/token_length/layers.csv")
     assert table["model"].tolist() == ["neo"] * LAYERS

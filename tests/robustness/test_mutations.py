@@ -1,24 +1,19 @@
 """Mutations: code in which a known mistake is made again, which the tests or the run-time checks must notice.
 
-Each is a small replacement in a copy of the package, against which chosen tests are run. They take minutes, so they
-run when LAYERSCOPE_MUTATIONS=1 is set. Run as a script, this file runs those tests.
+Each is a small replacement in a copy of the package, against which chosen tests are run.
 """
 
-import json
 import os
 import re
 import shutil
-import subprocess
 import sys
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+import warm
 
-pytestmark = pytest.mark.skipif(
-    os.environ.get("LAYERSCOPE_MUTATIONS") != "1", reason="takes minutes; set LAYERSCOPE_MUTATIONS=1"
-)
+pytestmark = pytest.mark.slow
 PASSED, FAILED = 0, 1  # pytest's exit codes; others mean that the tests could not be run
 BROKEN = re.compile(r"^E +(\w*SyntaxError|ImportError|NameError|AttributeError|TypeError)", re.MULTILINE)
 TESTS = Path(__file__).parents[1]
@@ -597,56 +592,23 @@ MUTATIONS = {
 }
 
 
-def run_tests(package: Path, tests: list[str]) -> int:
+def run_tests(package: str, *tests: str) -> int:
     """Run tests against the package in a folder; pytest's exit code."""
     import layerscope
 
     assert Path(layerscope.__file__).is_relative_to(package)
-    options = ["-q", "--no-header", "--exitfirst", "-p", "no:cacheprovider", "--basetemp", str(package / "temporary")]
-    return int(pytest.main(["--numprocesses=0", *options, *(str(TESTS / test) for test in tests)]))
-
-
-def serve() -> None:
-    """Run tests as they are asked for, each time in a fork: most of a short run is the import of libraries."""
-    import pandas  # noqa: F401
-    import scipy.stats  # noqa: F401
-    from transformers import GPT2Model, GPTNeoModel, GPTNeoXModel, LlamaModel  # noqa: F401
-
     sys.dont_write_bytecode = True
-    for line in sys.stdin:
-        package, tests = json.loads(line)
-        if not (child := os.fork()):
-            code = -1
-            try:
-                output = os.open(f"{package}/output", os.O_CREAT | os.O_WRONLY)
-                os.dup2(output, 1)
-                os.dup2(output, 2)
-                sys.path.insert(0, package)
-                os.environ["PYTHONPATH"] = package  # of processes that tests start
-                code = run_tests(Path(package), tests)
-            finally:
-                sys.stdout.flush()
-                os._exit(code)
-        print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
+    options = ["-q", "--no-header", "--exitfirst", "-p", "no:cacheprovider", "--basetemp", f"{package}/temporary"]
+    return int(pytest.main(["--numprocesses=0", "-m", "", *options, *(str(TESTS / test) for test in tests)]))
 
 
-Run = Callable[[Path, list[str]], tuple[int, str]]
-
-
-@pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
-    """Runs tests against the package in a folder, and gives pytest's exit code and output."""
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+def run(package: Path, *tests: str) -> tuple[int, str]:
+    """The same in a fork, and its output: most of a short run is the import of libraries."""
     # Where transformers would put the code of a model.
-    environment = {**os.environ, "HF_MODULES_CACHE": str(tmp_path_factory.mktemp("code"))}
-    with subprocess.Popen([sys.executable, __file__], env=environment, text=True, **pipes) as server:
-
-        def ask(package: Path, tests: list[str]) -> tuple[int, str]:
-            server.stdin.write(json.dumps([str(package), tests]) + "\n")
-            server.stdin.flush()
-            return int(server.stdout.readline()), (package / "output").read_text(encoding="utf-8")
-
-        yield ask
+    environment = {**os.environ, "HF_MODULES_CACHE": f"{package}/code"}
+    function = "robustness.test_mutations:run_tests"
+    done = warm.call(function, str(package), *tests, source=package, folder=package, environment=environment)
+    return done.returncode, done.stdout + done.stderr
 
 
 @pytest.fixture
@@ -657,14 +619,14 @@ def package(tmp_path: Path, project: Path) -> Path:
     return tmp_path
 
 
-def test_without_a_mutation_all_pass(run: Run, package: Path) -> None:
-    code, output = run(package, sorted({mutation.test for mutation in MUTATIONS.values()}))
+def test_without_a_mutation_all_pass(package: Path) -> None:
+    code, output = run(package, *sorted({mutation.test for mutation in MUTATIONS.values()}))
     assert code == PASSED, output
     assert "skipped" not in output.splitlines()[-1]
 
 
 @pytest.mark.parametrize("name", MUTATIONS)
-def test_mutation_is_noticed(run: Run, package: Path, name: str) -> None:
+def test_mutation_is_noticed(package: Path, name: str) -> None:
     mutation = MUTATIONS[name]
     path = package / "layerscope" / mutation.file
     text = path.read_text(encoding="utf-8")
@@ -672,9 +634,5 @@ def test_mutation_is_noticed(run: Run, package: Path, name: str) -> None:
     mutated = text.replace(mutation.old, mutation.new)
     compile(mutated, mutation.file, "exec")
     path.write_text(mutated, encoding="utf-8")
-    code, output = run(package, [mutation.test])
+    code, output = run(package, mutation.test)
     assert code == FAILED and not BROKEN.search(output), output
-
-
-if __name__ == "__main__":
-    serve()

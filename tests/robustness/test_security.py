@@ -16,6 +16,7 @@ import h5py
 import pytest
 from hub_standin import HubStandIn
 from PIL import Image
+from project import PROJECT, link_project, snakemake
 from safetensors.torch import load_file
 from tiny_models import extract, save_random_tokens, save_tiny_model
 
@@ -25,7 +26,6 @@ from layerscope.report.claims import ClaimRows, Verdict
 from layerscope.report.page import write_report
 from layerscope.report.section import Figure, Section, Summary, load_figure, run_rows
 
-PROJECT = Path(__file__).parents[2]
 SOURCES = [path for folder in ("src", "workflow") for path in (PROJECT / folder).rglob("*.py")]
 RUN_CODE = {
     "pickle",
@@ -255,6 +255,7 @@ def holds_token(folder: Path) -> list[Path]:
     return [path for path in folder.rglob("*") if path.is_file() and TOKEN[5:].encode() in path.read_bytes()]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "refusing",
     [(401, "InvalidToken"), (401, "RepoNotFound"), (403, "GatedRepo"), (404, "RepoNotFound"), (429, ""), (500, "")],
@@ -280,8 +281,7 @@ def test_token_of_a_refused_fetch_is_nowhere(tmp_path: Path, mini_tokenizer: dic
 @pytest.mark.parametrize("refusing", [None, (401, "InvalidToken")])
 def test_token_is_not_in_what_a_run_leaves(tmp_path: Path, refusing: tuple[int, str] | None) -> None:
     """Neither in results, logs and what Snakemake keeps, nor in what it prints, verbose as it can be."""
-    for name in ("config", "profiles", "resources"):
-        (tmp_path / name).symlink_to(PROJECT / name)
+    link_project(tmp_path)
     study = {
         "tokenizers": {"hub": {"source": "acme/mini"}},
         "models": {"neo": {"source": "acme/neo", "tokenizer": "hub", "layers": 2}},
@@ -296,25 +296,10 @@ def test_token_is_not_in_what_a_run_leaves(tmp_path: Path, refusing: tuple[int, 
         "models/acme/neo": {"main": model},
         "models/acme/mini": {"main": PROJECT / "resources/tokenizers/mini"},
     }
-    command = [
-        sys.executable,
-        "-m",
-        "snakemake",
-        "--snakefile",
-        str(PROJECT / "Snakefile"),
-        "--cores",
-        "1",
-        "--verbose",
-    ]
+    arguments = ["--cores", "1", "--verbose", "--configfile", "study.json", "--until", "fetch_model"]
     with HubStandIn(repositories, refusing=refusing) as hub:
-        done = subprocess.run(
-            [*command, "--configfile", "study.json", "--until", "fetch_model"],
-            env=environment(tmp_path / "home", hub.endpoint),
-            cwd=tmp_path,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        settings = environment(tmp_path / "home", hub.endpoint)
+        done = snakemake(tmp_path, *arguments, fresh=True, environment=settings)
     assert (done.returncode == 0) == (refusing is None), done.stderr
     assert f"Bearer {TOKEN}" in hub.authorizations
     assert TOKEN[5:] not in done.stdout + done.stderr
@@ -326,11 +311,9 @@ def test_others_may_write_nothing_that_a_run_leaves(tmp_path: Path) -> None:
     for umask, forbidden in ((0o000, 0o002), (0o027, 0o027)):
         folder = tmp_path / f"{umask:03o}"
         folder.mkdir()
-        for name in ("config", "profiles", "resources"):
-            (folder / name).symlink_to(PROJECT / name)
-        command = [sys.executable, "-m", "snakemake", "--snakefile", str(PROJECT / "Snakefile"), "--cores", "1"]
+        link_project(folder)
         target = "results/tokens/mini/embedded/shard_0000.h5"
-        done = subprocess.run([*command, "--", target], cwd=folder, umask=umask, capture_output=True, check=False)
+        done = snakemake(folder, "--cores", "1", "--", target, umask=umask)
         assert done.returncode == 0, done.stderr
         made = [path for name in ("results", "logs") for path in (folder / name).rglob("*")]
         assert folder / target in made and len(made) > 10
@@ -339,15 +322,13 @@ def test_others_may_write_nothing_that_a_run_leaves(tmp_path: Path) -> None:
 
 
 def test_targets_lead_nowhere_else(tmp_path: Path) -> None:
-    for name in ("config", "profiles", "resources"):
-        (tmp_path / name).symlink_to(PROJECT / name)
-    command = [sys.executable, "-m", "snakemake", "--snakefile", str(PROJECT / "Snakefile"), "--cores", "1", "--"]
+    link_project(tmp_path)
     for target in (
         "results/sources/corpora/../../../x.json",
         "results/sources/tokenizers/...json",
         "results/../x.json",
     ):
-        done = subprocess.run([*command, target], cwd=tmp_path, capture_output=True, text=True, check=False)
+        done = snakemake(tmp_path, "--cores", "1", "--", target)
         assert done.returncode != 0
         assert "MissingRuleException" in done.stderr
     assert not (tmp_path / "results").exists() and not list(tmp_path.glob("*.json"))

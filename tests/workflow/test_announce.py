@@ -5,7 +5,8 @@ import time
 from typing import Any
 
 import pytest
-from planning import CONFIG, PROJECT
+from planning import CONFIG
+from project import PROJECT
 
 from layerscope.preflight.config import Config
 from layerscope.workflow import announce

@@ -1,7 +1,4 @@
-"""Every deletion of the table in docs/cleaning-up.md plans the jobs that it declares; its commands do what it says.
-
-Run as a script, this file deletes and plans.
-"""
+"""Every deletion of the table in docs/cleaning-up.md plans the jobs that it declares; its commands do what it says."""
 
 import contextlib
 import json
@@ -14,7 +11,8 @@ from pathlib import Path
 
 import pytest
 import yaml
-from planning import CONFIG, PROJECT, jobs_of, make_plans, named, plans_of, rows_of, rules_of, setting, snakemake
+from planning import CONFIG, Plans, jobs_of, named, rows_of, rules_of, run_study, setting
+from project import PROJECT
 from snakemake.utils import update_config
 
 from layerscope.io.files import partial_file, read_json, seal_of, sealed_file, write_json
@@ -122,14 +120,14 @@ def from_hub(finished) -> Path:
     for part in ("shards_1", "shards_2", "frequency"):
         with sealed_file(folder / f"results/documents/mini/embedded/{part}.jsonl") as documents:
             documents.touch()
-    snakemake(folder, "--touch")  # all files count as made with these settings
+    run_study(folder, "--touch")  # all files count as made with these settings
     return folder
 
 
 @pytest.fixture(scope="module")
-def plans(from_hub) -> dict[str, dict]:
+def plans(from_hub) -> Plans:
     """The plan after each deletion."""
-    return plans_of(__file__, from_hub, list(EDITS))
+    return Plans(__file__, from_hub)
 
 
 def test_every_row_has_a_deletion():
@@ -184,7 +182,7 @@ def test_a_deleted_file_that_is_named_is_made_again_and_nothing_else(finished):
     folder = finished.parent / "named"
     shutil.copytree(finished, folder)
     (folder / target).unlink()
-    snakemake(folder, target)
+    run_study(folder, target)
     assert (folder / target).read_bytes() == (finished / target).read_bytes()
     before, after = files(finished), files(folder)
     assert {path for path in after if after[path] != before[path]} == {target, str(seal_of(target))}
@@ -205,7 +203,3 @@ def test_the_commands_delete_what_is_said_and_nothing_else(finished):
     assert set(files(folder)) == (whole - other) | left
     subprocess.run(shlex.split(partial), cwd=folder, check=True)
     assert set(files(folder)) == whole - other
-
-
-if __name__ == "__main__":
-    make_plans(EDITS, {})

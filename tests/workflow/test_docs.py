@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from planning import PROJECT
+from project import PROJECT, copy_project, snakemake
 
 from layerscope.stats.claims import Claim
 from layerscope.studies.path_length.claims import CLAIMS as PATH_CLAIMS
@@ -90,10 +90,7 @@ PLANNED = [c for c in COMMANDS if c.split()[0] == "snakemake" and not re.search(
 def project_copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The project as it is cloned, with each config that a page names by a comment in its first line."""
     folder = tmp_path_factory.mktemp("docs") / "layerscope"
-    for name in ("src", "workflow", "config", "profiles", "resources", "docs"):
-        shutil.copytree(PROJECT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
-    for name in ("Snakefile", "README.md"):
-        shutil.copy(PROJECT / name, folder / name)
+    copy_project(folder)
     for code in CONFIGS:
         (folder / name_of(code)).write_text(code.text, encoding="utf-8")
     return folder
@@ -115,7 +112,9 @@ def run(folder: Path, command: str) -> subprocess.CompletedProcess[str]:
 
 
 def check_plan(folder: Path, command: str) -> str:
-    plan = run(folder, command)
+    program, *arguments = shlex.split(command)
+    assert program == "snakemake"
+    plan = snakemake(folder, *arguments)
     assert plan.returncode == 0, plan.stdout + plan.stderr
     assert not (folder / "results").exists()
     return plan.stdout
@@ -208,7 +207,6 @@ CHECKED_ELSEWHERE: dict[str, str] = {
     "ruff format --check .": ".ci/run",
     "snakefmt --check Snakefile workflow": ".ci/run",
     "mypy": ".ci/run",
-    "LAYERSCOPE_MUTATIONS=1 pytest tests/robustness/test_mutations.py": "tests/robustness/test_mutations.py",
     "find results": "tests/workflow/test_cleaning_up.py",
     "profiles/slurm/run.sh": "tests/workflow/test_slurm.py",
     "squeue --me": "tests/workflow/test_slurm.py",

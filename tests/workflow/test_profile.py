@@ -1,17 +1,16 @@
 """The cluster profile, planned without a cluster and without a network."""
 
-import subprocess
 from pathlib import Path
 
 import pytest
+from project import snakemake
 
 pytest.importorskip("snakemake_executor_plugin_slurm", reason="needs the extra 'slurm': pip install '.[slurm]'")
 
 
 def test_full_study(project: Path) -> None:
     """The profile runs the full study, and twelve layers share a job, so that the scheduler is not flooded."""
-    command = ["snakemake", "--profile", "profiles/slurm", "--dry-run", "--forceall"]
-    plan = subprocess.run(command, cwd=project, capture_output=True, text=True, check=False, timeout=300)
+    plan = snakemake(project, "--profile", "profiles/slurm", "--dry-run", "--forceall")
     assert plan.returncode == 0, plan.stderr[-3000:]
     text = plan.stdout + plan.stderr
     assert "Tokenize fineweb with gpt2" in text

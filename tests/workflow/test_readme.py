@@ -6,14 +6,13 @@ are checked against a default study: that of test_slurm.py, and results/ where t
 
 import json
 import re
-import subprocess
-import sys
 import tomllib
 from pathlib import Path
 
 import pandas as pd
 import pytest
 import yaml
+from project import snakemake
 from readme_rows import FIGURE, TABLE, check_figure, check_rows
 from safetensors.numpy import load_file
 
@@ -154,9 +153,7 @@ def test_the_table_is_that_of_a_default_study(project: Path) -> None:
     """Where results/ are of the code and the settings that are here; a change of either leaves jobs to run."""
     if not (project / "results/report.html").exists():
         pytest.skip("needs a finished default study: snakemake --cores 8")
-    plan = subprocess.run(
-        [sys.executable, "-m", "snakemake", "--dry-run"], cwd=project, capture_output=True, text=True, check=False
-    )
+    plan = snakemake(project, "--dry-run")
     if "Nothing to be done" not in plan.stdout + plan.stderr:
         pytest.skip("results/ are not those of the default study as it is here: snakemake --cores 8")
     check_rows(project / "results")

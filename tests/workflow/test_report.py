@@ -8,7 +8,7 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import pytest
 from PIL import Image
-from planning import snakemake
+from planning import run_study
 
 from layerscope.io.errors import UserError
 from layerscope.plotting import figure
@@ -91,12 +91,12 @@ def test_the_report_is_not_written_with_a_damaged_figure(finished: Path, tmp_pat
         drawn[:at] + bytes([drawn[at] ^ 1]) + drawn[at + 1 :] if content is None else content
     )
     report.unlink()
-    run = snakemake(folder, fails=True)
+    run = run_study(folder, fails=True)
     [line] = [line for line in run.stderr.splitlines() if line.startswith("layerscope: ")]
     assert line.startswith(f"layerscope: report: {figure_path}: ")
     assert f"delete it and run again (rm {figure_path}) (log: results/logs/report.log)" in line
     assert not report.exists()
     subprocess.run(["rm", figure_path], cwd=folder, check=True)
-    snakemake(folder)
+    run_study(folder)
     assert (folder / figure_path).read_bytes() == drawn
     assert report.read_text(encoding="utf-8") == written

@@ -1,7 +1,4 @@
-"""Every edit of the table in docs/reruns.md plans the jobs that it declares; growing a sample equals a new run.
-
-Run as a script, this file edits and plans.
-"""
+"""Every edit of the table in docs/reruns.md plans the jobs that it declares; growing a sample equals a new run."""
 
 import json
 import os
@@ -17,15 +14,14 @@ import pytest
 from planning import (
     CONFIG,
     MODELS,
+    Plans,
     jobs_of,
-    make_plans,
     named,
-    plans_of,
     rows_of,
     rules_of,
+    run_study,
     setting,
     settings,
-    snakemake,
 )
 
 from layerscope.workflow.fingerprint import code_fingerprint, module_file
@@ -203,9 +199,9 @@ ROWS = {edit.replace("`", ""): (*rules_of(reruns), which) for edit, reruns, whic
 
 
 @pytest.fixture(scope="module")
-def plans(finished) -> dict[str, dict]:
+def plans(finished) -> Plans:
     """The plan after each edit."""
-    return plans_of(__file__, finished, list(EDITS))
+    return Plans(__file__, finished)
 
 
 def test_every_row_has_an_edit():
@@ -280,7 +276,7 @@ def test_growing_equals_a_run_from_scratch(finished):
     for folder in (grown, scratch):
         config = {**CONFIG, "sampling": {**CONFIG["sampling"], "sequences": 6}}
         (folder / "study.yaml").write_text(json.dumps(config))
-        snakemake(folder, *TABLES)
+        run_study(folder, *TABLES)
     old = "results/activations/a/embedded/shard_0000.h5"
     assert (grown / old).stat().st_mtime_ns == (finished / old).stat().st_mtime_ns
     layers = [str(path.relative_to(grown)) for path in (grown / "results/token_length").glob("[ab]/*.parquet")]
@@ -301,11 +297,7 @@ def test_a_setting_changed_and_changed_back_gives_the_old_tables(finished):
     changed = []
     for config in (there, CONFIG):
         (folder / "study.yaml").write_text(json.dumps(config))
-        snakemake(folder, *TABLES)
+        run_study(folder, *TABLES)
         changed.append({path for path in paths if (folder / path).read_bytes() != (finished / path).read_bytes()})
     assert set(TABLES) < changed[0]
     assert not changed[1]
-
-
-if __name__ == "__main__":
-    make_plans(EDITS, ARGUMENTS)

@@ -18,6 +18,7 @@ import pandas as pd
 import psutil
 import pytest
 import yaml
+from project import copy_project, snakemake
 from readme_rows import check_rows
 from test_docs import COMMANDS
 
@@ -100,10 +101,9 @@ class Job:
 class Study:
     """A copy of the project, as a user of the cluster has it, and the runs in it."""
 
-    def __init__(self, project: Path, folder: Path) -> None:
+    def __init__(self, folder: Path) -> None:
         self.folder = folder
-        unwanted = shutil.ignore_patterns("results", "logs", ".*", "__pycache__", "*.egg-info")
-        shutil.copytree(project, folder, ignore=unwanted)
+        copy_project(folder)
         for name, config in (
             ("embedded", EMBEDDED_CONFIG),
             ("shown", SHOWN_CONFIG),
@@ -126,8 +126,8 @@ class Study:
         path.write_text(yaml.safe_dump(profile))
 
     def run_here(self, *run: str) -> None:
-        command = ["snakemake", *run, "--cores", "2", "--quiet", "all"]
-        subprocess.run(command, cwd=self.folder, env=self.environment, check=True, timeout=PATIENCE)
+        done = snakemake(self.folder, *run, "--cores", "2", "--quiet", "all", fresh=True)
+        assert done.returncode == 0, (done.stdout + done.stderr)[-3000:]
 
     def start(self, *run: str) -> None:
         with (self.folder / "run.out").open("ab") as output:
@@ -228,16 +228,16 @@ def slurm() -> Iterator[None]:
 
 
 @pytest.fixture
-def study(project: Path, tmp_path: Path) -> Iterator[Study]:
-    study = Study(project, tmp_path / "layerscope")
+def study(tmp_path: Path) -> Iterator[Study]:
+    study = Study(tmp_path / "layerscope")
     yield study
     study.close()
 
 
 @pytest.fixture(scope="module")
-def undisturbed(project: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, pd.DataFrame]:
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, pd.DataFrame]:
     """Tables of the small study, from a run on this machine alone."""
-    study = Study(project, tmp_path_factory.mktemp("undisturbed") / "layerscope")
+    study = Study(tmp_path_factory.mktemp("undisturbed") / "layerscope")
     study.run_here(*SMALL)
     return study.tables()
 
@@ -250,8 +250,8 @@ def test_commands_of_the_page_are_understood(study: Study, program: str) -> None
         subprocess.run(["bash", "-euo", "pipefail", "-c", command], check=True)
 
 
-def test_embedded_study(study: Study, project: Path, tmp_path: Path) -> None:
-    here, default = Study(project, tmp_path / "here"), Study(project, tmp_path / "default")
+def test_embedded_study(study: Study, tmp_path: Path) -> None:
+    here, default = Study(tmp_path / "here"), Study(tmp_path / "default")
     begin = time.monotonic()
     study.start(*EMBEDDED)
     here.run_here(*EMBEDDED)  # meanwhile: most of the time through SLURM is waiting

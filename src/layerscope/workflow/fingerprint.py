@@ -23,10 +23,8 @@ def code_fingerprint(*files: str | Path) -> str:
     modules: dict[str, str] = {}
     pending = [Path(file) for file in files]
     while pending:
-        path = pending.pop()
-        name = str(path.relative_to(PACKAGE)) if path.is_relative_to(PACKAGE) else f"script {path.name}"
+        name, text, imported = _syntax(pending.pop())
         if name not in modules:
-            text, imported = _syntax(path)
             modules[name] = text
             pending += imported
     joined = "\n".join(f"{name} {text}" for name, text in sorted(modules.items()))
@@ -34,16 +32,18 @@ def code_fingerprint(*files: str | Path) -> str:
 
 
 @cache
-def _syntax(path: Path) -> tuple[str, list[Path]]:
-    """The syntax tree of a file without docstrings, and the files of this package that it imports."""
+def _syntax(path: Path) -> tuple[str, str, list[Path]]:
+    """A file's name, its syntax tree without docstrings, and the files of this package that it imports."""
+    name = str(path.relative_to(PACKAGE)) if path.is_relative_to(PACKAGE) else f"script {path.name}"
     tree = ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
-    for node in ast.walk(tree):
+    nodes = list(ast.walk(tree))
+    for node in nodes:
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
             first = node.body[0] if node.body else None
             if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant):
                 node.body = node.body[1:]
-    imported = [file for node in ast.walk(tree) for name in _names(node, path) for file in _files(name)]
-    return ast.dump(tree), imported
+    modules = dict.fromkeys(module for node in nodes for module in _names(node, path))
+    return name, ast.dump(tree), list(dict.fromkeys(file for module in modules for file in _files(module)))
 
 
 def _names(node: ast.AST, path: Path) -> list[str]:

@@ -5,15 +5,15 @@ import json
 import os
 import shutil
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import project
 import pytest
+from project import PROJECT, STUDIES, link_project
 from tiny_models import save_tiny_model
 
-PROJECT = Path(__file__).parents[3]
 TEXTS = ["One morning she took her coat and went out into the rain. " * 8] * 16
 SENTENCES = ["Then she gave her answer.", "We saw her there.", "He asked her again."]
 STUDY: dict[str, Any] = {
@@ -29,12 +29,12 @@ STUDY: dict[str, Any] = {
 
 
 @pytest.fixture(scope="session")
-def sources(tmp_path_factory: pytest.TempPathFactory, project: Path) -> Path:
+def sources(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a model, a tokenizer, a corpus and sentences."""
     folder = tmp_path_factory.mktemp("sources")
     layers = {"num_layers": 2, "attention_types": [[["global", "local"], 1]], "max_position_embeddings": 64}
     save_tiny_model("gpt_neo", folder / "model", vocab_size=8192, **layers)
-    shutil.copytree(project / "resources/tokenizers/mini", folder / "tokenizer")
+    shutil.copytree(PROJECT / "resources/tokenizers/mini", folder / "tokenizer")
     (folder / "corpus.jsonl").write_text("".join(json.dumps({"text": text}) + "\n" for text in TEXTS))
     (folder / "sentences.txt").write_text("\n".join(SENTENCES) + "\n")
     return folder
@@ -54,23 +54,22 @@ Run = Callable[..., subprocess.CompletedProcess[str]]
 def run_snakemake(
     folder: Path, study: dict[str, Any], *arguments: str, before: tuple[str, ...] = (), **environment: str
 ) -> subprocess.CompletedProcess[str]:
-    """Run the real command on a study in a folder, as a user does; standard output and error come as one text."""
-    for name in ("config", "profiles", "resources"):
-        if not (folder / name).exists():
-            (folder / name).symlink_to(PROJECT / name)
-    left_out = {name: None for name in ("token_length", "token_similarity", "path_length")}
-    study = {**study, "studies": {**left_out, **study["studies"]}}
+    """Run the real command on a study in a folder, as a user does; standard output and error come as one text.
+
+    With an environment or a command of its own it starts afresh.
+    """
+    link_project(folder)
+    study = {**study, "studies": {**dict.fromkeys(STUDIES), **study["studies"]}}
     (folder / "study.json").write_text(json.dumps(study))
-    command = [sys.executable, "-m", "snakemake", "--snakefile", str(PROJECT / "Snakefile"), "--cores", "1"]
-    return subprocess.run(
-        [*before, *command, "--configfile", "study.json", *arguments],
-        cwd=folder,
-        env={**os.environ, "HOME": str(folder), "XDG_CACHE_HOME": str(folder / ".cache"), **environment},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
+    done = project.snakemake(
+        folder,
+        *("--cores", "1", "--configfile", "study.json", *arguments),
+        fresh=bool(environment),
+        before=before,
+        environment={**os.environ, "HOME": str(folder), "XDG_CACHE_HOME": str(folder / ".cache"), **environment},
     )
+    done.stdout += done.stderr
+    return done
 
 
 @pytest.fixture

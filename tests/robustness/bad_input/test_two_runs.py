@@ -45,9 +45,10 @@ def finished(made: Path, study: dict[str, Any], tmp_path: Path) -> dict[str, Any
 
 
 def contents(folder: Path) -> dict[Path, bytes]:
-    """All results; the lock is written by every run."""
-    files = (path for path in (folder / "results").rglob("*") if path.is_file() and path.name != ".lock")
-    return {path: path.read_bytes() for path in files}
+    """All results; logs and the lock are written by every run."""
+    results = folder / "results"
+    files = [path for path in results.rglob("*") if path.is_file() and path.name != ".lock"]
+    return {path: path.read_bytes() for path in files if not path.is_relative_to(results / "logs")}
 
 
 def save_another_model(folder: Path) -> None:

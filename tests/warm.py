@@ -1,0 +1,189 @@
+"""Processes that start with the libraries imported: forks of a server that imported them once.
+
+Most of a short run of Snakemake, and of each of its jobs, is the start of Python. Run as a script, this file is the
+server. The package itself is imported by each fork, from the folder that it is told.
+"""
+
+import atexit
+import contextlib
+import functools
+import json
+import os
+import runpy
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import traceback
+from collections.abc import Callable
+from functools import partial
+from importlib import import_module
+from pathlib import Path
+from pkgutil import resolve_name
+from typing import Any
+
+TESTS = Path(__file__).parent
+LIBRARIES = (
+    *("diptest", "h5py", "jinja2", "matplotlib.backends.backend_pdf", "matplotlib.pyplot", "pandas", "PIL.Image"),
+    *("psutil", "pyarrow.parquet", "pydantic", "pytest", "scipy.optimize", "scipy.stats", "snakemake.cli"),
+    *("snakemake.executors.local", "snakemake.report", "tokenizers", "torch", "transformers", "yaml"),
+    *(f"transformers.models.{model}.modeling_{model}" for model in ("gpt2", "gpt_neo", "gpt_neox", "llama")),
+)
+
+
+@functools.cache
+def server() -> subprocess.Popen[str]:
+    """The server of this process; it ends when this process does."""
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    # A fork must not come upon threads, which these libraries would start when they are imported.
+    alone = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+    process = subprocess.Popen([sys.executable, __file__], env={**os.environ, **alone}, text=True, **pipes)
+    atexit.register(process.communicate)
+    return process
+
+
+def call(
+    function: str, *arguments: Any, source: Path, folder: Path, environment: dict[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Call a function in a fork.
+
+    Args:
+        function: ``module:name``, of a module beside this one or of a library.
+        arguments: what JSON can hold.
+        source: where the package is imported from.
+        folder: the working directory.
+        environment: of this process, if not given.
+
+    Returns:
+        As of a process: the function's return value, or the status that it exits with, is the code.
+    """
+    with tempfile.TemporaryDirectory() as outputs:
+        paths = [f"{outputs}/stdout", f"{outputs}/stderr"]
+        request = {
+            "function": function,
+            "arguments": arguments,
+            "source": str(source),
+            "folder": str(folder),
+            "environment": {**(os.environ if environment is None else environment), "PYTHONPATH": str(source)},
+            "outputs": paths,
+        }
+        process = server()
+        assert process.stdin and process.stdout
+        process.stdin.write(json.dumps(request) + "\n")
+        process.stdin.flush()
+        code = int(process.stdout.readline())
+        texts = [Path(path).read_text(encoding="utf-8", errors="replace") for path in paths]
+    return subprocess.CompletedProcess([function, *map(str, arguments)], code, *texts)
+
+
+def serve() -> None:
+    for library in LIBRARIES:
+        import_module(library)
+    for line in sys.stdin:
+        request = json.loads(line)
+        if not (child := os.fork()):
+            answer(request)
+        print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
+
+
+def answer(request: dict[str, Any]) -> None:
+    """Do what is asked, and end this process."""
+    for descriptor, path in enumerate([os.devnull, *request["outputs"]]):
+        opened = os.open(path, os.O_RDWR | os.O_CREAT)
+        os.dup2(opened, descriptor)
+        os.close(opened)
+    os.environ.clear()
+    os.environ.update(request["environment"])
+    os.chdir(request["folder"])
+    sys.path.insert(0, request["source"])
+    leave(lambda: resolve_name(request["function"])(*request["arguments"]))
+
+
+def leave(function: Callable[[], int | None], end: Callable[[int], object] = lambda code: None) -> None:
+    """End this process with the code that a function returns or exits with, told to ``end`` before."""
+    code = 1
+    try:
+        code = function() or 0
+    except SystemExit as error:
+        code = error.code if isinstance(error.code, int) else int(error.code is not None)
+        if isinstance(error.code, str):
+            print(error.code, file=sys.stderr)
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        with contextlib.suppress(Exception):
+            sys.stdout.flush()
+            sys.stderr.flush()
+        end(code)
+        os._exit(code)
+
+
+def run_snakemake(*arguments: str) -> None:
+    """The command; the scripts of its jobs run in forks too.
+
+    They are forked from a process that is made before Snakemake starts its threads and imports the package.
+    """
+    from snakemake import cli
+    from snakemake.benchmark import benchmarked
+    from snakemake.script import PythonScript
+
+    here, there = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    if not (scripts := os.fork()):
+        here.close()
+        run_scripts(there)
+    there.close()
+
+    @functools.cache
+    def umask() -> int:
+        """As the Snakefile set it; asked once, since to ask is to set it for a moment."""
+        os.umask(before := os.umask(0o077))
+        return before
+
+    def execute_script(self: PythonScript, script: str, edit: bool = False) -> None:
+        read, write = os.pipe()
+        socket.send_fds(here, [json.dumps([script, str(Path.cwd()), umask()]).encode()], [write])
+        os.close(write)
+        with os.fdopen(read) as told:
+            process = int(told.readline())
+            with benchmarked(process, self.bench_record) if self.bench_record else contextlib.nullcontext():
+                code = int(told.read() or -signal.SIGKILL)
+        if code:
+            raise subprocess.CalledProcessError(code, [sys.executable, script])
+
+    PythonScript.execute_script = execute_script
+    sys.argv = ["snakemake", *arguments]
+    try:
+        cli.main(list(arguments))
+    finally:
+        here.close()
+        os.waitpid(scripts, 0)
+
+
+def run_script(path: str) -> None:
+    sys.argv = [path]
+    runpy.run_path(path, run_name="__main__")
+
+
+def run_scripts(requests: socket.socket) -> None:
+    """Run each script that is asked for in a fork, several at once, until nobody is left to ask."""
+    while True:
+        message, descriptors, _, _ = socket.recv_fds(requests, 65536, 1)
+        with contextlib.suppress(ChildProcessError):  # each has said by itself how it ended
+            while os.waitpid(-1, os.WNOHANG if message else 0)[0]:
+                pass
+        if not message:
+            os._exit(0)
+        if not os.fork():
+            requests.close()
+            script, folder, umask = json.loads(message)
+            os.chdir(folder)
+            os.umask(umask)
+            with os.fdopen(descriptors[0], "w", buffering=1) as told:
+                print(os.getpid(), file=told)
+                leave(partial(run_script, script), partial(print, file=told))
+        os.close(descriptors[0])
+
+
+if __name__ == "__main__":
+    serve()
