@@ -43,8 +43,7 @@ def write_shard(
     with ActivationShardWriter(path, tokens, attributes or {"model": "tiny"}, storage_dtype, compression) as shard:
         for start in range(0, ROWS, 400):
             for layer, values in enumerate(written.values()):
-                batch = values[start : start + 400]
-                shard.append("mlp_pre", layer, np.resize(batch, (400, WIDTH)))  # the last is filled up
+                shard.append("mlp_pre", layer, values[start : start + 400])
         manifest = shard.finish()
     return manifest, written
 

@@ -5,22 +5,20 @@ The residual identity is in :mod:`layerscope.model.residual_identity`, and what 
 """
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
 from torch import nn
 
 from layerscope.model.hooks import Receiver, SiteError, blocks_of, tapped
-
-if TYPE_CHECKING:
-    from layerscope.model.forward import LoadedModel
+from layerscope.model.loading import LoadedModel
 
 CAUSAL_TOKENS = 16
 RECOMPUTED_TOKENS = 4
 
 
-def check_causality(model: "LoadedModel", rows: np.ndarray) -> None:
+def check_causality(model: LoadedModel, rows: np.ndarray) -> None:
     """Change a token and look that no stream before it moves.
 
     Args:
@@ -52,7 +50,7 @@ def check_causality(model: "LoadedModel", rows: np.ndarray) -> None:
         raise SiteError(f"causality: resid_post of layer {len(moved) - 1} does not move when its own token is changed")
 
 
-def check_windows(model: "LoadedModel", length: int) -> None:
+def check_windows(model: LoadedModel, length: int) -> None:
     """Look in every local layer of GPT-Neo that a token reaches to the end of the window and no further.
 
     Other models with a window (Mistral, Qwen2) take it from a mask that is made outside of their blocks.
@@ -69,7 +67,7 @@ def check_windows(model: "LoadedModel", length: int) -> None:
 
 
 @torch.inference_mode()
-def _check_window(model: "LoadedModel", layer: int, window: int) -> None:
+def _check_window(model: LoadedModel, layer: int, window: int) -> None:
     attention = blocks_of(model.base, model.architecture)[layer].get_submodule("attn.attention")
     # Inputs so small that every token gets about the same attention, whatever the weights. The first changes by so much
     # that it is seen beside all others of the window, in bfloat16 too.
@@ -123,7 +121,7 @@ class MLPRecomputation:
     x is the stream that enters the block's MLP. It needs the residual sites beside ``mlp_pre``.
     """
 
-    def __init__(self, model: "LoadedModel", receive: Receiver) -> None:
+    def __init__(self, model: LoadedModel, receive: Receiver) -> None:
         self.receive = receive
         self.architecture = model.architecture
         self.blocks = blocks_of(model.base, model.architecture)

@@ -1,6 +1,5 @@
 """Run the sentences through a model and keep Q, K and V at the two chosen places."""
 
-from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
@@ -8,9 +7,10 @@ import numpy as np
 import torch
 
 from layerscope.extract.activation_shards import dataset_name
+from layerscope.extract.disk_space import site_width
 from layerscope.io.provenance import origin
-from layerscope.model.forward import batch_size_of, describe, finite_values, forward_batches, open_model
-from layerscope.model.progress import Progress
+from layerscope.model.hooks import blocks_of
+from layerscope.model.run import ModelRun, finite_values
 from layerscope.sources import positions_of, read_model_config
 from layerscope.studies.token_similarity.sentences import TOKENS, read_sentences
 from layerscope.studies.token_similarity.vectors import write_vectors
@@ -41,24 +41,50 @@ def extract_vectors(
     tokenizer = load_tokenizer(tokenizer_record)
     sentences = read_sentences(spec["sentences"], spec["target"], spec["seed"], tokenizer, name, positions)
     rows, places = sentences.rows, sentences.places
-    model = open_model(model_record, spec["dtype"], device, threads, rows)
-    batch_size = batch_size_of(spec["batch_size"], rows.shape[1], len(rows), model.device)
-    chosen = torch.from_numpy(places[list(TOKENS)].to_numpy(copy=True))  # [sentences, 2]
-    kept: dict[str, list[np.ndarray]] = defaultdict(list)
-    done = 0
-
-    def receive(site: str, layer: int, tensor: torch.Tensor) -> None:
-        at = chosen[done : done + len(tensor)].to(tensor.device)
-        vectors = tensor[torch.arange(len(at), device=tensor.device)[:, None], at]
-        kept[dataset_name(site, layer)].append(finite_values(model, site, layer, vectors))
-
-    with Progress(rows.size, model.name) as progress:
-        for start, stop in forward_batches(model, rows, batch_size, ["q", "k", "v"], receive):
-            progress.advance((stop - start) * rows.shape[1])
-            done = stop
-    attributes = {**describe(model, model_record, spec), "batch_size": batch_size}
-    attributes |= {key: spec[key] for key in ("sentences", "target", "seed")}
+    run = ModelRun(model_record, spec, device, threads, rows)
+    reducer = ChosenVectors(run, places[list(TOKENS)].to_numpy())
+    run.reduce(reducer)
+    attributes = run.attributes | {key: spec[key] for key in ("sentences", "target", "seed")}
     attributes |= {**origin("tokenizer", tokenizer_record), "sequence_length": rows.shape[1]}
     datasets = {"rows": rows, **{f"places/{column}": places[column].to_numpy() for column in places}}
-    datasets |= {name: np.concatenate(parts).swapaxes(0, 1) for name, parts in kept.items()}
-    write_vectors(output, datasets, attributes)
+    write_vectors(output, datasets | reducer.finish(), attributes)
+
+
+class ChosenVectors:
+    """A mergeable reducer that keeps Q, K and V at chosen places of every row.
+
+    Args:
+        places: [rows, places], positions within the row.
+    """
+
+    sites = ("q", "k", "v")
+
+    def __init__(self, run: ModelRun, places: np.ndarray) -> None:
+        self.model, self.places = run.model, torch.tensor(places)
+        layers = len(blocks_of(run.model.base, run.model.architecture))
+        widths = {site: site_width(run.model.config, site) for site in self.sites}
+        self.vectors = {
+            dataset_name(site, layer): np.empty((places.shape[1], len(places), width), dtype=np.float32)
+            for layer in range(layers)
+            for site, width in widths.items()
+        }
+
+    @property
+    def size(self) -> int:
+        return sum(vectors.nbytes for vectors in self.vectors.values())
+
+    def receive(self, site: str, layer: int, tensor: torch.Tensor, rows: slice) -> None:
+        at = self.places[rows].to(tensor.device)
+        vectors = tensor[torch.arange(len(at), device=tensor.device)[:, None], at]
+        found = finite_values(self.model, site, layer, vectors)
+        self.vectors[dataset_name(site, layer)][:, rows] = found.swapaxes(0, 1)
+
+    def merge(self, *others: "ChosenVectors") -> None:
+        self.vectors = {
+            name: np.concatenate([reducer.vectors[name] for reducer in (self, *others)], axis=1)
+            for name in self.vectors
+        }
+
+    def finish(self) -> dict[str, np.ndarray]:
+        """``{site}/layer_{layer}`` → [places, rows, width]."""
+        return self.vectors
