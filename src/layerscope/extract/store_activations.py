@@ -43,7 +43,7 @@ def extract_shard(
     tokens, attributes = read_token_shard(token_shard)
     rows = tokens.input_ids.reshape(int(attributes["sequences"]), -1)
     run = ModelRun(model_record, spec, device, threads, rows)
-    size = shard_bytes(run.model.config, spec["sites"], len(tokens), spec["storage_dtype"])
+    size = shard_bytes(run.model, spec["sites"], len(tokens), spec["storage_dtype"])
     check_space(Path(output), shards, size, spec)
     with ActivationStore(output, tokens, of_token_shard(attributes) | run.attributes, spec, size) as store:
         run.reduce(store)

@@ -3,18 +3,12 @@
 from pathlib import Path
 from typing import Any
 
+from layerscope.fetch.places import is_local
 from layerscope.fetch.settings import import_hub
-from layerscope.model.architectures import architecture_of
+from layerscope.model.model_config import architecture, check_layers, check_vocabulary, read_model_config
 from layerscope.model.weights import INDEX, WHOLE, check_plain, check_safetensors, weight_files
-from layerscope.sources import (
-    TOKENIZER_FILES,
-    check_layers,
-    check_tokenizer,
-    check_vocabulary,
-    is_local,
-    read_model_config,
-)
 from layerscope.tokenize.tokenizer import load_tokenizer
+from layerscope.tokenize.tokenizer_files import TOKENIZER_FILES, check_tokenizer
 
 # By name: a repository may hold the same weights a second time, for other programs.
 MODEL_FILES = ["config.json", WHOLE, INDEX, "model-*.safetensors"]
@@ -47,8 +41,8 @@ def fetch_model(name: str, spec: dict[str, Any], tokenizer: dict[str, Any]) -> d
     if commit is not None:
         path = hub.download(source, commit, ["config.json"])
     model_config = read_model_config(path)
+    architecture(name, model_config)
     check_layers(name, spec["layers"], model_config)
-    architecture_of(model_config.get("model_type"), name)
     check_plain(name, model_config)
     check_vocabulary(name, tokenizer["name"], load_tokenizer(tokenizer).largest, model_config)
     if trained and commit is not None:

@@ -13,9 +13,9 @@ from torch import nn
 from layerscope.io.errors import UserError, memory_ran_out
 from layerscope.model.architectures import Architecture, architecture_of
 from layerscope.model.memory import keep_freed_memory
+from layerscope.model.model_config import architecture, check_positions, read_model_config
 from layerscope.model.onednn import use_onednn
 from layerscope.model.weights import check_plain, read_weights
-from layerscope.sources import check_positions, read_model_config
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -26,14 +26,18 @@ class LoadedModel:
     name: str
     base: nn.Module  # without the language-modelling head, in evaluation mode
     architecture: Architecture
+    config: dict[str, Any]  # its config.json, with what is left out there filled in
     attention: str  # how transformers computes it: eager, sdpa
     dtype: torch.dtype  # that was asked for
     device: torch.device
 
     @property
-    def config(self) -> Any:
-        """The model's own configuration."""
-        return self.base.config
+    def layers(self) -> int:
+        return self.architecture.layers(self.name, self.config)
+
+    def width(self, site: str) -> int:
+        """Numbers that a site has for each token."""
+        return self.architecture.width(self.config, site)
 
 
 def choose_device(wanted: str) -> torch.device:
@@ -131,12 +135,12 @@ def open_model(record: dict[str, Any], dtype: str, device: str, threads: int, ro
     """
     name = record["name"]
     model_config = read_model_config(record["path"])
-    architecture = architecture_of(model_config["model_type"], name)
+    found = architecture(name, model_config)
     check_plain(name, model_config)
     check_positions(name, rows.shape[1], model_config)
-    if rows.max() >= model_config["vocab_size"]:
+    if rows.max() >= (size := found.vocabulary(name, model_config)):
         raise UserError(
-            f"models.{name}: token {rows.max()} is beyond the model's vocabulary of {model_config['vocab_size']}; "
+            f"models.{name}: token {rows.max()} is beyond the model's vocabulary of {size}; "
             f"set models.{name}.tokenizer to the tokenizer it was trained with"
         )
     keep_freed_memory()
@@ -149,4 +153,5 @@ def open_model(record: dict[str, Any], dtype: str, device: str, threads: int, ro
     if where.type == "cpu" and dtype == "float32":
         use_onednn(base)
     logging.info("%s in %s on %s, %d threads", name, dtype, where, torch.get_num_threads())
-    return LoadedModel(name, base, architecture, base.config._attn_implementation, getattr(torch, dtype), where)
+    attention = base.config._attn_implementation
+    return LoadedModel(name, base, found, base.config.to_dict(), attention, getattr(torch, dtype), where)

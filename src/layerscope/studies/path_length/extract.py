@@ -7,7 +7,6 @@ import torch
 
 from layerscope.extract.activation_shards import ActivationShard, dataset_name
 from layerscope.io.provenance import of_token_shard
-from layerscope.model.hooks import blocks_of
 from layerscope.model.run import ModelRun, finite_values
 from layerscope.studies.path_length.lengths import SITES, PathLengths, Values, join
 from layerscope.tokenize.token_shards import Tokens, read_token_shard
@@ -45,8 +44,7 @@ class PathReducer:
 
     def __init__(self, run: ModelRun) -> None:
         self.model = run.model
-        layers = len(blocks_of(run.model.base, run.model.architecture))
-        self.lengths = PathLengths(layers, run.rows.size)
+        self.lengths = PathLengths(run.model.layers, run.rows.size)
 
     @property
     def size(self) -> int:

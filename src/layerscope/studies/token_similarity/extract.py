@@ -7,11 +7,9 @@ import numpy as np
 import torch
 
 from layerscope.extract.activation_shards import dataset_name
-from layerscope.extract.disk_space import site_width
 from layerscope.io.provenance import origin
-from layerscope.model.hooks import blocks_of
+from layerscope.model.model_config import architecture, read_model_config
 from layerscope.model.run import ModelRun, finite_values
-from layerscope.sources import positions_of, read_model_config
 from layerscope.studies.token_similarity.sentences import TOKENS, read_sentences
 from layerscope.studies.token_similarity.vectors import write_vectors
 from layerscope.tokenize.tokenizer import load_tokenizer
@@ -37,7 +35,8 @@ def extract_vectors(
     Raises:
         UserError: a sentence that cannot be used, or a vector that is not finite.
     """
-    name, positions = model_record["name"], positions_of(model_record["name"], read_model_config(model_record["path"]))
+    name, model_config = model_record["name"], read_model_config(model_record["path"])
+    positions = architecture(name, model_config).positions(name, model_config)
     tokenizer = load_tokenizer(tokenizer_record)
     sentences = read_sentences(spec["sentences"], spec["target"], spec["seed"], tokenizer, name, positions)
     rows, places = sentences.rows, sentences.places
@@ -61,11 +60,10 @@ class ChosenVectors:
 
     def __init__(self, run: ModelRun, places: np.ndarray) -> None:
         self.model, self.places = run.model, torch.tensor(places)
-        layers = len(blocks_of(run.model.base, run.model.architecture))
-        widths = {site: site_width(run.model.config, site) for site in self.sites}
+        widths = {site: run.model.width(site) for site in self.sites}
         self.vectors = {
             dataset_name(site, layer): np.empty((places.shape[1], len(places), width), dtype=np.float32)
-            for layer in range(layers)
+            for layer in range(run.model.layers)
             for site, width in widths.items()
         }
 
