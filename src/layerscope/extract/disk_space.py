@@ -4,11 +4,10 @@ import logging
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from layerscope.extract.writer import CHUNK
+from layerscope.extract.writer import CHUNK, StorageSpec
 from layerscope.io.errors import UserError
 from layerscope.model.loading import LoadedModel
 
@@ -27,7 +26,7 @@ def shard_bytes(model: LoadedModel, sites: Sequence[str], tokens: int, storage_d
     return numbers * np.dtype(storage_dtype).itemsize
 
 
-def check_space(output: Path, shards: int, size: int, spec: dict[str, Any]) -> None:
+def check_space(output: Path, shards: int, size: int, spec: StorageSpec) -> None:
     """Check what the shards that are still missing will take against the free space of their folder.
 
     At the start of each extraction, and not before any job: only then is the configuration of a model on the hub there,
@@ -38,7 +37,7 @@ def check_space(output: Path, shards: int, size: int, spec: dict[str, Any]) -> N
         output: the shard that is about to be written.
         shards: how many the sample has.
         size: bytes of one, from :func:`shard_bytes`.
-        spec: ``storage_dtype``, ``compression``.
+        spec: how activations are stored.
 
     Raises:
         UserError: they have no room.

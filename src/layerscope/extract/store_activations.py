@@ -8,16 +8,21 @@ import torch
 
 from layerscope.extract.background import BackgroundWriter
 from layerscope.extract.disk_space import check_space, shard_bytes
-from layerscope.extract.writer import ActivationShardWriter
+from layerscope.extract.writer import ActivationShardWriter, StorageSpec
 from layerscope.io.provenance import of_token_shard
-from layerscope.model.run import ModelRun
+from layerscope.io.records import ModelRecord
+from layerscope.model.run import ComputeSpec, ModelRun
 from layerscope.tokenize.token_shards import Tokens, read_token_shard
+
+
+class ExtractionSpec(ComputeSpec, StorageSpec):
+    sites: list[str]  # of every layer
 
 
 def extract_shard(
     token_shard: str,
-    model_record: dict[str, Any],
-    spec: dict[str, Any],
+    model_record: ModelRecord,
+    spec: ExtractionSpec,
     device: str,
     threads: int,
     output: str | Path,
@@ -27,7 +32,7 @@ def extract_shard(
 
     Args:
         model_record: from :func:`layerscope.fetch.models.fetch_model`.
-        spec: ``sites``, ``dtype``, ``batch_size``, ``storage_dtype``, ``compression``.
+        spec: what is computed and stored, and how.
         device: auto, cpu or cuda.
         threads: how many cores may be used.
         output: path of the activation shard; its manifest is written beside it.
@@ -57,12 +62,12 @@ class ActivationStore:
         output: path of the shard; its manifest is written beside it.
         tokens: of all rows of the run.
         attributes: of the shard, which say how its values came about.
-        spec: ``sites``, ``storage_dtype``, ``compression``.
+        spec: as for :func:`extract_shard`.
         size: bytes of the shard, from :func:`layerscope.extract.disk_space.shard_bytes`.
     """
 
     def __init__(
-        self, output: str | Path, tokens: Tokens, attributes: dict[str, Any], spec: dict[str, Any], size: int
+        self, output: str | Path, tokens: Tokens, attributes: dict[str, Any], spec: ExtractionSpec, size: int
     ) -> None:
         self.sites, self.size = spec["sites"], size
         self.shard = ActivationShardWriter(output, tokens, attributes, spec["storage_dtype"], spec["compression"])

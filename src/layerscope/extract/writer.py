@@ -2,7 +2,7 @@
 
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, TypedDict
 
 import h5py
 import numpy as np
@@ -16,6 +16,13 @@ from layerscope.model.finite import not_finite
 from layerscope.tokenize.token_shards import Tokens
 
 CHUNK = (512, 256)  # rows x columns: extraction writes blocks of rows, statistics read blocks of columns
+
+
+class StorageSpec(TypedDict):
+    """How activations are stored."""
+
+    storage_dtype: Literal["float32", "float16"]
+    compression: Literal["none", "lzf", "gzip"]
 
 
 class ActivationShardWriter:

@@ -1,10 +1,11 @@
 """Models and tokenizers: where their files are on this machine, and which commit they are."""
 
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
 from layerscope.fetch.places import is_local
 from layerscope.fetch.settings import import_hub
+from layerscope.io.records import ModelRecord, SourceRecord, Weights
 from layerscope.model.model_config import architecture, check_layers, check_vocabulary, read_model_config
 from layerscope.model.weights import INDEX, WHOLE, check_plain, check_safetensors, weight_files
 from layerscope.tokenize.tokenizer import load_tokenizer
@@ -14,14 +15,27 @@ from layerscope.tokenize.tokenizer_files import TOKENIZER_FILES, check_tokenizer
 MODEL_FILES = ["config.json", WHOLE, INDEX, "model-*.safetensors"]
 
 
-def fetch_model(name: str, spec: dict[str, Any], tokenizer: dict[str, Any]) -> dict[str, Any]:
-    """The record of a model: ``{name, source, commit, content, path, model_type, weights}``.
+class FetchSpec(TypedDict):
+    """Where a source is, by the configuration."""
+
+    source: str
+    revision: str | None  # on the hub
+    digest: str | None  # of local files
+
+
+class FetchModelSpec(FetchSpec):
+    layers: int
+    weights: Weights
+
+
+def fetch_model(name: str, spec: FetchModelSpec, tokenizer: SourceRecord) -> ModelRecord:
+    """The record of a model.
 
     A local folder is used where it is; a hub repository is downloaded (safetensors only: no pickle, no remote code). Of
     a model with random weights only the configuration is needed. The weights are sent for when all else is right.
 
     Args:
-        spec: ``source``, ``revision``, ``layers``, ``weights`` of the config, and ``digest`` of a local model's files.
+        spec: what the config says of it.
         tokenizer: record from :func:`fetch_tokenizer`.
 
     Raises:
@@ -59,8 +73,8 @@ def fetch_model(name: str, spec: dict[str, Any], tokenizer: dict[str, Any]) -> d
     }
 
 
-def fetch_tokenizer(name: str, spec: dict[str, Any]) -> dict[str, Any]:
-    """The record of a tokenizer: ``{name, source, commit, content, path}``.
+def fetch_tokenizer(name: str, spec: FetchSpec) -> SourceRecord:
+    """The record of a tokenizer.
 
     Raises:
         UserError: no tokenizer there, or trouble with the hub.

@@ -20,7 +20,7 @@ MAY_DIFFER = {
 Attributes = Mapping[str, Any]
 
 
-def origin(kind: str, record: dict[str, Any]) -> dict[str, str]:
+def origin(kind: str, record: Mapping[str, Any]) -> dict[str, str]:
     """Attributes that say which source something was made from.
 
     Args:

@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from layerscope.io.errors import UserError, memory_ran_out
+from layerscope.io.records import ModelRecord
 from layerscope.model.architectures import Architecture, architecture_of
 from layerscope.model.memory import keep_freed_memory
 from layerscope.model.model_config import architecture, check_positions, read_model_config
@@ -60,7 +61,7 @@ def choose_device(wanted: str) -> torch.device:
     return torch.device("cuda")
 
 
-def load_base_model(record: dict[str, Any], dtype: str, device: torch.device) -> "PreTrainedModel":
+def load_base_model(record: ModelRecord, dtype: str, device: torch.device) -> "PreTrainedModel":
     """The model without its language-modelling head, in evaluation mode; safetensors only, no remote code.
 
     One with random weights is drawn as its training began, always with the same seed.
@@ -119,7 +120,7 @@ def load_base_model(record: dict[str, Any], dtype: str, device: torch.device) ->
     return model.to(device).eval()
 
 
-def open_model(record: dict[str, Any], dtype: str, device: str, threads: int, rows: np.ndarray) -> LoadedModel:
+def open_model(record: ModelRecord, dtype: str, device: str, threads: int, rows: np.ndarray) -> LoadedModel:
     """Load a model after checking it against the tokens it is to read.
 
     Args:

@@ -3,13 +3,14 @@
 import logging
 from collections.abc import Sequence
 from importlib.metadata import version
-from typing import Any, Protocol, Self
+from typing import Any, Literal, Protocol, Self, TypedDict
 
 import numpy as np
 import torch
 
 from layerscope import __version__
 from layerscope.io.provenance import origin
+from layerscope.io.records import ModelRecord
 from layerscope.model.checks import MLPRecomputation, check_causality, check_windows
 from layerscope.model.finite import not_finite
 from layerscope.model.hooks import Receiver, SiteError, tapped
@@ -19,6 +20,13 @@ from layerscope.model.residual_identity import RESIDUAL_SITES, ResidualIdentity
 
 CPU_BATCH_TOKENS = 1024  # best of 512 to 4096 measured on two cores; larger batches leave the cache
 GPU_BATCH_TOKENS = 16384
+
+
+class ComputeSpec(TypedDict):
+    """How activations are computed."""
+
+    dtype: Literal["float32", "float16", "bfloat16"]
+    batch_size: int | Literal["auto"]
 
 
 class Reducer(Protocol):
@@ -61,7 +69,7 @@ class ModelRun:
 
     Args:
         record: of the model, from :func:`layerscope.fetch.models.fetch_model`.
-        spec: ``dtype``, ``batch_size``.
+        spec: how activations are computed.
         device: auto, cpu or cuda.
         threads: how many cores may be used.
         rows: token ids [sequences, sequence length].
@@ -70,9 +78,7 @@ class ModelRun:
         UserError: as :func:`layerscope.model.loading.open_model`.
     """
 
-    def __init__(
-        self, record: dict[str, Any], spec: dict[str, Any], device: str, threads: int, rows: np.ndarray
-    ) -> None:
+    def __init__(self, record: ModelRecord, spec: ComputeSpec, device: str, threads: int, rows: np.ndarray) -> None:
         self.model = open_model(record, spec["dtype"], device, threads, rows)
         self.rows = rows
         self.batch_size = batch_size_of(spec["batch_size"], rows.shape[1], len(rows), self.model.device)
@@ -127,10 +133,10 @@ class ModelRun:
         return [*RESIDUAL_SITES, *(site for site in sites if site not in RESIDUAL_SITES)], receiver
 
 
-def batch_size_of(wanted: int | str, sequence_length: int, sequences: int, device: torch.device) -> int:
+def batch_size_of(wanted: int | Literal["auto"], sequence_length: int, sequences: int, device: torch.device) -> int:
     """Sequences per forward pass. Shapes stay fixed within a run, because kernels depend on them."""
     if wanted != "auto":
-        return int(wanted)
+        return wanted
     tokens = CPU_BATCH_TOKENS if device.type == "cpu" else GPU_BATCH_TOKENS
     return min(sequences, max(1, tokens // sequence_length))
 
@@ -147,7 +153,7 @@ def finite_values(model: LoadedModel, site: str, layer: int, tensor: torch.Tenso
     return values
 
 
-def _attributes(model: LoadedModel, record: dict[str, Any], dtype: str) -> dict[str, Any]:
+def _attributes(model: LoadedModel, record: ModelRecord, dtype: str) -> dict[str, Any]:
     return {
         **origin("model", record),
         "model_type": record["model_type"],

@@ -2,7 +2,7 @@
 
 import json
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -58,7 +58,7 @@ class LoadedTokenizer:
             return self.backend.decode_batch(rows, skip_special_tokens=False)
 
 
-def load_tokenizer(record: dict[str, Any]) -> LoadedTokenizer:
+def load_tokenizer(record: Mapping[str, Any]) -> LoadedTokenizer:
     """Load the tokenizer of a record from :func:`layerscope.fetch.models.fetch_tokenizer`.
 
     Whatever its file asks for, a text has one encoding, all of it and nothing else, and no special token comes of text.

@@ -7,19 +7,20 @@ import torch
 
 from layerscope.extract.activation_shards import ActivationShard, dataset_name
 from layerscope.io.provenance import of_token_shard
-from layerscope.model.run import ModelRun, finite_values
+from layerscope.io.records import ModelRecord
+from layerscope.model.run import ComputeSpec, ModelRun, finite_values
 from layerscope.studies.path_length.lengths import SITES, PathLengths, Values, join
 from layerscope.tokenize.token_shards import Tokens, read_token_shard
 
 
 def extract_paths(
-    token_shard: str, model_record: dict[str, Any], spec: dict[str, Any], device: str, threads: int
+    token_shard: str, model_record: ModelRecord, spec: ComputeSpec, device: str, threads: int
 ) -> tuple[Values, Tokens, dict[str, Any]]:
     """Run a model over a token shard and keep only the lengths of its streams.
 
     Args:
         model_record: from :func:`layerscope.fetch.models.fetch_model`.
-        spec: ``dtype``, ``batch_size``.
+        spec: how the streams are computed.
         device: auto, cpu or cuda.
         threads: how many cores may be used.
 

@@ -1,24 +1,30 @@
 """Run the sentences through a model and keep Q, K and V at the two chosen places."""
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 
 from layerscope.extract.activation_shards import dataset_name
 from layerscope.io.provenance import origin
+from layerscope.io.records import ModelRecord, SourceRecord
 from layerscope.model.model_config import architecture, read_model_config
-from layerscope.model.run import ModelRun, finite_values
+from layerscope.model.run import ComputeSpec, ModelRun, finite_values
 from layerscope.studies.token_similarity.sentences import TOKENS, read_sentences
 from layerscope.studies.token_similarity.vectors import write_vectors
 from layerscope.tokenize.tokenizer import load_tokenizer
 
 
+class VectorsSpec(ComputeSpec):
+    sentences: str  # path of the file
+    target: str
+    seed: int  # of the choice of non-target tokens
+
+
 def extract_vectors(
-    model_record: dict[str, Any],
-    tokenizer_record: dict[str, Any],
-    spec: dict[str, Any],
+    model_record: ModelRecord,
+    tokenizer_record: SourceRecord,
+    spec: VectorsSpec,
     device: str,
     threads: int,
     output: str | Path,
@@ -28,7 +34,7 @@ def extract_vectors(
     Args:
         model_record: from :func:`layerscope.fetch.models.fetch_model`.
         tokenizer_record: from :func:`layerscope.fetch.models.fetch_tokenizer`.
-        spec: ``sentences`` (path), ``target``, ``seed``, ``dtype``, ``batch_size``.
+        spec: which tokens are chosen, and how their vectors are computed.
         device: auto, cpu or cuda.
         threads: how many cores may be used.
 
@@ -43,7 +49,7 @@ def extract_vectors(
     run = ModelRun(model_record, spec, device, threads, rows)
     reducer = ChosenVectors(run, places[list(TOKENS)].to_numpy())
     run.reduce(reducer)
-    attributes = run.attributes | {key: spec[key] for key in ("sentences", "target", "seed")}
+    attributes = run.attributes | {"sentences": spec["sentences"], "target": spec["target"], "seed": spec["seed"]}
     attributes |= {**origin("tokenizer", tokenizer_record), "sequence_length": rows.shape[1]}
     datasets = {"rows": rows, **{f"places/{column}": places[column].to_numpy() for column in places}}
     write_vectors(output, datasets | reducer.finish(), attributes)
