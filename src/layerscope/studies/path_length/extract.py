@@ -74,6 +74,6 @@ def paths_of_stored(shard: str, layers: int) -> tuple[Values, Tokens, dict[str, 
         lengths = PathLengths(layers, len(tokens))
         for layer in range(layers):
             for site in SITES if layer == 0 else SITES[1:]:
-                values = stored.dataset(dataset_name(site, layer))[:].astype(np.float32, copy=False)
+                values = stored.values(dataset_name(site, layer)).astype(np.float32, copy=False)
                 lengths.add(site, layer, values, slice(0, len(tokens)))
     return lengths.values, tokens, {key: value for key, value in stored.attributes.items() if key != "format"}

@@ -22,8 +22,6 @@ from layerscope.studies.token_length.neuron_summaries import (
 from layerscope.studies.token_length.sign_flip_null import SIGNS, null_weights, p_of_null
 from layerscope.studies.token_length.summaries import MEASURES
 
-BLOCK_BYTES = 32 << 20  # of float64 held at once, of neurons
-
 
 def assess_layer(
     shards: list[str],
@@ -55,14 +53,7 @@ def assess_layer(
         layer_draws = LayerDraws(
             sample, tokens.input_ids[sample.keep], tokens.document[sample.keep], confounds, draws, seed
         )
-        block = max(1, BLOCK_BYTES // (8 * len(sample.keep)))
-        return assess(
-            layer_draws,
-            (
-                reader.columns(start, min(start + block, reader.width))[:, sample.keep].astype(np.float64)
-                for start in range(0, reader.width, block)
-            ),
-        )
+        return assess(layer_draws, (values.astype(np.float64) for _, values in reader.blocks(sample.keep)))
 
 
 def assess(draw: "LayerDraws", blocks: Iterable[np.ndarray]) -> tuple[pd.DataFrame, pd.DataFrame]:
