@@ -123,7 +123,7 @@ def read_rows(*paths: Path) -> None:
             pass
 
 
-@pytest.fixture(params=[256 << 20, 1], ids=["in one pass", "in two"])
+@pytest.fixture(params=[128 << 20, 1], ids=["in one pass", "in two"])
 def held_bytes(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """A layer that fits into what is held at once, and one that does not."""
     monkeypatch.setattr(activation_shards, "HELD_BYTES", request.param)

@@ -25,7 +25,7 @@ FORMAT = "layerscope activations 3"
 PLACE = "activations/{model}/{corpus}/shard_{shard:04d}.h5"
 
 BLOCK_BYTES = 32 << 20  # of a block of neurons in float64, so that memory does not grow with the number of tokens
-HELD_BYTES = 256 << 20  # of the values that are held as they are stored
+HELD_BYTES = 128 << 20  # of values that are held as they are stored: a layer of GPT-Neo 125M on 8,192 tokens has 96 MiB
 
 
 def dataset_name(site: str, layer: int) -> str:
@@ -179,25 +179,22 @@ class LayerReader:
         Args:
             keep: [tokens], bool.
         """
-        kept, dtype = int(np.count_nonzero(keep)), self.datasets[0].dtype
+        size = max(1, int(np.count_nonzero(keep))) * self.datasets[0].dtype.itemsize  # of a neuron
         block = max(1, BLOCK_BYTES // (8 * len(keep)))
-        held = block * max(1, HELD_BYTES // (block * max(1, kept) * dtype.itemsize))  # neurons
+        held = block * max(1, HELD_BYTES // (block * size))  # neurons
         if held >= self.width:
-            whole, filled = np.empty((kept, self.width), dtype), 0
-            for (start, stop), rows in zip(self._chunks(), self._in_order(self._chunks()), strict=True):
-                rows = rows[keep[start:stop]]
-                whole[filled : filled + len(rows)] = rows
-                filled += len(rows)
-            parts: Iterable[np.ndarray] = [whole]
+            parts: Iterable[np.ndarray] = [self._held(keep, self._in_order(self._chunks()), self.width)]
         else:
             for _ in self._in_order(self._chunks()):
                 pass
-            parts = (self._columns(first, min(first + held, self.width))[keep] for first in range(0, self.width, held))
+            neurons = [(first, min(first + held, self.width)) for first in range(0, self.width, held)]
+            parts = (self._held(keep, self._columns(*some), some[1] - some[0]) for some in neurons)
         first = 0
         for values in parts:
             for start in range(0, values.shape[1], block):
                 yield first + start, values[:, start : start + block].astype(np.float32, order="C").T
             first += values.shape[1]
+            del values  # before the next are read
 
     def rows(self, ranges: Sequence[tuple[int, int]]) -> Iterator[np.ndarray]:
         """Activations of ranges of tokens of the sample, which follow each other: float32 [tokens, neurons] of each.
@@ -237,10 +234,19 @@ class LayerReader:
             first += len(dataset)
         return ranges
 
-    def _columns(self, start: int, stop: int) -> np.ndarray:
-        """Activations of neurons ``start`` to ``stop``, [tokens, neurons], as stored."""
-        parts = []
+    def _columns(self, start: int, stop: int) -> Iterator[np.ndarray]:
+        """Activations of neurons ``start`` to ``stop`` for each of the chunks, [tokens, neurons], as stored."""
         for path, dataset in zip(self.paths, self.datasets, strict=True):
-            with reading(path, self.name):
-                parts.append(dataset[:, start:stop])
-        return np.concatenate(parts)
+            for first in range(0, len(dataset), dataset.chunks[0]):
+                with reading(path, self.name):
+                    values = dataset[first : first + dataset.chunks[0], start:stop]
+                yield values
+
+    def _held(self, keep: np.ndarray, chunks: Iterable[np.ndarray], width: int) -> np.ndarray:
+        """The tokens to keep of all chunks, [tokens, width], as stored."""
+        held, filled = np.empty((np.count_nonzero(keep), width), self.datasets[0].dtype), 0
+        for (start, stop), rows in zip(self._chunks(), chunks, strict=True):
+            rows = rows[keep[start:stop]]
+            held[filled : filled + len(rows)] = rows
+            filled += len(rows)
+        return held
