@@ -100,7 +100,7 @@ def save_random_tokens(path: Path, sequences: int, length: int, seed: int = 0) -
 
 
 def extract(tokens: Path, record: dict, output: Path, device: str = "cpu", shards: int = 0, **changes: Any) -> dict:
-    """Extract with two sequences a batch, unless ``changes`` to the spec say otherwise; the manifest."""
+    """Extract with two sequences per batch, unless ``changes`` to the spec say otherwise; the manifest."""
     spec = {
         "sites": list(SITES),
         "dtype": "float32",

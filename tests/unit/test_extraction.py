@@ -277,8 +277,8 @@ def test_progress_in_a_log_is_lines_that_a_person_can_read(
         progress.advance(512)
         progress.advance(512)
     half, end = (record.getMessage() for record in caplog.records)
-    assert re.fullmatch(r"gpt2: 512 of 1024 tokens \(50 %\), \d+ tokens/s, \d\d:\d\d left", half)
-    assert re.fullmatch(r"gpt2: 1024 of 1024 tokens \(100 %\), \d+ tokens/s, 00:00 left", end)
+    assert re.fullmatch(r"gpt2: 512 of 1024 tokens \(50%\), \d+ tokens/s, \d\d:\d\d left", half)
+    assert re.fullmatch(r"gpt2: 1024 of 1024 tokens \(100%\), \d+ tokens/s, 00:00 left", end)
     assert capfd.readouterr() == ("", "")  # no bar, so no carriage returns
 
 
