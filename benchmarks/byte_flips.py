@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import h5py
+import numpy as np
 
 from layerscope.extract.activation_shards import LayerReader, dataset_name
 from layerscope.io.errors import UserError
@@ -104,7 +105,9 @@ def read_activations(path: Path) -> Any:
     for site in SITES:
         for layer in range(LAYERS):
             with LayerReader([str(path)], site, layer) as reader:
-                read.append((reader.tokens(), reader.columns(0, reader.width), reader.shards[0].attributes))
+                tokens = reader.tokens()
+                blocks = list(reader.blocks(np.ones(len(tokens), dtype=bool)))
+                read.append((tokens, blocks, reader.shards[0].attributes))
     return read
 
 

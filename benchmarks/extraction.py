@@ -69,7 +69,7 @@ def floor(folder: Path, batch: int) -> dict[str, float]:
     import torch
 
     from layerscope.io.files import read_json
-    from layerscope.model.forward import load_base_model
+    from layerscope.model.loading import load_base_model
     from layerscope.tokenize.token_shards import read_token_shard
 
     torch.set_num_threads(len(os.sched_getaffinity(0)))

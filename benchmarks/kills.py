@@ -40,7 +40,7 @@ LAYERS = 8  # of the model whose vectors are taken
 
 def read_activations(path: Path) -> Any:
     with ActivationShard(path) as shard:
-        return shard.tokens(), [digest_of([shard.dataset(name)[:].tobytes()]) for name in sorted(shard.expected)]
+        return shard.tokens(), [digest_of([shard.values(name).tobytes()]) for name in sorted(shard.expected)]
 
 
 def read_hdf5(path: Path) -> Any:

@@ -57,7 +57,8 @@ def r_of_layers(
     for layer in range(MODELS[model]):
         with LayerReader([str(shard)], "mlp_pre", layer) as reader:
             sample = token_lengths(vocabulary, reader.tokens().input_ids)
-            found.append(pearson(reader.columns(0, reader.width)[:, sample.keep], sample.lengths))
+            blocks = [values for _, values in reader.blocks(sample.keep)]
+            found.append(pearson(np.concatenate(blocks), sample.lengths))
     return found
 
 

@@ -11,7 +11,7 @@ from safetensors.torch import load_file, save_file
 from transformers import AutoConfig, AutoModelForCausalLM
 
 from layerscope.extract.store_activations import extract_shard
-from layerscope.model import forward
+from layerscope.model import loading
 from layerscope.model.architectures import SITES
 from layerscope.tokenize.token_shards import Tokens, write_token_shard
 
@@ -76,14 +76,14 @@ def change_weights(record: dict, change: Callable[[dict[str, torch.Tensor]], obj
 
 def alter_loading(monkeypatch: pytest.MonkeyPatch, alter: Callable[[torch.nn.Module], object]) -> None:
     """Change every model that is loaded."""
-    load = forward.load_base_model
+    load = loading.load_base_model
 
     def load_and_alter(*args: Any) -> torch.nn.Module:
         loaded = load(*args)
         alter(loaded)
         return loaded
 
-    monkeypatch.setattr(forward, "load_base_model", load_and_alter)
+    monkeypatch.setattr(loading, "load_base_model", load_and_alter)
 
 
 def save_random_tokens(path: Path, sequences: int, length: int, seed: int = 0) -> Tokens:
@@ -100,7 +100,7 @@ def save_random_tokens(path: Path, sequences: int, length: int, seed: int = 0) -
 
 
 def extract(tokens: Path, record: dict, output: Path, device: str = "cpu", shards: int = 0, **changes: Any) -> dict:
-    """Extract with two sequences a batch, unless ``changes`` to the spec say otherwise; the manifest."""
+    """Extract with two sequences per batch, unless ``changes`` to the spec say otherwise; the manifest."""
     spec = {
         "sites": list(SITES),
         "dtype": "float32",

@@ -134,7 +134,7 @@ JOB = """
 import sys
 from pathlib import Path
 from types import SimpleNamespace
-from layerscope.model import forward
+from layerscope.model import loading
 from layerscope.workflow.job import job
 from tiny_models import extract
 
@@ -149,7 +149,7 @@ with job(task):
 # As soon as the model is loaded, there is room for a part of a pass only.
 LITTLE_MEMORY = """
 import resource
-load = forward.load_base_model
+load = loading.load_base_model
 
 def load_and_limit(*args):
     model = load(*args)
@@ -157,7 +157,7 @@ def load_and_limit(*args):
     resource.setrlimit(resource.RLIMIT_AS, (size + (8 << 20), -1))
     return model
 
-forward.load_base_model = load_and_limit
+loading.load_base_model = load_and_limit
 """
 # There was room when the job began.
 FILLS_UP = """

@@ -151,7 +151,7 @@ VALUES = np.random.default_rng(0).normal(size=(64, 6)).astype(np.float32)
 
 def read_activations(path: Path) -> Any:
     with LayerReader([str(path)], "q", 0) as reader:
-        return reader.tokens(), reader.columns(0, 6)
+        return reader.tokens(), list(reader.blocks(np.ones(64, dtype=bool)))
 
 
 def write_activations(path: Path) -> None:

@@ -66,7 +66,7 @@ MUTATIONS = {
         "robustness/test_weights.py::test_weights_elsewhere_are_not_loaded[../elsewhere/w.safetensors]",
     ),
     "attention as the configuration says": Mutation(
-        "model/forward.py",
+        "model/loading.py",
         '            "attn_implementation": architecture_of(config.model_type, record["name"]).attention,\n',
         "",
         "robustness/test_weights.py::test_attention_is_not_what_a_configuration_asks_for[gpt2-trained-eager]",
@@ -79,26 +79,26 @@ MUTATIONS = {
     ),
     # Attention that is not the model's.
     "the window of local layers is dropped in loading": Mutation(
-        "model/forward.py",
+        "model/loading.py",
         "            local_files_only=True,\n",
         "            local_files_only=True,\n            window_size=2048,\n",
         f"{SITES}[gpt_neo]",
     ),
     "a kernel without the window": Mutation(
-        "model/forward.py",
+        "model/loading.py",
         "    return model.to(device).eval()",
         "    [m.bias.copy_(torch.ones_like(m.bias).tril()) for m in model.modules() if hasattr(m, '_attn')]\n"
         "    return model.to(device).eval()",
         f"{SOUND}[gpt_neo-float32]",
     ),
     "attention of GPT-2 without 1/sqrt(d)": Mutation(
-        "model/forward.py",
+        "model/loading.py",
         "            local_files_only=True,\n",
         "            local_files_only=True,\n            scale_attn_weights=False,\n",
         f"{SITES}[gpt2]",
     ),
     "attention of GPT-Neo with 1/sqrt(d)": Mutation(
-        "model/forward.py",
+        "model/loading.py",
         "    return model.to(device).eval()",
         "    for m in model.modules():\n        if hasattr(m, '_attn'):\n"
         "            m._attn = lambda q, k, v, mask, attend=m._attn: attend(q / q.shape[-1] ** 0.5, k, v, mask)\n"
@@ -179,20 +179,20 @@ MUTATIONS = {
         "unit/test_architectures.py::test_residual_identity_finds_what_is_more_than_rounding",
     ),
     "the recomputed mlp_pre": Mutation(
-        "model/forward.py",
-        "                receiver = MLPRecomputation(model, receiver)",
-        "                pass",
+        "model/run.py",
+        "            receiver = MLPRecomputation(self.model, receiver)",
+        "            pass",
         "unit/test_checks.py::test_mlp_pre_taken_after_the_non_linearity[gpt2-float32]",
     ),
     "causality": Mutation(
-        "model/forward.py",
-        "        check_causality(model, rows)\n",
+        "model/run.py",
+        "            check_causality(self.model, self.rows)\n",
         "",
         "unit/test_checks.py::test_attention_without_causal_mask[gpt2-float32]",
     ),
     "the window": Mutation(
-        "model/forward.py",
-        "        check_windows(model, rows.shape[1])\n",
+        "model/run.py",
+        "            check_windows(self.model, length)\n",
         "",
         "unit/test_checks.py::test_window_that_is_not_that_of_the_model",
     ),
@@ -206,7 +206,7 @@ MUTATIONS = {
         NOT_FINITE,
     ),
     "NaN and Inf in streams that are reduced": Mutation(
-        "model/forward.py",
+        "model/run.py",
         "    if not np.isfinite(values).all():",
         "    if False:",
         "unit/test_path_length.py::test_stream_that_is_not_finite_is_refused",
@@ -218,14 +218,14 @@ MUTATIONS = {
         "unit/test_extraction.py::test_float16_storage_refuses_what_it_cannot_hold",
     ),
     "weights that are missing": Mutation(
-        "model/forward.py",
+        "model/loading.py",
         '    if missing := sorted(loading["missing_keys"]):',
         "    if missing := []:",
         "unit/test_extraction.py::test_missing_weight_is_not_made_up",
     ),
     # Loading.
     "the precision of the file in place of the wanted one": Mutation(
-        "model/forward.py",
+        "model/loading.py",
         '            "dtype": getattr(torch, dtype),\n',
         "",
         f"{SOUND}[gpt2-bfloat16]",
@@ -237,34 +237,34 @@ MUTATIONS = {
         "robustness/bad_input/test_bad_models.py::test_mistake_is_one_line[weights in a pickle]",
     ),
     "code that comes with a model": Mutation(
-        "model/forward.py",
+        "model/loading.py",
         "            trust_remote_code=False,\n            local_files_only",
         "            trust_remote_code=True,\n            local_files_only",
         "unit/test_extraction.py::test_code_that_comes_with_a_model_is_not_run",
     ),
     "code that comes with a model whose weights are not used": Mutation(
-        "model/forward.py",
+        "model/loading.py",
         "AutoModel.from_config(config, trust_remote_code=False",
         "AutoModel.from_config(config, trust_remote_code=True",
         "unit/test_extraction.py::test_code_that_comes_with_a_model_is_not_run",
     ),
     "TF32": Mutation(
-        "model/forward.py",
+        "model/loading.py",
         "torch.backends.cuda.matmul.allow_tf32 = False",
         "torch.backends.cuda.matmul.allow_tf32 = True",
         "unit/test_extraction.py::test_tf32_is_off",
     ),
     # Shapes and shards.
     "a last batch that is not filled up": Mutation(
-        "model/forward.py",
-        "np.resize(rows[start : start + batch_size], shape)",
-        "rows[start : start + batch_size]",
+        "model/run.py",
+        "np.resize(self.rows[rows], shape)",
+        "self.rows[rows]",
         "unit/test_extraction.py::test_last_batch_that_is_not_full_gives_the_same_bits",
     ),
     "what fills up the last batch is stored": Mutation(
-        "studies/path_length/lengths.py",
-        "            kept = min(len(lengths), len(row) - start)",
-        "            kept = len(lengths)",
+        "model/run.py",
+        "tensor[: rows.stop - rows.start]",
+        "tensor",
         "unit/test_path_length.py::test_values_equal_plain_hooks_and_numpy",
     ),
     "a shard under its final name before it is whole": Mutation(
@@ -283,7 +283,7 @@ MUTATIONS = {
         "extract/writer.py",
         '"fletcher32": True}',
         '"fletcher32": False}',
-        "unit/test_activation_shards.py::test_byte_that_flips_after_opening_is_found_on_reading",
+        "unit/test_activation_shards.py::test_byte_that_flips_after_the_digest_is_found_on_reading",
     ),
     "any file under its final name before it is whole": Mutation(
         "io/files.py",
@@ -579,9 +579,9 @@ MUTATIONS = {
     ),
     "activations are read as they are": Mutation(
         "extract/activation_shards.py",
-        '        if digest.hexdigest() != self.expected[name]["digest"]:',
+        "        if self.read == len(self.dataset) and self.digest.hexdigest() != self.expected:",
         "        if False:",
-        "unit/test_activation_shards.py::test_value_that_was_changed_by_hdf5_itself_is_found_on_opening",
+        "unit/test_activation_shards.py::test_value_that_was_changed_by_hdf5_itself_is_found_on_reading",
     ),
     "shards of another commit": Mutation(
         "io/provenance.py",

@@ -12,7 +12,7 @@ from tiny_models import CONFIGS, LAYERS, save_tiny_model
 
 from layerscope.io.errors import UserError
 from layerscope.io.files import DigestCache
-from layerscope.model.forward import load_base_model
+from layerscope.model.loading import load_base_model
 from layerscope.model.weights import INDEX, WHOLE, check_weights, model_files, weight_files
 
 CPU = torch.device("cpu")
@@ -141,7 +141,7 @@ def test_attention_is_not_what_a_configuration_asks_for(
 SHORT_OF_MEMORY = """
 import resource, sys, torch
 from types import SimpleNamespace
-from layerscope.model.forward import load_base_model
+from layerscope.model.loading import load_base_model
 from layerscope.workflow.job import job
 
 record = {"name": "tiny", "path": sys.argv[1], "weights": "trained"}

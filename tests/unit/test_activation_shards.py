@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 import xxhash
 
-from layerscope.extract import writer
-from layerscope.extract.activation_shards import LayerReader, verify_structure
+from layerscope.extract import activation_shards, writer
+from layerscope.extract.activation_shards import ActivationShard, LayerReader, verify_structure
 from layerscope.extract.writer import ActivationShardWriter
 from layerscope.io.errors import UserError
 from layerscope.io.files import read_json, write_json
@@ -43,16 +43,16 @@ def write_shard(
     with ActivationShardWriter(path, tokens, attributes or {"model": "tiny"}, storage_dtype, compression) as shard:
         for start in range(0, ROWS, 400):
             for layer, values in enumerate(written.values()):
-                batch = values[start : start + 400]
-                shard.append("mlp_pre", layer, np.resize(batch, (400, WIDTH)))  # the last is filled up
+                shard.append("mlp_pre", layer, values[start : start + 400])
         manifest = shard.finish()
     return manifest, written
 
 
-def flip_byte(path: Path, dataset: str) -> None:
-    """Change one byte in the middle of the first chunk of a dataset."""
+def flip_byte(path: Path, dataset: str, chunk: int = 0) -> None:
+    """Change one byte in the middle of a chunk of a dataset."""
     with h5py.File(path) as file:
-        chunk = file[dataset].id.get_chunk_info(0)
+        chunks = file[dataset].id
+        chunk = chunks.get_chunk_info(chunk % chunks.get_num_chunks())
     content = bytearray(path.read_bytes())
     content[chunk.byte_offset + chunk.size // 2] ^= 0x10
     path.write_bytes(content)
@@ -107,42 +107,79 @@ def refusal(run: Callable[[], object]) -> str:
     return line
 
 
-def open_layer(*paths: Path, layer: int = 1) -> None:
-    with LayerReader([str(path) for path in paths], "mlp_pre", layer):
-        pass
+def blocks_of(reader: LayerReader) -> list[tuple[int, np.ndarray]]:
+    return list(reader.blocks(np.ones(sum(map(len, reader.datasets)), dtype=bool)))
 
 
+def read_layer(*paths: Path, layer: int = 1) -> None:
+    with LayerReader([str(path) for path in paths], "mlp_pre", layer) as reader:
+        blocks_of(reader)
+
+
+def read_rows(*paths: Path) -> None:
+    """Of a few tokens alone."""
+    with LayerReader([str(path) for path in paths], "mlp_pre", 1) as reader:
+        for _ in reader.rows([(100, 200), (700, 720)]):
+            pass
+
+
+@pytest.fixture(params=[128 << 20, 1], ids=["in one pass", "in two"])
+def held_bytes(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A layer that fits into what is held at once, and one that does not."""
+    monkeypatch.setattr(activation_shards, "HELD_BYTES", request.param)
+    monkeypatch.setattr(activation_shards, "BLOCK_BYTES", 8 * 3 * ROWS * 70)  # 70 neurons of three shards
+
+
+@pytest.mark.usefixtures("held_bytes")
 @pytest.mark.parametrize("compression", ["none", "gzip"])
-def test_flipped_byte_is_found_on_opening(tmp_path: Path, compression: str) -> None:
+def test_flipped_byte_is_found_on_reading(tmp_path: Path, compression: str) -> None:
     whole, damaged = tmp_path / "whole.h5", tmp_path / "damaged.h5"
     write_shard(whole)
     write_shard(damaged, compression=compression)
     flip_byte(damaged, "mlp_pre/layer_01")
-    line = refusal(lambda: open_layer(whole, damaged))
-    assert line.startswith(f"{damaged}: mlp_pre/layer_01 is damaged") and "whole.h5" not in line
-    with LayerReader([str(damaged)], "mlp_pre", 0) as reader:
-        reader.columns(0, 10)  # the other layer is unharmed
+    for read in (read_layer, read_rows):
+        line = refusal(lambda read=read: read(whole, damaged))
+        assert line.startswith(f"{damaged}: mlp_pre/layer_01 is damaged") and "whole.h5" not in line
+    read_layer(damaged, layer=0)  # the other layer is unharmed
 
 
-def test_byte_that_flips_after_opening_is_found_on_reading(tmp_path: Path) -> None:
+def test_byte_that_flips_after_the_digest_is_found_on_reading(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(activation_shards, "HELD_BYTES", 1)
+    monkeypatch.setattr(activation_shards, "BLOCK_BYTES", 8 * 4096 * 256)
     path = tmp_path / "shard.h5"
     with ActivationShardWriter(path, tokens_of(4096), {}, "float32", "none") as shard:
         shard.append("mlp_pre", 1, np.ones((4096, 1024), np.float32))  # more than HDF5 keeps in memory
         shard.finish()
     with LayerReader([str(path)], "mlp_pre", 1) as reader:
-        flip_byte(path, "mlp_pre/layer_01")
-        assert "mlp_pre/layer_01 is damaged" in refusal(lambda: reader.columns(0, 10))
+        blocks = reader.blocks(np.ones(4096, dtype=bool))
+        assert next(blocks)[0] == 0
+        flip_byte(path, "mlp_pre/layer_01", chunk=-1)
+        assert "mlp_pre/layer_01 is damaged" in refusal(lambda: list(blocks))
 
 
+@pytest.mark.usefixtures("held_bytes")
+@pytest.mark.parametrize("token", [150, 1234, ROWS - 1])
 @pytest.mark.parametrize("compression", ["none", "gzip"])
-def test_value_that_was_changed_by_hdf5_itself_is_found_on_opening(tmp_path: Path, compression: str) -> None:
-    """Its fletcher32 is right; only the manifest tells."""
-    path = tmp_path / "shard.h5"
+def test_value_that_was_changed_by_hdf5_itself_is_found_on_reading(
+    tmp_path: Path, compression: str, token: int
+) -> None:
+    """Its fletcher32 is right; only the manifest tells. Of a token that nobody asks for, too."""
+    whole, path = tmp_path / "whole.h5", tmp_path / "shard.h5"
+    write_shard(whole, seed=1)
     write_shard(path, compression=compression)
     with h5py.File(path, "r+") as file:
-        file["mlp_pre/layer_01"][1234, 5] += 1e-3
-    assert refusal(lambda: open_layer(path)).startswith(f"{path}: mlp_pre/layer_01 differs from what was written")
-    open_layer(path, layer=0)
+        file["mlp_pre/layer_01"][token, 5] += 1e-3
+    keep = np.arange(2 * ROWS) % 10 == 1  # none of the tokens that are changed
+    with LayerReader([str(path), str(whole)], "mlp_pre", 1) as reader:
+        blocks = reader.blocks(keep)
+        line = refusal(lambda: next(blocks))  # before anything can be computed
+    assert line.startswith(f"{path}: mlp_pre/layer_01 differs from what was written")
+    for paths in ((path, whole), (whole, path)):
+        line = refusal(lambda paths=paths: read_rows(*paths))
+        assert line.startswith(f"{path}: mlp_pre/layer_01 differs from what was written")
+    with ActivationShard(path) as shard:
+        refusal(lambda: shard.values("mlp_pre/layer_01"))
+    read_layer(path, layer=0)
 
 
 def test_flipped_byte_in_the_tokens_is_found_on_reading(tmp_path: Path) -> None:
@@ -166,7 +203,7 @@ def test_file_cut_short_is_found_on_opening(tmp_path: Path) -> None:
     path = tmp_path / "shard.h5"
     write_shard(path)
     path.write_bytes(path.read_bytes()[:-1000])
-    assert refusal(lambda: open_layer(path)).startswith(f"{path}: damaged (OSError: ")
+    assert refusal(lambda: read_layer(path)).startswith(f"{path}: damaged (OSError: ")
 
 
 def in_place(results: Path, model: str, shard: int, seed: int = 0) -> Path:
@@ -180,16 +217,16 @@ def test_shard_of_another_run_under_the_right_name_is_refused(tmp_path: Path, se
     """Alone or with its manifest; seed 0 gives both the same values."""
     path = in_place(tmp_path, "tiny", 0)
     others = {"tiny": in_place(tmp_path / "other", "tiny", 3, seed), "large": in_place(tmp_path, "large", 0, seed)}
-    open_layer(path)
+    read_layer(path)
     for other in others.values():
         named = f"{path}: holds what belongs in {Path(*other.parts[-4:])}"
         shutil.copy(other, path)
-        assert refusal(lambda: open_layer(path)).startswith(named)
+        assert refusal(lambda: read_layer(path)).startswith(named)
         shutil.copy(other.with_suffix(".json"), path.with_suffix(".json"))
-        assert refusal(lambda named=named: open_layer(path)).startswith(named)
+        assert refusal(lambda named=named: read_layer(path)).startswith(named)
     in_place(tmp_path, "tiny", 0)
     shutil.copy(in_place(tmp_path / "earlier", "tiny", 0, seed=1), path)
-    assert refusal(lambda: open_layer(path)).startswith(f"{path}: mlp_pre/layer_01 differs from what was written")
+    assert refusal(lambda: read_layer(path)).startswith(f"{path}: mlp_pre/layer_01 differs from what was written")
 
 
 @pytest.mark.parametrize(
@@ -213,7 +250,7 @@ def test_manifest_that_is_not_there_or_damaged_is_named(tmp_path: Path, content:
             manifest.write_text(content)
         case dict():
             write_json(manifest, content)
-    assert refusal(lambda: open_layer(tmp_path / "shard.h5")).startswith(f"{manifest}: {said}")
+    assert refusal(lambda: read_layer(tmp_path / "shard.h5")).startswith(f"{manifest}: {said}")
 
 
 def test_shard_of_an_earlier_format_is_refused(tmp_path: Path) -> None:
@@ -221,7 +258,7 @@ def test_shard_of_an_earlier_format_is_refused(tmp_path: Path) -> None:
     write_shard(path)
     with h5py.File(path, "r+") as file:
         file.attrs["format"] = "layerscope activations 1"
-    assert "format 'layerscope activations 1' is not 'layerscope activations 3'" in refusal(lambda: open_layer(path))
+    assert "format 'layerscope activations 1' is not 'layerscope activations 3'" in refusal(lambda: read_layer(path))
 
 
 @pytest.mark.parametrize("name", ["model_commit", "tokenizer_commit", "corpus_commit"])
@@ -243,18 +280,41 @@ def test_shard_of_another_commit_is_refused(tmp_path: Path, name: str, foreign: 
     assert str(error.value).startswith(said)
 
 
+@pytest.mark.usefixtures("held_bytes")
 @pytest.mark.parametrize("storage_dtype", ["float32", "float16"])
-def test_columns_over_shards_are_those_of_the_joined_arrays(tmp_path: Path, storage_dtype: str) -> None:
+def test_blocks_and_rows_over_shards_are_those_of_the_joined_arrays(tmp_path: Path, storage_dtype: str) -> None:
     paths = [tmp_path / f"shard_{i}.h5" for i in range(3)]
     written = [write_shard(path, seed, storage_dtype)[1] for seed, path in enumerate(paths)]
     joined = np.concatenate([values["mlp_pre/layer_01"] for values in written]).astype(storage_dtype)
     with LayerReader([str(path) for path in paths], "mlp_pre", 1) as reader:
         assert reader.width == WIDTH
         assert np.array_equal(reader.tokens().input_ids, np.arange(3 * ROWS))
-        for start, stop in ((0, WIDTH), (250, 260), (299, 300)):
-            columns = reader.columns(start, stop)
-            assert columns.dtype == np.float32
-            assert np.array_equal(columns, joined[:, start:stop].T)
+        for keep in (np.ones(3 * ROWS, dtype=bool), np.arange(3 * ROWS) % 7 > 2, np.arange(3 * ROWS) == 1600):
+            blocks = list(reader.blocks(keep))
+            assert [start for start, _ in blocks] == [0, 70, 140, 210, 280]
+            assert all(values.dtype == np.float32 and values.strides == (4, 4 * len(values)) for _, values in blocks)
+            assert np.array_equal(np.concatenate([values for _, values in blocks]), joined[keep].T)
+        ranges = [(3, 10), (10, 2000), (2900, 3100), (4499, 4500)]
+        for (start, stop), rows in zip(ranges, reader.rows(ranges), strict=True):
+            assert rows.dtype == np.float32
+            assert np.array_equal(rows, joined[start:stop])
+
+
+@pytest.mark.parametrize("hold", [True, False])
+def test_a_layer_that_is_held_is_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hold: bool) -> None:
+    write_shard(tmp_path / "shard.h5")
+    monkeypatch.setattr(activation_shards, "HELD_BYTES", 4 * ROWS * WIDTH if hold else 4 * ROWS * WIDTH - 1)
+    monkeypatch.setattr(activation_shards, "BLOCK_BYTES", 8 * ROWS * (WIDTH // 2))
+    read, getitem = [], h5py.Dataset.__getitem__
+
+    def count(dataset: h5py.Dataset, *args: object) -> np.ndarray:
+        values = getitem(dataset, *args)
+        read.append(values.size)
+        return values
+
+    monkeypatch.setattr(h5py.Dataset, "__getitem__", count)
+    read_layer(tmp_path / "shard.h5")
+    assert sum(read) == (1 if hold else 2) * ROWS * WIDTH
 
 
 WRITE_IN_PART = """
@@ -350,11 +410,11 @@ def test_killed_when(tmp_path: Path, moment: str, earlier: bool) -> None:
         with LayerReader([str(path)], "mlp_pre", 1) as reader:
             assert reader.tokens().input_ids[0] == (0 if done else ROWS)
     else:
-        refusal(lambda: open_layer(path))
+        refusal(lambda: read_layer(path))
     assert path.exists() == (earlier or renamed)
 
     assert write_shard(path)[0] == expected == read_json(path.with_suffix(".json"))
-    open_layer(path)
+    read_layer(path)
     assert sorted(file.name for file in path.parent.iterdir()) == ["shard.h5", "shard.json"]
 
 
@@ -391,5 +451,5 @@ def test_full_disk_leaves_nothing_and_says_so(tmp_path: Path) -> None:
 def test_a_site_that_was_not_extracted_is_named(tmp_path: Path) -> None:
     path = tmp_path / "shard.h5"
     write_shard(path)
-    with pytest.raises(UserError, match=r"shard\.h5: holds no resid_pre/layer_00; .* add the site to Specs\.sites"):
+    with pytest.raises(UserError, match=r"shard\.h5: holds no resid_pre/layer_00; .* add the site to its sites"):
         LayerReader([str(path)], "resid_pre", 0).__enter__()

@@ -159,6 +159,29 @@ def test_residual_identity_finds_what_is_more_than_rounding() -> None:
         give_residual(0.1, torch.float32)
 
 
+def test_what_a_configuration_says_is_what_transformers_reads_from_it(case: Case) -> None:
+    architecture = ARCHITECTURES[case.record["model_type"]]
+    stored = json.loads((Path(case.record["path"]) / "config.json").read_text())
+    config = AutoConfig.from_pretrained(case.record["path"])
+    assert architecture.layers("tiny", stored) == config.num_hidden_layers
+    assert architecture.positions("tiny", stored) == config.max_position_embeddings
+    assert architecture.vocabulary("tiny", stored) == config.vocab_size
+    model = AutoModelForCausalLM.from_config(config)
+    blocks = next(module for module in model.modules() if isinstance(module, nn.ModuleList))
+    norm = blocks[0].get_submodule(architecture.mlp_norm)
+    assert type(norm).__name__.endswith(architecture.norm)
+    assert architecture.epsilon(config.to_dict()) == (
+        norm.eps if architecture.norm == "LayerNorm" else norm.variance_epsilon
+    )
+
+
+def test_windows_and_parallel_residual_are_those_of_the_architectures_that_have_them(case: Case) -> None:
+    architecture, model_type = ARCHITECTURES[case.record["model_type"]], case.record["model_type"]
+    config = AutoConfig.from_pretrained(case.record["path"]).to_dict()
+    assert architecture.windows(config) == ({1: 256, 3: 256} if model_type == "gpt_neo" else {})
+    assert architecture.parallel_residual(config) == (model_type == "gpt_neox")
+
+
 @pytest.mark.parametrize("case", ["gpt_neo"], indirect=True)
 def test_local_attention_of_gpt_neo_sees_no_further_than_its_window(case: Case) -> None:
     """The comparison above has teeth: a pass that dropped the window would differ, and only beyond 256 tokens."""

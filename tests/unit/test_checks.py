@@ -11,7 +11,7 @@ import torch
 from tiny_models import alter_loading, change_weights, extract, save_random_tokens, save_tiny_model
 from torch import nn
 
-from layerscope.model import architectures, forward
+from layerscope.model import architectures, loading
 from layerscope.model.architectures import ARCHITECTURES, Tap
 from layerscope.model.checks import moves
 from layerscope.model.hooks import SiteError
@@ -120,7 +120,7 @@ def test_one_neuron_computed_with_other_weights(case: Case, dtype: str, monkeypa
         return torch.cat([output[..., :5], 2 * output[..., 5:6], output[..., 6:]], dim=-1)
 
     path = ARCHITECTURES[case.model_type].mlp_in
-    monkeypatch.setattr(forward, "use_onednn", lambda model: None)  # it would put a layer without this hook in place
+    monkeypatch.setattr(loading, "use_onednn", lambda model: None)  # it would put a layer without this hook in place
     alter_loading(monkeypatch, lambda model: block_of(model, case, 1).get_submodule(path).register_forward_hook(double))
     line = case.refused(dtype=dtype)
     assert line.startswith("mlp_pre of layer 1 is not W · norm(x) + b: neuron 5 differs by ")

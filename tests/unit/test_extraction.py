@@ -21,13 +21,14 @@ from transformers.pytorch_utils import Conv1D
 from layerscope.extract.writer import ActivationShardWriter
 from layerscope.io.errors import UserError
 from layerscope.io.hdf5 import attributes_of
-from layerscope.model import forward
+from layerscope.model import loading, run
 from layerscope.model.architectures import SITES
 from layerscope.model.checks import CAUSAL_TOKENS
-from layerscope.model.forward import batch_size_of, choose_device, open_model
 from layerscope.model.hooks import SiteError
+from layerscope.model.loading import choose_device, open_model
 from layerscope.model.onednn import OneDNNLinear, use_onednn
 from layerscope.model.progress import Progress
+from layerscope.model.run import batch_size_of
 
 LENGTH = 32
 PUTS = len(SITES) * LAYERS["gpt2"] * 3  # tensors that a run of six sequences hands to the writer
@@ -120,7 +121,7 @@ def test_batch_size_is_that_of_the_passes_and_does_not_change_values(
 
 def test_automatic_batch_size_follows_the_length_and_the_number_of_sequences() -> None:
     cpu = torch.device("cpu")
-    assert batch_size_of("auto", 512, 16, cpu) == forward.CPU_BATCH_TOKENS // 512
+    assert batch_size_of("auto", 512, 16, cpu) == run.CPU_BATCH_TOKENS // 512
     assert batch_size_of("auto", 512, 2, cpu) == 2
     assert batch_size_of("auto", 10**6, 16, cpu) == 1
 
@@ -224,9 +225,9 @@ def test_root_attributes_say_how_the_values_came_about(model: dict, tokens: Path
 
 def test_random_weights_are_those_of_the_architecture_and_always_the_same(model: dict) -> None:
     first, again = (
-        forward.load_base_model({**model, "weights": "random"}, "float32", torch.device("cpu")) for _ in "ab"
+        loading.load_base_model({**model, "weights": "random"}, "float32", torch.device("cpu")) for _ in "ab"
     )
-    trained = forward.load_base_model(model, "float32", torch.device("cpu"))
+    trained = loading.load_base_model(model, "float32", torch.device("cpu"))
     for name, values in first.state_dict().items():
         assert torch.equal(values, again.state_dict()[name])
         assert values.shape == trained.state_dict()[name].shape
@@ -276,8 +277,8 @@ def test_progress_in_a_log_is_lines_that_a_person_can_read(
         progress.advance(512)
         progress.advance(512)
     half, end = (record.getMessage() for record in caplog.records)
-    assert re.fullmatch(r"gpt2: 512 of 1024 tokens \(50 %\), \d+ tokens/s, \d\d:\d\d left", half)
-    assert re.fullmatch(r"gpt2: 1024 of 1024 tokens \(100 %\), \d+ tokens/s, 00:00 left", end)
+    assert re.fullmatch(r"gpt2: 512 of 1024 tokens \(50%\), \d+ tokens/s, \d\d:\d\d left", half)
+    assert re.fullmatch(r"gpt2: 1024 of 1024 tokens \(100%\), \d+ tokens/s, 00:00 left", end)
     assert capfd.readouterr() == ("", "")  # no bar, so no carriage returns
 
 
@@ -320,10 +321,10 @@ def test_pickled_weights_are_not_loaded(tmp_path: Path) -> None:
     record = save_tiny_model("gpt2", tmp_path / "model")
     safe = tmp_path / "model/model.safetensors"
     torch.save(load_file(safe), tmp_path / "model/pytorch_model.bin")
-    forward.load_base_model(record, "float32", torch.device("cpu"))
+    loading.load_base_model(record, "float32", torch.device("cpu"))
     safe.unlink()
     with pytest.raises(UserError, match=r"holds no model\.safetensors .*pickled weights are not loaded"):
-        forward.load_base_model(record, "float32", torch.device("cpu"))
+        loading.load_base_model(record, "float32", torch.device("cpu"))
 
 
 @pytest.mark.parametrize("weights", ["trained", "random"])
@@ -335,6 +336,6 @@ def test_code_that_comes_with_a_model_is_not_run(tmp_path: Path, weights: str) -
     (tmp_path / "model/own_code.py").write_text(
         f"from transformers import GPT2Config as Config, GPT2Model as Model\nopen({str(tmp_path / 'ran')!r}, 'w')\n"
     )
-    loaded = forward.load_base_model({**record, "weights": weights}, "float32", torch.device("cpu"))
+    loaded = loading.load_base_model({**record, "weights": weights}, "float32", torch.device("cpu"))
     assert type(loaded).__module__.startswith("transformers.")
     assert not (tmp_path / "ran").exists()

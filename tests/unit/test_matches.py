@@ -11,7 +11,8 @@ import scipy.stats
 from layerscope.extract.writer import ActivationShardWriter
 from layerscope.io.errors import UserError
 from layerscope.io.tables import write_table
-from layerscope.studies.token_length import matching, runs
+from layerscope.studies.token_length import document_runs
+from layerscope.studies.token_length import match_layer as matching
 from layerscope.studies.token_length.document_runs import RUNS, Runs, Sums
 from layerscope.studies.token_length.match_columns import MEASURES, ROTATIONS, without
 from layerscope.studies.token_length.match_layer import best_matches, match_layer
@@ -59,7 +60,7 @@ def matches(tmp_path_factory: pytest.TempPathFactory) -> pd.DataFrame:
     folder = tmp_path_factory.mktemp("pairs")
     (shards, tables), (other_shards, other_tables) = write(folder / "model", MODEL), write(folder / "other", [OTHER])
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(runs, "TOKENS_AT_ONCE", 50)
+        patch.setattr(document_runs, "TOKENS_AT_ONCE", 50)
         patch.setattr(matching, "NEURONS_AT_ONCE", 4)
         return match_layer(shards, tables, other_shards, other_tables[0], VOCABULARY, 0, seed=0)
 

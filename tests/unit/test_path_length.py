@@ -84,7 +84,7 @@ def test_values_equal_plain_hooks_and_numpy(case: Case) -> None:
         np.testing.assert_allclose(found, expected[name], rtol=1e-4, atol=1e-5, err_msg=name)
 
 
-def test_before_layer_0_stands_resid_pre_and_nothing_for_attention_and_mlp(case: Case) -> None:
+def test_before_layer_0_there_is_resid_pre_and_nothing_of_attention_and_mlp(case: Case) -> None:
     values, _, _ = case.extracted
     for name in ("path_attn", "path_mlp"):
         assert np.isnan(values[name][0]).all() and np.isfinite(values[name][1:]).all()

@@ -1,19 +1,24 @@
-"""The estimate of what activation shards take on the disk, held against real files and against the space there is."""
+"""The estimate of what activation shards take on the disk, checked against real files and the space there is."""
 
 import shutil
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 from tiny_models import LAYERS, extract, save_random_tokens, save_tiny_model
-from transformers import AutoConfig
 
-from layerscope.extract.disk_space import check_space, shard_bytes, site_width
+from layerscope.extract.disk_space import check_space, shard_bytes
 from layerscope.io.errors import UserError
 from layerscope.model.architectures import SITES
+from layerscope.model.loading import LoadedModel, open_model
 
 SPEC = {"storage_dtype": "float32", "compression": "none"}
 GB = 10**9
+
+
+def opened(record: dict) -> LoadedModel:
+    return open_model(record, "float32", "cpu", 1, np.zeros((1, 8), dtype=int))
 
 
 @pytest.mark.parametrize("model_type", LAYERS)
@@ -21,10 +26,10 @@ def test_widths_are_those_of_the_stored_sites(tmp_path: Path, model_type: str) -
     record = save_tiny_model(model_type, tmp_path / "model")
     save_random_tokens(tmp_path / "tokens.h5", 2, 16)
     manifest = extract(tmp_path / "tokens.h5", record, tmp_path / "shard.h5")
-    config = AutoConfig.from_pretrained(record["path"])
-    assert len(manifest["datasets"]) == len(SITES) * config.num_hidden_layers
+    model = opened(record)
+    assert len(manifest["datasets"]) == len(SITES) * model.layers
     for name, dataset in manifest["datasets"].items():
-        assert site_width(config, name.partition("/")[0]) == dataset["shape"][1]
+        assert model.width(name.partition("/")[0]) == dataset["shape"][1]
 
 
 @pytest.mark.parametrize(
@@ -40,8 +45,7 @@ def test_estimate_is_the_size_of_the_file(tmp_path: Path, sequences: int, change
     record = save_tiny_model("gpt2", tmp_path / "model", **changes)
     save_random_tokens(tmp_path / "tokens.h5", sequences, 128)
     extract(tmp_path / "tokens.h5", record, tmp_path / "shard.h5", storage_dtype=storage_dtype)
-    config = AutoConfig.from_pretrained(record["path"])
-    estimate = shard_bytes(config, list(SITES), sequences * 128, storage_dtype)
+    estimate = shard_bytes(opened(record), list(SITES), sequences * 128, storage_dtype)
     assert estimate == pytest.approx((tmp_path / "shard.h5").stat().st_size, rel=0.03)
 
 
@@ -101,7 +105,7 @@ def test_extraction_asks_for_the_whole_sample_before_it_writes(tmp_path: Path, f
     record = save_tiny_model("gpt2", tmp_path / "model")
     save_random_tokens(tmp_path / "tokens.h5", 4, 128)
     output = tmp_path / "activations/shard_0000.h5"
-    one = shard_bytes(AutoConfig.from_pretrained(record["path"]), ["mlp_pre"], 512, "float32")
+    one = shard_bytes(opened(record), ["mlp_pre"], 512, "float32")
     free.free = 3 * one
     with pytest.raises(UserError, match="4 activation shards need"):
         extract(tmp_path / "tokens.h5", record, output, sites=["mlp_pre"], shards=4)

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 import scipy.stats
 
+from layerscope.extract import activation_shards
 from layerscope.extract.writer import ActivationShardWriter
 from layerscope.io.errors import UserError
 from layerscope.io.files import write_json
@@ -145,7 +146,7 @@ def test_how_the_sample_is_cut_into_shards_changes_nothing(measured, tmp_path):
 
 @pytest.mark.parametrize("neurons", [0, 1, 5])
 def test_how_many_neurons_are_held_at_once_changes_nothing(measured, shards, monkeypatch, neurons):
-    monkeypatch.setattr("layerscope.studies.token_length.correlate_layer.BLOCK_BYTES", 8 * TOKENS * neurons)
+    monkeypatch.setattr(activation_shards, "BLOCK_BYTES", 8 * TOKENS * neurons)
     assert_equal_tables(correlate_layer(*shards, VOCABULARY, 1, BINS), measured)
 
 

@@ -3,7 +3,7 @@
 import re
 from functools import cache
 
-from layerscope.sources import is_local
+from layerscope.fetch.places import is_local
 
 
 wildcard_constraints:

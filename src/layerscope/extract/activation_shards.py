@@ -1,11 +1,11 @@
-"""Activation shards: one HDF5 file a model, corpus and shard, one dataset a site and layer.
+"""Activation shards: one HDF5 file per model, corpus and shard, one dataset per site and layer.
 
 ``/{site}/layer_{layer}`` has the shape [tokens, width], tokens in corpus order; ``/tokens`` is the token shard. The
 root attributes say everything needed to understand the file alone. A small manifest (JSON) beside the file holds what
 later stages need to plan and to check: shapes, ranges, digests.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,9 @@ from layerscope.tokenize.token_shards import Tokens
 FORMAT = "layerscope activations 3"
 PLACE = "activations/{model}/{corpus}/shard_{shard:04d}.h5"
 
+BLOCK_BYTES = 32 << 20  # of a block of neurons in float64, so that memory does not grow with the number of tokens
+HELD_BYTES = 128 << 20  # of values that are held as they are stored: a layer of GPT-Neo 125M on 8,192 tokens has 96 MiB
+
 
 def dataset_name(site: str, layer: int) -> str:
     return f"{site}/layer_{layer:02d}"
@@ -35,7 +38,7 @@ def manifest_of(path: str | Path) -> Path:
 
 
 def verify_structure(path: Path, manifest: dict[str, Any]) -> None:
-    """Hold a file's format, datasets, shapes and recorded digests against its manifest.
+    """Check a file's format, datasets, shapes and recorded digests against its manifest.
 
     Raises:
         UserError: they differ.
@@ -49,7 +52,7 @@ def verify_structure(path: Path, manifest: dict[str, Any]) -> None:
 
 
 class ActivationShard:
-    """One shard, open for reading; what it gives was held against its manifest. Use as a context manager.
+    """One shard, open for reading; what it gives is checked against its manifest. Use as a context manager.
 
     Raises:
         UserError: on opening, the shard or its manifest is damaged, of another format, or not that of its place.
@@ -74,24 +77,29 @@ class ActivationShard:
         with reading(self.path, "/tokens"):
             return Tokens.read(self.file, self.tokens_digest)
 
-    def dataset(self, name: str) -> h5py.Dataset:
-        """A dataset [tokens, width] after its values were read once, a chunk's rows at a time, for their digest.
+    def values(self, name: str) -> np.ndarray:
+        """A dataset [tokens, width].
 
         Raises:
             UserError: there is none, or its values are not those that were written.
         """
+        reading_pass = self.reading_pass(name)
+        return reading_pass.rows(reading_pass.dataset.shape[0])
+
+    def reading_pass(self, name: str) -> "ReadingPass":
+        """A new pass over a dataset.
+
+        Raises:
+            UserError: there is none, or not of the shape that was written.
+        """
         if name not in self.expected:
             missing = damaged(self.path, f"holds no {name}")
-            raise UserError(f"{missing}; in a study of your own, add the site to Specs.sites")
-        digest = xxhash.xxh3_128()
+            raise UserError(f"{missing}; in a study of your own, add the site to its sites")
         with reading(self.path, name):
             dataset = self.file[name]
-            if list(dataset.shape) == self.expected[name]["shape"]:
-                for start in range(0, len(dataset), dataset.chunks[0]):
-                    digest.update(dataset[start : start + dataset.chunks[0]])
-        if digest.hexdigest() != self.expected[name]["digest"]:
-            raise damaged(self.path, f"{name} differs from what was written")
-        return dataset
+            if list(dataset.shape) != self.expected[name]["shape"]:
+                raise damaged(self.path, f"{name} differs from what was written")
+            return ReadingPass(self.path, dataset, name, self.expected[name]["digest"])
 
     def __enter__(self) -> "ActivationShard":
         return self
@@ -100,17 +108,39 @@ class ActivationShard:
         self.opened.close()
 
 
-class LayerReader:
-    """Activations of one site and layer over all shards of a sample, read by blocks of neurons.
+class ReadingPass:
+    """The rows of a dataset in order, whose digest is taken as they are read."""
 
-    Opening it reads them all once, so that nothing is computed from values that are not those that were written.
+    def __init__(self, path: str | Path, dataset: h5py.Dataset, name: str, expected: str) -> None:
+        self.path, self.dataset, self.name, self.expected = path, dataset, name, expected
+        self.read, self.digest = 0, xxhash.xxh3_128()
+
+    def rows(self, count: int) -> np.ndarray:
+        """The next rows, as many as there still are of ``count``: [rows, width], as stored.
+
+        Raises:
+            UserError: they cannot be read, or are the last and the values are not those that were written.
+        """
+        with reading(self.path, self.name):
+            values = self.dataset[self.read : self.read + count]
+        self.digest.update(values)
+        self.read += len(values)
+        if self.read == len(self.dataset) and self.digest.hexdigest() != self.expected:
+            raise damaged(self.path, f"{self.name} differs from what was written")
+        return values
+
+
+class LayerReader:
+    """Activations of one site and layer over all shards of a sample. Use as a context manager.
+
+    Whoever reads them to the end knows that they are those that were written: then their digests have been compared.
 
     Args:
         paths: shards of the sample, in order.
         tables: tables of the sample's tokens that the activations are to meet.
 
     Raises:
-        UserError: on opening, and on reading, a shard is damaged, or not that of its place or of its manifest; on
+        UserError: on opening and on reading, a shard is damaged, or not that of its place or of its manifest; on
             opening, shards and tables are not of one run.
     """
 
@@ -122,7 +152,7 @@ class LayerReader:
             self.shards = [stack.enter_context(ActivationShard(path)) for path in self.paths]
             attributes = {path: shard.attributes for path, shard in zip(self.paths, self.shards, strict=True)}
             check_same_run(attributes, [table.attrs for table in self.tables])
-            self.datasets = [shard.dataset(self.name) for shard in self.shards]
+            self.datasets = [shard.reading_pass(self.name).dataset for shard in self.shards]
             self.opened = stack.pop_all()
         return self
 
@@ -136,20 +166,83 @@ class LayerReader:
     def tokens(self) -> Tokens:
         return Tokens.join(shard.tokens() for shard in self.shards)
 
-    def columns(self, start: int, stop: int) -> np.ndarray:
-        """Activations of neurons ``start`` to ``stop`` as float32 [neurons, tokens]."""
-        parts = []
-        for path, dataset in zip(self.paths, self.datasets, strict=True):
-            with reading(path, self.name):
-                parts.append(dataset[:, start:stop].T.astype(np.float32, copy=False))
-        return np.ascontiguousarray(np.concatenate(parts, axis=1))
+    def blocks(self, keep: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
+        """Activations by blocks of neurons: the first neuron of each, and float32 [neurons, tokens to keep].
 
-    def rows(self, start: int, stop: int) -> np.ndarray:
-        """Activations of tokens ``start`` to ``stop`` of the sample as float32 [tokens, neurons]."""
-        parts, first = [], 0
-        for path, dataset in zip(self.paths, self.datasets, strict=True):
-            here = slice(max(start - first, 0), max(stop - first, 0))
-            with reading(path, self.name):
-                parts.append(dataset[here].astype(np.float32, copy=False))
+        Nothing is handed out before the digests of all values were compared. Where ``HELD_BYTES`` hold the layer, it is
+        read once, in the order in which it is stored; else once more, for some hundred neurons at a time.
+
+        Args:
+            keep: [tokens], bool.
+        """
+        size = max(1, int(np.count_nonzero(keep))) * self.datasets[0].dtype.itemsize  # of a neuron
+        block = max(1, BLOCK_BYTES // (8 * len(keep)))
+        held = block * max(1, HELD_BYTES // (block * size))  # neurons
+        if held >= self.width:
+            parts: Iterable[np.ndarray] = [self._held(keep, self._in_order(self._chunks()), self.width)]
+        else:
+            for _ in self._in_order(self._chunks()):
+                pass
+            neurons = [(first, min(first + held, self.width)) for first in range(0, self.width, held)]
+            parts = (self._held(keep, self._columns(*some), some[1] - some[0]) for some in neurons)
+        first = 0
+        for values in parts:
+            for start in range(0, values.shape[1], block):
+                yield first + start, values[:, start : start + block].astype(np.float32, order="C").T
+            first += values.shape[1]
+            del values  # before the next are read
+
+    def rows(self, ranges: Sequence[tuple[int, int]]) -> Iterator[np.ndarray]:
+        """Activations of ranges of tokens of the sample, which follow each other: float32 [tokens, neurons] of each.
+
+        All other tokens are read too, for the digests. Those of a shard are compared before its last row is handed out,
+        or, if that is not asked for, after the last range: what is computed on the way holds when the iteration ends.
+        """
+        for rows in self._in_order(ranges):
+            yield rows.astype(np.float32, copy=False)
+
+    def _in_order(self, ranges: Sequence[tuple[int, int]]) -> Iterator[np.ndarray]:
+        """As :meth:`rows`, as stored."""
+        passes = [shard.reading_pass(self.name) for shard in self.shards]
+        at, end, step = 0, sum(map(len, self.datasets)), self.datasets[0].chunks[0]
+
+        def read(count: int) -> np.ndarray:
+            parts = []
+            for one in passes:
+                if count > 0 and one.read < len(one.dataset):
+                    parts.append(one.rows(count))
+                    count -= len(parts[-1])
+            return parts[0] if len(parts) == 1 else np.concatenate(parts)
+
+        for start, stop in [*ranges, (end, end)]:
+            for gap in range(at, start, step):
+                read(min(step, start - gap))
+            if start < stop:
+                yield read(stop - start)
+            at = stop
+
+    def _chunks(self) -> list[tuple[int, int]]:
+        """Ranges of tokens that are stored together."""
+        ranges, first = [], 0
+        for dataset in self.datasets:
+            stops = [*range(dataset.chunks[0], len(dataset), dataset.chunks[0]), len(dataset)]
+            ranges += [(first + start, first + stop) for start, stop in zip([0, *stops], stops, strict=False)]
             first += len(dataset)
-        return np.concatenate(parts)
+        return ranges
+
+    def _columns(self, start: int, stop: int) -> Iterator[np.ndarray]:
+        """Activations of neurons ``start`` to ``stop`` for each of the chunks, [tokens, neurons], as stored."""
+        for path, dataset in zip(self.paths, self.datasets, strict=True):
+            for first in range(0, len(dataset), dataset.chunks[0]):
+                with reading(path, self.name):
+                    values = dataset[first : first + dataset.chunks[0], start:stop]
+                yield values
+
+    def _held(self, keep: np.ndarray, chunks: Iterable[np.ndarray], width: int) -> np.ndarray:
+        """The tokens to keep of all chunks, [tokens, width], as stored."""
+        held, filled = np.empty((np.count_nonzero(keep), width), self.datasets[0].dtype), 0
+        for (start, stop), rows in zip(self._chunks(), chunks, strict=True):
+            rows = rows[keep[start:stop]]
+            held[filled : filled + len(rows)] = rows
+            filled += len(rows)
+        return held

@@ -21,7 +21,7 @@ class BackgroundWriter:
         self.thread = threading.Thread(target=self._work, name="writer", daemon=True)
 
     def put(self, site: str, layer: int, tensor: torch.Tensor) -> None:
-        """Queue a tensor [batch, sequence length, width] on any device; waits while the queue is full."""
+        """Queue a tensor [rows, sequence length, width] on any device; waits while the queue is full."""
         copied = None
         if tensor.device.type == "cuda":
             tensor = tensor.float().to("cpu", non_blocking=True)

@@ -2,44 +2,32 @@
 
 import logging
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from layerscope.extract.writer import CHUNK
+from layerscope.extract.writer import CHUNK, StorageSpec
 from layerscope.io.errors import UserError
+from layerscope.model.loading import LoadedModel
 
 
-def site_width(config: Any, site: str) -> int:
-    """Numbers that a site has for each token, from the configuration that transformers holds of a model."""
-    hidden = config.hidden_size
-    heads = config.num_attention_heads
-    head = getattr(config, "head_dim", None) or hidden // heads
-    if site in ("mlp_pre", "mlp_post"):
-        return getattr(config, "intermediate_size", None) or getattr(config, "n_inner", None) or 4 * hidden
-    if site in ("q", "k", "v"):
-        return head * (heads if site == "q" else getattr(config, "num_key_value_heads", None) or heads)
-    return hidden
-
-
-def shard_bytes(config: Any, sites: list[str], tokens: int, storage_dtype: str) -> int:
-    """Bytes of an activation shard that is not compressed: sites x layers x tokens x width x bytes a number.
+def shard_bytes(model: LoadedModel, sites: Sequence[str], tokens: int, storage_dtype: str) -> int:
+    """Bytes of an activation shard that is not compressed: sites x layers x tokens x width x bytes per number.
 
     HDF5 stores whole chunks, so tokens and width count up to the next chunk.
     """
     rows = min(CHUNK[0], tokens)
     tokens = -(-tokens // rows) * rows
     numbers = 0
-    for site in sites:
-        width = site_width(config, site)
+    for width in map(model.width, sites):
         columns = min(CHUNK[1], width)
-        numbers += config.num_hidden_layers * tokens * -(-width // columns) * columns
+        numbers += model.layers * tokens * -(-width // columns) * columns
     return numbers * np.dtype(storage_dtype).itemsize
 
 
-def check_space(output: Path, shards: int, size: int, spec: dict[str, Any]) -> None:
-    """Hold what the shards that are still missing will take against the free space of their folder.
+def check_space(output: Path, shards: int, size: int, spec: StorageSpec) -> None:
+    """Check what the shards that are still missing will take against the free space of their folder.
 
     At the start of each extraction, and not before any job: only then is the configuration of a model on the hub there,
     and the space is that of the machine that writes. Compressed shards are smaller by an amount that depends on the
@@ -49,7 +37,7 @@ def check_space(output: Path, shards: int, size: int, spec: dict[str, Any]) -> N
         output: the shard that is about to be written.
         shards: how many the sample has.
         size: bytes of one, from :func:`shard_bytes`.
-        spec: ``storage_dtype``, ``compression``.
+        spec: how activations are stored.
 
     Raises:
         UserError: they have no room.

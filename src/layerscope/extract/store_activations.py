@@ -1,21 +1,28 @@
 """Run a model over a token shard and stream the activations of its sites into an activation shard."""
 
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from layerscope.extract.background import BackgroundWriter
 from layerscope.extract.disk_space import check_space, shard_bytes
-from layerscope.extract.writer import ActivationShardWriter
+from layerscope.extract.writer import ActivationShardWriter, StorageSpec
 from layerscope.io.provenance import of_token_shard
-from layerscope.model.forward import batch_size_of, describe, forward_batches, open_model
-from layerscope.model.progress import Progress
-from layerscope.tokenize.token_shards import read_token_shard
+from layerscope.io.records import ModelRecord
+from layerscope.model.run import ComputeSpec, ModelRun
+from layerscope.tokenize.token_shards import Tokens, read_token_shard
+
+
+class ExtractionSpec(ComputeSpec, StorageSpec):
+    sites: list[str]  # of every layer
 
 
 def extract_shard(
     token_shard: str,
-    model_record: dict[str, Any],
-    spec: dict[str, Any],
+    model_record: ModelRecord,
+    spec: ExtractionSpec,
     device: str,
     threads: int,
     output: str | Path,
@@ -25,7 +32,7 @@ def extract_shard(
 
     Args:
         model_record: from :func:`layerscope.fetch.models.fetch_model`.
-        spec: ``sites``, ``dtype``, ``batch_size``, ``storage_dtype``, ``compression``.
+        spec: what is computed and stored, and how.
         device: auto, cpu or cuda.
         threads: how many cores may be used.
         output: path of the activation shard; its manifest is written beside it.
@@ -40,18 +47,51 @@ def extract_shard(
     """
     tokens, attributes = read_token_shard(token_shard)
     rows = tokens.input_ids.reshape(int(attributes["sequences"]), -1)
-    length = rows.shape[1]
-    model = open_model(model_record, spec["dtype"], device, threads, rows)
-    size = shard_bytes(model.base.config, spec["sites"], len(tokens), spec["storage_dtype"])
+    run = ModelRun(model_record, spec, device, threads, rows)
+    size = shard_bytes(run.model, spec["sites"], len(tokens), spec["storage_dtype"])
     check_space(Path(output), shards, size, spec)
-    batch_size = batch_size_of(spec["batch_size"], length, len(rows), model.device)
-    described = of_token_shard(attributes) | describe(model, model_record, spec) | {"batch_size": batch_size}
-    with (
-        ActivationShardWriter(output, tokens, described, spec["storage_dtype"], spec["compression"]) as shard,
-        BackgroundWriter(shard) as writer,
-        Progress(len(tokens), model.name) as progress,
-    ):
-        for start, stop in forward_batches(model, rows, batch_size, spec["sites"], writer.put):
-            progress.advance((stop - start) * length)
-        writer.join()
-        return shard.finish()
+    with ActivationStore(output, tokens, of_token_shard(attributes) | run.attributes, spec, size) as store:
+        run.reduce(store)
+        return store.finish()
+
+
+class ActivationStore:
+    """A reducer that stores its sites in an activation shard, in a thread of its own. Use as a context manager.
+
+    Args:
+        output: path of the shard; its manifest is written beside it.
+        tokens: of all rows of the run.
+        attributes: of the shard, which say how its values came about.
+        spec: as for :func:`extract_shard`.
+        size: bytes of the shard, from :func:`layerscope.extract.disk_space.shard_bytes`.
+    """
+
+    def __init__(
+        self, output: str | Path, tokens: Tokens, attributes: dict[str, Any], spec: ExtractionSpec, size: int
+    ) -> None:
+        self.sites, self.size = spec["sites"], size
+        self.shard = ActivationShardWriter(output, tokens, attributes, spec["storage_dtype"], spec["compression"])
+        self.writer = BackgroundWriter(self.shard)
+        self.opened = ExitStack()
+
+    def receive(self, site: str, layer: int, tensor: torch.Tensor, rows: slice) -> None:
+        self.writer.put(site, layer, tensor)
+
+    def finish(self) -> dict[str, Any]:
+        """The shard's manifest.
+
+        Raises:
+            UserError: values that are not finite or too large to store, or what is on disk is not what was written.
+        """
+        self.writer.join()
+        return self.shard.finish()
+
+    def __enter__(self) -> "ActivationStore":
+        with ExitStack() as stack:
+            stack.enter_context(self.shard)
+            stack.enter_context(self.writer)
+            self.opened = stack.pop_all()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.opened.close()

@@ -2,7 +2,7 @@
 
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, TypedDict
 
 import h5py
 import numpy as np
@@ -15,7 +15,14 @@ from layerscope.io.hdf5 import set_attribute, set_root_attributes
 from layerscope.model.finite import not_finite
 from layerscope.tokenize.token_shards import Tokens
 
-CHUNK = (512, 256)  # rows x columns: extraction writes blocks of rows, measuring reads blocks of columns
+CHUNK = (512, 256)  # rows x columns: extraction writes blocks of rows, statistics read blocks of columns
+
+
+class StorageSpec(TypedDict):
+    """How activations are stored."""
+
+    storage_dtype: Literal["float32", "float16"]
+    compression: Literal["none", "lzf", "gzip"]
 
 
 class ActivationShardWriter:
@@ -48,14 +55,13 @@ class ActivationShardWriter:
         tokens.write(self.file.create_group("tokens"))
 
     def append(self, site: str, layer: int, values: np.ndarray) -> None:
-        """Append rows [batch tokens, width]; rows beyond the shard's tokens (the filled-up last batch) are dropped.
+        """Append the next rows [batch tokens, width].
 
         Raises:
             UserError: values that are not finite, or too large for float16 storage.
         """
         name = dataset_name(site, layer)
         row = self.rows.get(name, 0)
-        values = values[: self.tokens - row]
         low, high = float(values.min()), float(values.max())
         if not (np.isfinite(low) and np.isfinite(high)):
             raise not_finite(self.model, site, layer, values)

@@ -5,11 +5,11 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from layerscope.fetch.places import is_local
 from layerscope.fetch.settings import import_hub
 from layerscope.io.errors import UserError
 from layerscope.io.files import sealed_file
 from layerscope.io.records import CorpusRecord, TokenizerRecord
-from layerscope.sources import is_local
 from layerscope.tokenize.documents import corpus_files, texts_of
 from layerscope.tokenize.packing import token_runs
 from layerscope.tokenize.readers import parquet_rows

@@ -1,34 +1,42 @@
 """Models and tokenizers: where their files are on this machine, and which commit they are."""
 
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
+from layerscope.fetch.places import is_local
 from layerscope.fetch.settings import import_hub
-from layerscope.io.records import ModelRecord, TokenizerRecord
-from layerscope.model.architectures import architecture_of
+from layerscope.io.records import ModelRecord, TokenizerRecord, Weights
+from layerscope.model.model_config import architecture, check_layers, check_vocabulary, read_model_config
 from layerscope.model.weights import INDEX, WHOLE, check_plain, check_safetensors, weight_files
-from layerscope.sources import (
-    TOKENIZER_FILES,
-    check_layers,
-    check_tokenizer,
-    check_vocabulary,
-    is_local,
-    read_model_config,
-)
 from layerscope.tokenize.tokenizer import load_tokenizer
+from layerscope.tokenize.tokenizer_files import TOKENIZER_FILES, check_tokenizer
 
 # By name: a repository may contain the same weights again, for other programs.
 MODEL_FILES = ["config.json", WHOLE, INDEX, "model-*.safetensors"]
 
 
-def fetch_model(name: str, spec: dict[str, Any], tokenizer: TokenizerRecord) -> ModelRecord:
+class FetchSpec(TypedDict):
+    """Where a source is, by the configuration."""
+
+    source: str
+    revision: str | None  # on the hub
+    digest: str | None  # of local files
+
+
+class FetchModelSpec(FetchSpec):
+    layers: int
+    weights: Weights
+
+
+def fetch_model(name: str, spec: FetchModelSpec, tokenizer: TokenizerRecord) -> ModelRecord:
     """The record of a model.
 
     A local folder is used where it is; a hub repository is downloaded (safetensors only: no pickle, no remote code). A
     model with random weights needs only the configuration. The weights are downloaded last, when all else is right.
 
     Args:
-        spec: ``source``, ``revision``, ``layers``, ``weights`` of the config, and ``digest`` of a local model's files.
+        spec: what the config says of it.
+        tokenizer: record from :func:`fetch_tokenizer`.
 
     Raises:
         UserError: no safetensors weights, a layer count other than declared, an architecture that is not supported, a
@@ -47,8 +55,8 @@ def fetch_model(name: str, spec: dict[str, Any], tokenizer: TokenizerRecord) -> 
     if commit is not None:
         path = hub.download(source, commit, ["config.json"])
     model_config = read_model_config(path)
+    architecture(name, model_config)
     check_layers(name, spec["layers"], model_config)
-    architecture_of(model_config.get("model_type"), name)
     check_plain(name, model_config)
     check_vocabulary(name, tokenizer["name"], load_tokenizer(tokenizer).largest, model_config)
     if trained and commit is not None:
@@ -65,11 +73,8 @@ def fetch_model(name: str, spec: dict[str, Any], tokenizer: TokenizerRecord) -> 
     }
 
 
-def fetch_tokenizer(name: str, spec: dict[str, Any]) -> TokenizerRecord:
+def fetch_tokenizer(name: str, spec: FetchSpec) -> TokenizerRecord:
     """The record of a tokenizer.
-
-    Args:
-        spec: ``source``, ``revision`` of the config, and ``digest`` of the files of a local one.
 
     Raises:
         UserError: no tokenizer there, or trouble with the hub.

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from layerscope.io.errors import UserError
-from layerscope.io.records import CorpusRecord, SourceRecord, TokenizerRecord
+from layerscope.io.records import CorpusRecord, TokenizerRecord
 
 # Attributes in which the files of one sample may differ; two values of any other mean two samples. The first row tells
 # the files apart, and the second says where the same content was. Batch size, device and the versions of packages move
@@ -21,8 +21,13 @@ MAY_DIFFER = {
 Attributes = Mapping[str, Any]
 
 
-def origin(kind: str, record: SourceRecord | dict[str, Any]) -> dict[str, str]:
-    """Attributes that say which source something was made from; ``kind`` is model, tokenizer or corpus."""
+def origin(kind: str, record: Mapping[str, Any]) -> dict[str, str]:
+    """Attributes that say which source something was made from.
+
+    Args:
+        kind: model, tokenizer or corpus.
+        record: of :mod:`layerscope.fetch`. Its ``content`` is a digest of local files; those on the hub have a commit.
+    """
     return {
         kind: record["name"],
         f"{kind}_source": record["source"],

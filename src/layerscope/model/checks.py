@@ -5,22 +5,19 @@ The residual identity is in :mod:`layerscope.model.residual_identity`, and what 
 """
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
-from torch import nn
 
 from layerscope.model.hooks import Receiver, SiteError, blocks_of, tapped
-
-if TYPE_CHECKING:
-    from layerscope.model.forward import LoadedModel
+from layerscope.model.loading import LoadedModel
 
 CAUSAL_TOKENS = 16
 RECOMPUTED_TOKENS = 4
 
 
-def check_causality(model: "LoadedModel", rows: np.ndarray) -> None:
+def check_causality(model: LoadedModel, rows: np.ndarray) -> None:
     """Change a token and look that no stream before it moves.
 
     Args:
@@ -31,7 +28,7 @@ def check_causality(model: "LoadedModel", rows: np.ndarray) -> None:
     """
     ids = torch.from_numpy(rows[:1, :CAUSAL_TOKENS]).to(model.device, torch.long)
     changed = ids.clone()
-    changed[0, -1] = (ids[0, -1] + 1) % model.config.vocab_size
+    changed[0, -1] = (ids[0, -1] + 1) % model.architecture.vocabulary(model.name, model.config)
 
     def streams(given: torch.Tensor) -> torch.Tensor:
         kept: list[torch.Tensor] = []
@@ -52,7 +49,7 @@ def check_causality(model: "LoadedModel", rows: np.ndarray) -> None:
         raise SiteError(f"causality: resid_post of layer {len(moved) - 1} does not move when its own token is changed")
 
 
-def check_windows(model: "LoadedModel", length: int) -> None:
+def check_windows(model: LoadedModel, length: int) -> None:
     """Look in every local layer of GPT-Neo that a token reaches to the end of the window and no further.
 
     Other models with a window (Mistral, Qwen2) take it from a mask that is made outside of their blocks.
@@ -63,18 +60,18 @@ def check_windows(model: "LoadedModel", length: int) -> None:
     Raises:
         SiteError: attention reaches beyond the window, or ends before it does.
     """
-    for layer, kind in enumerate(getattr(model.config, "attention_layers", ())):
-        if kind == "local" and length > (window := model.config.window_size):
+    for layer, window in model.architecture.windows(model.config).items():
+        if length > window:
             _check_window(model, layer, window)
 
 
 @torch.inference_mode()
-def _check_window(model: "LoadedModel", layer: int, window: int) -> None:
+def _check_window(model: LoadedModel, layer: int, window: int) -> None:
     attention = blocks_of(model.base, model.architecture)[layer].get_submodule("attn.attention")
     # Inputs so small that every token gets about the same attention, whatever the weights. The first changes by so much
     # that it is seen beside all others of the window, in bfloat16 too.
     random = torch.Generator().manual_seed(0)
-    given = 0.01 * torch.randn(1, window + 1, model.config.hidden_size, generator=random)
+    given = 0.01 * torch.randn(1, window + 1, model.width("resid_pre"), generator=random)
     changed = given.clone()
     changed[0, 0] = -10 * given[0, 0]
     given, changed = (x.to(model.device, model.dtype) for x in (given, changed))
@@ -123,11 +120,11 @@ class MLPRecomputation:
     x is the stream that enters the block's MLP. It needs the residual sites beside ``mlp_pre``.
     """
 
-    def __init__(self, model: "LoadedModel", receive: Receiver) -> None:
+    def __init__(self, model: LoadedModel, receive: Receiver) -> None:
         self.receive = receive
-        self.architecture = model.architecture
-        self.blocks = blocks_of(model.base, model.architecture)
-        self.parallel = getattr(model.config, "use_parallel_residual", False)  # GPT-NeoX
+        self.architecture = of = model.architecture
+        self.blocks = blocks_of(model.base, of)
+        self.parallel, self.epsilon = of.parallel_residual(model.config), of.epsilon(model.config)
         self.values: dict[str, torch.Tensor] = {}
 
     def __call__(self, site: str, layer: int, tensor: torch.Tensor) -> None:
@@ -155,7 +152,7 @@ class MLPRecomputation:
         if mlp_pre.shape[1] != len(weight):
             raise SiteError(f"mlp_pre of layer {layer} has {mlp_pre.shape[1]} neurons, its weights {len(weight)}")
         x = resid_pre if self.parallel else resid_pre + attn_out
-        normed, terms = normalized(norm, x)
+        normed, terms = normalized(norm, x, self.architecture.norm, self.epsilon)
         expected = normed @ weight.double().T
         scale = (terms.square() @ weight.double().square().T).sqrt()
         if bias is not None:
@@ -180,12 +177,19 @@ def weight_and_bias(linear: Any) -> tuple[torch.Tensor, torch.Tensor | None]:
     return weight, linear.bias
 
 
-def normalized(norm: Any, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """LayerNorm or RMSNorm of ``x`` [tokens, width], and the size of the terms it is made of, which carry its error."""
+def normalized(
+    norm: Any, x: torch.Tensor, kind: Literal["LayerNorm", "RMSNorm"], eps: float
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """A norm of ``x`` [tokens, width], and the size of the terms it is made of, which carry its error.
+
+    Args:
+        norm: the module, of which the weights are taken.
+        eps: what is added to the variance.
+    """
     gain = norm.weight.double()
-    if isinstance(norm, nn.LayerNorm):
-        mean, shift, eps = x.mean(dim=-1, keepdim=True), norm.bias.double(), norm.eps
+    if kind == "LayerNorm":
+        mean, shift = x.mean(dim=-1, keepdim=True), norm.bias.double()
     else:
-        mean, shift, eps = torch.zeros_like(x[:, :1]), torch.zeros_like(gain), norm.variance_epsilon
+        mean, shift = torch.zeros_like(x[:, :1]), torch.zeros_like(gain)
     spread = ((x - mean).square().mean(dim=-1, keepdim=True) + eps).sqrt()
     return (x - mean) / spread * gain + shift, (x.abs() + mean.abs()) / spread * gain.abs() + shift.abs()

@@ -25,7 +25,7 @@ class Progress:
             seconds = max(now - self.started, 1e-9)
             left = (self.total - self.done) * seconds / max(self.done, 1)
             logging.info(
-                "%s: %d of %d tokens (%.0f %%), %.0f tokens/s, %s left",
+                "%s: %d of %d tokens (%.0f%%), %.0f tokens/s, %s left",
                 self.name, self.done, self.total, 100 * self.done / self.total, self.done / seconds,
                 tqdm.format_interval(left),
             )  # fmt: skip

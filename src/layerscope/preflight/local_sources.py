@@ -12,26 +12,22 @@ from typing import Any
 
 from layerscope.config.mistakes import Mistakes
 from layerscope.config.sections import Corpus, CorpusStudySettings, Model
+from layerscope.fetch.places import is_local
 from layerscope.io.errors import UserError, at
-from layerscope.model.architectures import architecture_of
-from layerscope.model.weights import check_plain, check_weights, model_files
-from layerscope.preflight.config import Config
-from layerscope.sources import (
+from layerscope.model.model_config import (
+    architecture,
     check_counts,
     check_layers,
     check_positions,
-    check_tokenizer,
     check_vocabulary,
-    is_local,
-    layers_of,
-    positions_of,
     read_model_config,
-    tokenizer_files,
-    vocabulary_of,
 )
+from layerscope.model.weights import check_plain, check_weights, model_files
+from layerscope.preflight.config import Config
 from layerscope.tokenize.documents import corpus_files, read_documents
 from layerscope.tokenize.packing import check_document
 from layerscope.tokenize.tokenizer import LoadedTokenizer, load_tokenizer
+from layerscope.tokenize.tokenizer_files import check_tokenizer, tokenizer_files
 
 
 @dataclass(frozen=True)
@@ -159,12 +155,12 @@ def _open_model(name: str, source: str) -> LocalModel:
     key = f"config: models.{name}.source"
     _check_readable(key, [Path(source, "config.json")])
     model_config = read_model_config(source)
-    layers = layers_of(name, model_config)
-    architecture_of(model_config.get("model_type"), name)
-    vocabulary_of(name, model_config)
+    of = architecture(name, model_config)
+    layers = of.layers(name, model_config)
+    of.vocabulary(name, model_config)
     check_counts(name, model_config)
     check_plain(name, model_config)
-    return LocalModel(model_config, layers, positions_of(name, model_config))
+    return LocalModel(model_config, layers, of.positions(name, model_config))
 
 
 def _open_weights(name: str, folder: Path) -> None:

@@ -10,13 +10,14 @@ from pathlib import Path
 from typing import Any
 
 from layerscope.config.sections import Corpus
+from layerscope.fetch.places import is_local
 from layerscope.io.errors import at
 from layerscope.io.files import DigestCache, digest_of_file, digest_of_record
 from layerscope.model.weights import model_files
 from layerscope.preflight.config import Config
-from layerscope.sources import is_local, tokenizer_files
 from layerscope.studies.study import RESULTS, Figure, Study, keyed_by_tokenizer
 from layerscope.tokenize.documents import corpus_files
+from layerscope.tokenize.tokenizer_files import tokenizer_files
 from layerscope.workflow.fingerprint import code_fingerprint, module_file
 
 PAGE = Path(__file__).parents[1] / "report/page.html"

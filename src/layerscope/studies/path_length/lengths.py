@@ -1,14 +1,19 @@
 """Path lengths of the streams, reduced layer by layer from the streams themselves.
 
 For a stream x, the path length of layer l and token t is PL_x[l, t] = ‖x[l, t] − x[l−1, t]‖₂. The streams are attn_out,
-mlp_out and resid_post; before layer 0 stands what enters it (resid_pre) for the residual stream, and nothing for the
-two others, whose path length is NaN there.
+mlp_out and resid_post. Before layer 0 the residual stream is what enters it (resid_pre); the two others have nothing
+there, and their path length is NaN.
 """
+
+from collections.abc import Iterable
 
 import numpy as np
 
 SITES = ("resid_pre", "attn_out", "mlp_out", "resid_post")
 QUANTITIES = ("path_attn", "path_mlp", "path_resid", "step_attn", "step_mlp", "cosine_attn_mlp")
+STREAMS = {"attn": "attn_out", "mlp": "mlp_out", "resid": "resid_post"}
+
+Values = dict[str, np.ndarray]  # each of QUANTITIES, float32 [layers, tokens]
 
 
 class PathLengths:
@@ -19,21 +24,21 @@ class PathLengths:
     """
 
     def __init__(self, layers: int, tokens: int) -> None:
-        self.values = {name: np.full((layers, tokens), np.nan, dtype=np.float32) for name in QUANTITIES}
+        self.values: Values = {name: np.full((layers, tokens), np.nan, dtype=np.float32) for name in QUANTITIES}
         self.before: dict[str, np.ndarray] = {}
         self.streams: dict[str, np.ndarray] = {}
 
-    def receive(self, site: str, layer: int, values: np.ndarray, start: int) -> None:
+    def add(self, site: str, layer: int, values: np.ndarray, tokens: slice) -> None:
         """Take a stream [tokens of the batch, width] of one layer; layers in order, ``resid_post`` last of a layer.
 
         Args:
-            start: place of the batch's first token in the shard; rows beyond the shard's last token are dropped.
+            tokens: which of the shard's tokens these are.
         """
         self.streams[site] = values
         if site == "resid_post":
-            self._reduce(layer, start)
+            self._reduce(layer, tokens)
 
-    def _reduce(self, layer: int, start: int) -> None:
+    def _reduce(self, layer: int, tokens: slice) -> None:
         now = self.streams
         if layer == 0:
             self.before = {"resid_post": now["resid_pre"]}
@@ -43,9 +48,7 @@ class PathLengths:
         with np.errstate(divide="ignore", invalid="ignore"):
             reduced["cosine_attn_mlp"] = dot / (reduced["step_attn"] * reduced["step_mlp"])
         for name, lengths in reduced.items():
-            row = self.values[name][layer]
-            kept = min(len(lengths), len(row) - start)
-            row[start : start + kept] = lengths[:kept]
+            self.values[name][layer, tokens] = lengths
         self.before = now
         self.streams = {}
 
@@ -55,7 +58,10 @@ class PathLengths:
         return _norm(self.streams[site] - self.before[site])
 
 
-STREAMS = {"attn": "attn_out", "mlp": "mlp_out", "resid": "resid_post"}
+def join(parts: Iterable[Values]) -> Values:
+    """Quantities of several shards, in order, as those of one."""
+    parts = list(parts)
+    return {name: np.concatenate([values[name] for values in parts], axis=1) for name in QUANTITIES}
 
 
 def _norm(values: np.ndarray) -> np.ndarray:

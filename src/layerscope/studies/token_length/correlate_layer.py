@@ -10,8 +10,6 @@ from layerscope.stats.correlation import moments, pearson, spearman
 from layerscope.studies.token_length import SITE
 from layerscope.studies.token_length.length_groups import GROUPS, token_lengths
 
-BLOCK_BYTES = 32 << 20  # of float64 held at once, so that memory does not grow with the number of tokens
-
 
 def correlate_layer(
     shards: list[str], manifests: list[str], vocabulary: pd.DataFrame, layer: int, bins: int
@@ -42,9 +40,7 @@ def correlate_layer(
             weights = member.T / member.sum(axis=1)  # [tokens, 3]; NaN for an empty group
         counts = np.zeros((3, bins), dtype=np.int64)
         parts = []
-        block = max(1, BLOCK_BYTES // (8 * len(sample.keep)))
-        for start in range(0, reader.width, block):
-            values = reader.columns(start, min(start + block, reader.width))[:, sample.keep]
+        for start, values in reader.blocks(sample.keep):
             exact = values.astype(np.float64)
             for i in range(3):
                 counts[i] += np.histogram(exact[:, member[i]], bins, span)[0]

@@ -35,11 +35,14 @@ class Runs:
 
     def rows(self, reader: LayerReader) -> Iterator[tuple[int, np.ndarray]]:
         """Activations of the tokens that take part: the run, and float32 [tokens, neurons], in blocks of tokens."""
+        ranges, of = [], []
         for run, (start, stop) in enumerate(zip(self.stops - self.counts, self.stops, strict=True)):
             first, end = self.places[start], self.places[stop - 1] + 1
             for at in range(first, end, TOKENS_AT_ONCE):
-                upto = min(at + TOKENS_AT_ONCE, end)
-                yield run, reader.rows(at, upto)[self.keep[at:upto]]
+                ranges.append((at, min(at + TOKENS_AT_ONCE, end)))
+                of.append(run)
+        for run, (at, upto), rows in zip(of, ranges, reader.rows(ranges), strict=True):
+            yield run, rows[self.keep[at:upto]]
 
 
 @dataclass(frozen=True)

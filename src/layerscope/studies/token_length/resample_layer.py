@@ -22,8 +22,6 @@ from layerscope.studies.token_length.summaries_over_neurons import (
     table_of,
 )
 
-BLOCK_BYTES = 32 << 20  # of float64 held at once, of neurons
-
 
 def resample_layer(
     shards: list[str],
@@ -55,13 +53,8 @@ def resample_layer(
         layer_resamples = LayerResamples(
             sample, tokens.input_ids[sample.keep], tokens.document[sample.keep], confounds, resamples, seed
         )
-        block = max(1, BLOCK_BYTES // (8 * len(sample.keep)))
         return resample_neurons(
-            layer_resamples,
-            (
-                reader.columns(start, min(start + block, reader.width))[:, sample.keep].astype(np.float64)
-                for start in range(0, reader.width, block)
-            ),
+            layer_resamples, (values.astype(np.float64) for _, values in reader.blocks(sample.keep))
         )
 
 

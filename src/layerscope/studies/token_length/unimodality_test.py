@@ -13,7 +13,6 @@ from layerscope.studies.token_length import SITE
 from layerscope.studies.token_length.dip_test import dip_tests
 from layerscope.studies.token_length.length_groups import GROUPS, POOLED, TokenLengths, token_lengths
 
-BLOCK_BYTES = 32 << 20  # of float64 held at once
 POPULATIONS = ("tokens", "short_tokens", "types", "short_types")
 TOP = 4  # neurons of a layer whose own histograms are kept
 EDGES = np.linspace(-6, 6, 121)  # of the pooled histogram, in standard deviations of each neuron
@@ -51,9 +50,8 @@ def unimodality_tests(
         pooled = np.zeros((3, len(EDGES) + 1), dtype=np.int64)
         parts, top = [], pd.DataFrame({"dip_types": []})
         rows_of_top: dict[int, np.ndarray] = {}
-        block = max(1, BLOCK_BYTES // (8 * len(sample.keep)))
-        for start in range(0, reader.width, block):
-            rows = reader.columns(start, min(start + block, reader.width))[:, sample.keep].astype(np.float64)
+        for start, values in reader.blocks(sample.keep):
+            rows = values.astype(np.float64)
             part = dip_table(rows, of).set_index(np.arange(start, start + len(rows)))
             parts.append(part)
             pooled += with_tails(unit(rows) * np.sqrt(rows.shape[1]), sample.group)

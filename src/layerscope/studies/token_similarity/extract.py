@@ -1,27 +1,30 @@
 """Run the sentences through a model and keep Q, K and V at the two chosen places."""
 
-from collections import defaultdict
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 
 from layerscope.extract.activation_shards import dataset_name
 from layerscope.io.provenance import origin
-from layerscope.io.records import TokenizerRecord
-from layerscope.model.forward import batch_size_of, describe, finite_values, forward_batches, open_model
-from layerscope.model.progress import Progress
-from layerscope.sources import positions_of, read_model_config
+from layerscope.io.records import ModelRecord, TokenizerRecord
+from layerscope.model.model_config import architecture, read_model_config
+from layerscope.model.run import ComputeSpec, ModelRun, finite_values
 from layerscope.studies.token_similarity.sentences import TOKENS, read_sentences
 from layerscope.studies.token_similarity.vectors import write_vectors
 from layerscope.tokenize.tokenizer import load_tokenizer
 
 
+class VectorsSpec(ComputeSpec):
+    sentences: str  # path of the file
+    target: str
+    seed: int  # of the choice of non-target tokens
+
+
 def extract_vectors(
-    model_record: dict[str, Any],
+    model_record: ModelRecord,
     tokenizer_record: TokenizerRecord,
-    spec: dict[str, Any],
+    spec: VectorsSpec,
     device: str,
     threads: int,
     output: str | Path,
@@ -30,35 +33,62 @@ def extract_vectors(
 
     Args:
         model_record: from :func:`layerscope.fetch.models.fetch_model`.
-        spec: ``sentences`` (path), ``target``, ``seed``, ``dtype``, ``batch_size``.
+        tokenizer_record: from :func:`layerscope.fetch.models.fetch_tokenizer`.
+        spec: which tokens are chosen, and how their vectors are computed.
         device: auto, cpu or cuda.
         threads: how many cores may be used.
 
     Raises:
         UserError: a sentence that cannot be used, or a vector that is not finite.
     """
-    name, positions = model_record["name"], positions_of(model_record["name"], read_model_config(model_record["path"]))
+    name, model_config = model_record["name"], read_model_config(model_record["path"])
+    positions = architecture(name, model_config).positions(name, model_config)
     tokenizer = load_tokenizer(tokenizer_record)
     sentences = read_sentences(spec["sentences"], spec["target"], spec["seed"], tokenizer, name, positions)
     rows, places = sentences.rows, sentences.places
-    model = open_model(model_record, spec["dtype"], device, threads, rows)
-    batch_size = batch_size_of(spec["batch_size"], rows.shape[1], len(rows), model.device)
-    chosen = torch.from_numpy(places[list(TOKENS)].to_numpy(copy=True))  # [sentences, 2]
-    kept: dict[str, list[np.ndarray]] = defaultdict(list)
-    done = 0
-
-    def receive(site: str, layer: int, tensor: torch.Tensor) -> None:
-        at = chosen[done : done + len(tensor)].to(tensor.device)
-        vectors = tensor[torch.arange(len(at), device=tensor.device)[:, None], at]
-        kept[dataset_name(site, layer)].append(finite_values(model, site, layer, vectors))
-
-    with Progress(rows.size, model.name) as progress:
-        for start, stop in forward_batches(model, rows, batch_size, ["q", "k", "v"], receive):
-            progress.advance((stop - start) * rows.shape[1])
-            done = stop
-    attributes = {**describe(model, model_record, spec), "batch_size": batch_size}
-    attributes |= {key: spec[key] for key in ("sentences", "target", "seed")}
+    run = ModelRun(model_record, spec, device, threads, rows)
+    reducer = ChosenVectors(run, places[list(TOKENS)].to_numpy())
+    run.reduce(reducer)
+    attributes = run.attributes | {"sentences": spec["sentences"], "target": spec["target"], "seed": spec["seed"]}
     attributes |= {**origin("tokenizer", tokenizer_record), "sequence_length": rows.shape[1]}
     datasets = {"rows": rows, **{f"places/{column}": places[column].to_numpy() for column in places}}
-    datasets |= {name: np.concatenate(parts).swapaxes(0, 1) for name, parts in kept.items()}
-    write_vectors(output, datasets, attributes)
+    write_vectors(output, datasets | reducer.finish(), attributes)
+
+
+class ChosenVectors:
+    """A mergeable reducer that keeps Q, K and V at chosen places of every row.
+
+    Args:
+        places: [rows, places], positions within the row.
+    """
+
+    sites = ("q", "k", "v")
+
+    def __init__(self, run: ModelRun, places: np.ndarray) -> None:
+        self.model, self.places = run.model, torch.tensor(places)
+        widths = {site: run.model.width(site) for site in self.sites}
+        self.vectors = {
+            dataset_name(site, layer): np.empty((places.shape[1], len(places), width), dtype=np.float32)
+            for layer in range(run.model.layers)
+            for site, width in widths.items()
+        }
+
+    @property
+    def size(self) -> int:
+        return sum(vectors.nbytes for vectors in self.vectors.values())
+
+    def receive(self, site: str, layer: int, tensor: torch.Tensor, rows: slice) -> None:
+        at = self.places[rows].to(tensor.device)
+        vectors = tensor[torch.arange(len(at), device=tensor.device)[:, None], at]
+        found = finite_values(self.model, site, layer, vectors)
+        self.vectors[dataset_name(site, layer)][:, rows] = found.swapaxes(0, 1)
+
+    def merge(self, *others: "ChosenVectors") -> None:
+        self.vectors = {
+            name: np.concatenate([reducer.vectors[name] for reducer in (self, *others)], axis=1)
+            for name in self.vectors
+        }
+
+    def finish(self) -> dict[str, np.ndarray]:
+        """``{site}/layer_{layer}`` → [places, rows, width]."""
+        return self.vectors

@@ -1,4 +1,4 @@
-"""Q, K and V of the target and the non-target token of every sentence, in every layer: one HDF5 file a model.
+"""Q, K and V of the target and the non-target token of every sentence, in every layer: one HDF5 file per model.
 
 ``/{q,k,v}/layer_{layer}`` has the shape [2, sentences, width]: target first, non-target second. With grouped-query
 attention K and V are narrower than Q.
