@@ -178,7 +178,7 @@ def test_text_from_elsewhere_is_text_in_the_report(tmp_path: Path) -> None:
         findings=[f"finding {EVIL}"],
         figures=[figure],
         tables={"a.csv": f"table {EVIL}"},
-        runs=run_rows(files, {}),
+        runs=run_rows(files, {"a": "place"}),
         summary=Summary([f"column {EVIL}"], [[f"row {EVIL}", f"cell {EVIL}"]]),
     )
     of_claim = ["statement", "statistic", "criterion", "reference", "question"]
