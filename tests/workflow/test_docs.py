@@ -161,15 +161,14 @@ def writes_the_schema(finished: Path, folder: Path, command: str) -> None:
     assert (folder / path).read_bytes() == (PROJECT / path).read_bytes()
 
 
-def runs_the_job_by_hand(finished: Path, folder: Path, command: str) -> None:
-    """It writes the file again, also under the debugger, which is told to go on. Models and layers as in the study."""
-    pytest.importorskip("layerscope.workflow.by_hand")
-    command = command.replace("neo-8m", "a").replace("layer_03", "layer_01")
-    target = command.split()[-1]
-    before = (finished / target).stat().st_mtime_ns
-    in_a_finished_study(finished, folder, f"printf 'c\\nq\\n' | {command} --configfile study.yaml")
+def runs_a_job_by_hand(finished: Path, folder: Path, command: str) -> None:
+    """The command before it on the page keeps the script; the debugger is told to go on."""
+    (kept,) = [other for other in COMMANDS if "--skip-script-cleanup" in other]
+    target = kept.split()[-1]
+    by_hand = f"printf 'c\\nq\\n' | {command}"
+    in_a_finished_study(finished, folder, f"{kept} --configfile study.yaml && touch before && {by_hand}")
     assert (folder / target).read_bytes() == (finished / target).read_bytes()
-    assert (folder / target).stat().st_mtime_ns > before
+    assert (folder / target).stat().st_mtime_ns > (folder / "before").stat().st_mtime_ns
 
 
 def is_an_extra(finished: Path, folder: Path, command: str) -> None:
@@ -196,8 +195,7 @@ CHECKED_HERE: dict[str, Check] = {
     "snakemake --report report.zip": report_of_snakemake,
     "python -m layerscope.preflight.config >": writes_the_schema,
     "python resources/train.py": arguments_are_known,
-    "python -m layerscope.workflow.by_hand": runs_the_job_by_hand,
-    "python -m pdb -m layerscope.workflow.by_hand": runs_the_job_by_hand,
+    "python -m pdb .snakemake/scripts": runs_a_job_by_hand,
     "pip install -e": is_an_extra,
 }
 # Where else: a test, or who runs it.

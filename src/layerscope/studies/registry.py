@@ -5,4 +5,9 @@ from layerscope.studies.study import Study
 from layerscope.studies.token_length.study import TokenLength
 from layerscope.studies.token_similarity.study import TokenSimilarity
 
-STUDIES: dict[str, type[Study]] = {study.name: study for study in (TokenLength, TokenSimilarity, PathLength)}
+_ALL: tuple[type[Study], ...] = (
+    TokenLength,
+    TokenSimilarity,
+    PathLength,
+)
+STUDIES = {study.name: study for study in _ALL}

@@ -115,8 +115,8 @@ class Study:
         return {"layers": f"{self.name}/layers.csv"}
 
     def described(self) -> list[str]:
-        """One HDF5 file per model, whose attributes say how its values came about."""
-        raise NotImplementedError
+        """One HDF5 file per model, whose attributes say how its values came about; by default an activation shard."""
+        return self.paths("activations/{model}/{corpus}/shard_0000.h5")
 
     def drawn(self) -> tuple[Figure, ...]:
         """Its figures under the current settings."""

@@ -167,9 +167,6 @@ class TokenLength(Study):
     def drawn(self) -> tuple[Figure, ...]:
         return tuple(figure for figure in self.figures if figure.shows != "pairs of models" or self.settings.pairs)
 
-    def described(self) -> list[str]:
-        return self.paths("activations/{model}/{corpus}/shard_0000.h5")
-
     def tables(self) -> dict[str, str]:
         tables = super().tables() | {
             "vocabularies": VOCABULARY,
