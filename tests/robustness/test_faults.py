@@ -195,12 +195,14 @@ def check_line_and_second_run(folder: Path, run: subprocess.CompletedProcess[str
     assert sorted(path.name for path in shards.iterdir()) == ["shard.h5", "shard.json"]
 
 
+@pytest.mark.slow
 def test_memory_that_runs_out_in_the_middle_is_one_line(extraction: Path) -> None:
     run = run_job(extraction, LITTLE_MEMORY)
     check_line_and_second_run(extraction, run, "memory ran out (")
     assert "needs less with a lower extraction.batch_size" in run.stderr
 
 
+@pytest.mark.slow
 def test_disk_that_fills_up_in_the_middle_is_one_line(extraction: Path) -> None:
     """The shard takes 48 MB; here it has a file system of 20."""
     (extraction / "activations").mkdir()

@@ -627,6 +627,7 @@ def test_corpora_that_are_refused(hub: HubStandIn, tmp_path: Path, texts: list[s
     assert not list(tmp_path.glob("*web*.jsonl")), "a sample that is not whole is not left behind"
 
 
+@pytest.mark.slow
 def test_only_fetching_needs_the_hub(hub: HubStandIn, tmp_path: Path) -> None:
     """A study from the hub to its table: once everything is fetched, no job asks any hub for anything."""
     link_project(tmp_path)

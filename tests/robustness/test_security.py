@@ -321,6 +321,7 @@ def test_others_may_write_nothing_that_a_run_leaves(tmp_path: Path) -> None:
         assert not {path: oct(mode) for path, mode in modes.items() if mode & forbidden}
 
 
+@pytest.mark.slow
 def test_targets_lead_nowhere_else(tmp_path: Path) -> None:
     link_project(tmp_path)
     for target in (

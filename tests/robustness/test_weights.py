@@ -154,6 +154,7 @@ with job(SimpleNamespace(rule="extract", wildcards={"model": "tiny"}, log=["job.
 """
 
 
+@pytest.mark.slow
 def test_memory_that_does_not_suffice_for_the_weights_is_said(tmp_path: Path) -> None:
     """And not that the model should be fetched again."""
     save_tiny_model("gpt2", tmp_path / "large", vocab_size=500_000)  # 64 MB

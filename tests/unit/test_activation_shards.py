@@ -392,6 +392,7 @@ MOMENTS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("earlier", [False, True], ids=["new", "over an earlier shard"])
 @pytest.mark.parametrize("moment", MOMENTS)
 def test_killed_when(tmp_path: Path, moment: str, earlier: bool) -> None:

@@ -101,6 +101,7 @@ def with_document_effects(rng: np.random.Generator, layers: int, documents: np.n
     return values | {name: r * resid + np.sqrt(1 - r**2) * values[name] for name in ("path_attn", "path_mlp")}
 
 
+@pytest.mark.slow
 def test_intervals_hold_the_truth_in_95_percent_of_samples(tmp_path: Path) -> None:
     """No less and no more often; intervals that treat tokens as independent contain it far less often."""
     rng, r, sets = np.random.default_rng(3), 0.5, 400
@@ -222,6 +223,7 @@ def test_share_of_layers_is_bounded_by_layers_of_a_known_sign() -> None:
         assert np.isnan(share_followed(drawn({"r_mlp": unknown, "r_attn": unknown}, 0.1)).effect)
 
 
+@pytest.mark.slow
 def test_share_of_layers_without_a_difference_is_rarely_decided() -> None:
     """In at most 5% of samples, any of ten layers without a difference is found to have one."""
     rng, sets = np.random.default_rng(0), 150

@@ -290,6 +290,7 @@ def factor_and_level(topics: float, of_document: float) -> tuple[float, np.ndarr
     return float(np.mean(factors)), widened, plain
 
 
+@pytest.mark.slow
 def test_documents_widen_r_over_types_where_they_matter_and_nowhere_else() -> None:
     factor, _, _ = factor_and_level(topics=0.7, of_document=0.0)
     assert 1 <= factor < 1.05

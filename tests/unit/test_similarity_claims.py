@@ -182,6 +182,7 @@ def test_the_interval_is_that_of_the_jackknife() -> None:
     assert (row["low"], row["high"]) == pytest.approx((falls[0] - half, falls[0] + half))
 
 
+@pytest.mark.slow
 def test_intervals_cover_a_fall_of_zero_as_often_as_they_say() -> None:
     """100 pairs of layers of one distribution: 99% of the binomial distribution is between 89 and 99."""
     rng = np.random.default_rng(0)

@@ -304,7 +304,8 @@ def test_each_of_several_mistakes_gets_its_line(default):
         (None, "no config.json in it"),
         ("{", "not valid JSON"),
         ("[]", "not the JSON object of a transformers model"),
-        ("{}", "names no number of layers"),
+        ("{}", "names no model_type; supported are gpt_neo, "),
+        ('{"model_type": "gpt2"}', "names no number of layers"),
     ],
 )
 def test_a_folder_that_is_no_model_gets_one_line(default, tmp_path, content, problem):

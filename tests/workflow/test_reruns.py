@@ -258,7 +258,7 @@ def test_another_folder_of_results_has_files_of_its_own(finished):
     shutil.copytree(finished, folder)
     (folder / "study.yaml").write_text(json.dumps({**CONFIG, "results": "results-pilot/first"}))
     table = "tokens/mini/embedded/vocabulary.parquet"
-    snakemake(folder, f"results-pilot/first/{table}")
+    run_study(folder, f"results-pilot/first/{table}")
     assert (folder / "results-pilot/first" / table).read_bytes() == (finished / "results" / table).read_bytes()
     assert list((folder / "results-pilot/first/logs/tokenize").rglob("*.log"))
     before, after = (
@@ -286,6 +286,7 @@ def test_growing_equals_a_run_from_scratch(finished):
         assert (grown / path).read_bytes() != (finished / path).read_bytes(), path
 
 
+@pytest.mark.slow
 def test_a_setting_changed_and_changed_back_gives_the_old_tables(finished):
     """Bit for bit; in between they are others."""
     folder = finished.parent / "there_and_back"

@@ -226,9 +226,9 @@ def architecture_of(model_type: object, model: str) -> Architecture:
         UserError: it is not supported; the line lists what is.
     """
     if not isinstance(model_type, str) or model_type not in ARCHITECTURES:
-        raise UserError(
-            f"models.{model}: architecture '{model_type}' is not supported; supported are {', '.join(ARCHITECTURES)}"
-        )
+        unsupported = f"architecture '{model_type}' is not supported"
+        what = "its config.json names no model_type" if model_type is None else unsupported
+        raise UserError(f"models.{model}: {what}; supported are {', '.join(ARCHITECTURES)}")
     return ARCHITECTURES[model_type]
 
 

@@ -55,7 +55,7 @@ CATALOGUE: Catalogue = {
     ),
     "no architecture": (
         edit("model/config.json", model_type=LEFT_OUT),
-        "models.tiny: architecture 'None' is not supported; supported are gpt_neo, gpt2, gpt_neox, ",
+        "models.tiny: its config.json names no model_type; supported are gpt_neo, gpt2, gpt_neox, ",
     ),
     "layers as text in config.json": (
         edit("model/config.json", num_layers="two"),

@@ -75,7 +75,7 @@ def test_before_any_job(
             "models: {tiny: {source: model",
             "config: overlay.yaml: line 2, column 1: not valid YAML: did not find expected ',' or '}'",
         ),
-        ("- models", "config: overlay.yaml: holds list, not keys such as models and studies at its top level"),
+        ("- models", "config: overlay.yaml: contains a list, not keys such as models and studies at its top level"),
         (None, "config: overlay.yaml: cannot be read (No such file or directory)"),
         (
             "extraction:\n  device: cpu\n  device: cuda\n",
@@ -141,6 +141,7 @@ def small_disk() -> tuple[str, ...]:
     return (*mount, 'mount -t tmpfs -o size=$SIZE none results && exec "$@"', "-")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("compression", "said"),
     [
@@ -202,9 +203,9 @@ def test_results_that_may_not_be_written(snakemake: Run, open_folder: Path, nobo
 @pytest.mark.parametrize(
     ("path", "line"),
     [
-        ("model/model.safetensors", "config: models.tiny.source: model/model.safetensors cannot be read; its permiss"),
+        ("model/model.safetensors", "config: models.tiny.source: model/model.safetensors cannot be read; check"),
         ("model", "model/config.json: cannot be read (Permission denied)"),
-        ("tokenizer/tokenizer.json", "config: tokenizers.mini.source: tokenizer/tokenizer.json cannot be read; its"),
+        ("tokenizer/tokenizer.json", "config: tokenizers.mini.source: tokenizer/tokenizer.json cannot be read; check"),
         (
             "corpus.jsonl",
             "config: corpora.mine.source: corpus.jsonl cannot be read; check its permissions or where its",
