@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import warm
@@ -48,7 +49,8 @@ def snakemake(
     """
     copied = (folder / "Snakefile").exists()
     options = [] if copied else ["--snakefile", str(PROJECT / "Snakefile")]
-    source = (folder if copied else PROJECT) / "src"
+    # Else that of this process, which mutated code replaces.
+    source = folder / "src" if copied else Path(find_spec("layerscope").origin).parents[1]
     if not (fresh or before or umask >= 0):
         return warm.call(
             "warm:run_snakemake", *options, *arguments, source=source, folder=folder, environment=environment
