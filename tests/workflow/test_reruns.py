@@ -24,6 +24,8 @@ from planning import (
     settings,
 )
 
+from layerscope.config.sections import Extraction, Sampling
+from layerscope.studies.registry import STUDIES
 from layerscope.workflow.fingerprint import code_fingerprint, module_file
 
 
@@ -206,6 +208,15 @@ def plans(finished) -> Plans:
 
 def test_every_row_has_an_edit():
     assert list(ROWS) == list(EDITS)
+
+
+def test_every_key_of_a_section_has_a_row():
+    """So that a setting that no spec has is found."""
+    kinds = {"sampling": Sampling, "extraction": Extraction}
+    kinds |= {f"studies.{name}": study.settings_type for name, study in STUDIES.items()}
+    keys = [f"{section}.{key}" for section, kind in kinds.items() for key in kind.model_fields if key != "models"]
+    assert len(keys) > 20
+    assert [key for key in keys if not any(row.split(",")[0] == key for row in ROWS)] == []
 
 
 @pytest.mark.parametrize("edit", ROWS)
