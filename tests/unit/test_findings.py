@@ -5,8 +5,10 @@ import pandas as pd
 import pytest
 
 from layerscope.report.claims import decimals
-from layerscope.studies.token_length.findings import evidence_findings, power_findings
+from layerscope.studies.token_length.findings import findings, power_findings
+from layerscope.studies.token_length.numbers import numbers
 
+MORE = "and an interval takes at least 30: raise sampling.sequences."
 MEASURES = ("r", "r_given_frequency", "r_given_all", "r_types")
 
 
@@ -59,17 +61,48 @@ def evidence(documents: int, types: int) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def layers() -> pd.DataFrame:
+    """Of two layers of 100 neurons; 10 of the second never vary."""
+    columns = {"r_median": [0.1, -0.02], "r_std": [0.2, 0.1], "fraction_positive": [0.8, 0.4]}
+    return pd.DataFrame({"layer": [0, 1], "neurons": [100, 100], "neurons_constant": [0, 10], **columns})
+
+
+def multimodality(share: float) -> pd.DataFrame:
+    shares = {"share": share, "share_unimodal": share, "share_bh": 0.01}
+    rows = [{"population": name, "neurons": 100, **shares} for name in ("tokens", "types", "short_types")]
+    return pd.DataFrame(rows * 2)
+
+
+def test_numbers_of_layers_are_those_of_their_tables() -> None:
+    said = numbers(layers(), evidence(40, 3000), multimodality(0.25))
+    assert said["neurons that vary (that never vary, and have no r)"] == "190 (10)"
+    assert said["neurons with r > 0 (first layer, last layer)"] == "61% (80%, 40%)"  # (80 + 0.4 · 90) / 190
+    assert said["median r: first layer, last layer"] == "+0.100, -0.020"
+    assert said["lowest median r, and its layer"] == "-0.020, 1"
+    assert said["largest standard deviation of r, and its layer"] == "0.200, 0"
+    assert said["layers whose median r is outside its null band"] == "1 of 2"
+    assert said["given all three confounds"] == "50% (50%)"
+    assert said["over types (at a false discovery rate of 5%)"] == "25.0% (1.0%)"
+
+
 def test_both_questions_are_answered_with_their_intervals() -> None:
-    said = evidence_findings(evidence(40, 3000), {})
-    assert "+0.100 [+0.090, +0.130]" in said[0] and "40 documents" in said[0]
-    assert "+0.200 [+0.190, +0.230]" in said[0] and "3,000 types" in said[0]
+    said = list(numbers(layers(), evidence(40, 3000), multimodality(0.25)).values())
+    assert {"+0.100 [+0.090, +0.130]", "+0.200 [+0.190, +0.230]"} < set(said)
 
 
-@pytest.mark.parametrize(("documents", "types"), [(29, 3000), (40, 29)])
-def test_an_interval_of_few_clusters_is_not_said(documents: int, types: int) -> None:
-    said = evidence_findings(evidence(documents, types), {})
-    assert not any("95% interval" in sentence for sentence in said)
-    assert any("29 documents" in sentence for sentence in said) == (documents == 29)
+@pytest.mark.parametrize(("documents", "types", "without"), [(29, 3000, "+0.100"), (40, 29, "+0.200")])
+def test_an_interval_of_few_clusters_is_not_said(documents: int, types: int, without: str) -> None:
+    table, dips = evidence(documents, types), multimodality(0.25)
+    assert without in numbers(layers(), table, dips).values()
+    said = findings({}, {}, table, dips)
+    assert said == ([f"The sample has 29 documents, {MORE}"] if documents == 29 else [])
+
+
+def test_what_the_dip_test_does_not_know_is_said() -> None:
+    said = numbers(layers(), evidence(40, 3000), multimodality(np.nan))
+    assert said["over types of short tokens"] == "unknown" and not any("nan" in number for number in said.values())
+    (why,) = findings({}, {}, evidence(40, 3000), multimodality(np.nan))
+    assert why == "For more than 72,000 values the dip test has no p, so which neurons pass is unknown."
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,6 @@ from layerscope.studies.token_length.dip_test import (
     dip_power_table,
     dip_tests,
 )
-from layerscope.studies.token_length.findings import multimodality_findings
 from layerscope.studies.token_length.length_groups import POOLED, TokenLengths
 from layerscope.studies.token_length.measures import TABLE_END
 from layerscope.studies.token_length.summarize_multimodality import multimodality_table
@@ -189,16 +188,6 @@ def test_shares_of_an_unknown_p_are_unknown_and_not_zero(unknown_over_tokens) ->
         .notna()
         .all(axis=None)
     )
-
-
-def test_findings_say_what_is_unknown(unknown_over_tokens) -> None:
-    of_model, why = multimodality_findings(unknown_over_tokens)
-    assert "over tokens, an unknown share of its neurons pass at p ≤ 5%" in of_model
-    assert "an unknown share of simulated unimodal neurons; over types " in of_model
-    assert why == "For more than 72,000 values the dip test has no p, so which neurons pass is unknown."
-    assert "nan" not in of_model
-    known = unknown_over_tokens.fillna(0.5)
-    assert len(multimodality_findings(known)) == 1 and "unknown" not in multimodality_findings(known)[0]
 
 
 def test_a_neuron_that_never_varies_has_no_modes(rng, types, populations) -> None:

@@ -4,13 +4,14 @@ from pathlib import Path
 
 from layerscope.extract.activation_shards import FORMAT, PLACE
 from layerscope.io.tables import read_csv, read_table
-from layerscope.report.section import Files, Section, load_figures, run_rows
-from layerscope.studies.token_length.findings import evidence_findings, findings, multimodality_findings, power_findings
+from layerscope.report.section import Files, Section, Summary, load_figures, run_rows
+from layerscope.studies.token_length.findings import findings, power_findings
+from layerscope.studies.token_length.numbers import numbers
 
 
 def section(files: Files) -> Section:
     """The study's part, from its tables and figures."""
-    table, evidence = read_csv(files.table("layers")), read_csv(files.table("evidence"))
+    table, evidence, multimodality = (read_csv(files.table(name)) for name in ("layers", "evidence", "multimodality"))
     models = list(table["model"].unique())
     vocabularies = {name: read_table(path) for name, path in files.of_tokenizers("vocabularies").items()}
     confounds = {name: read_csv(path) for name, path in files.of_tokenizers("confounds").items()}
@@ -26,11 +27,14 @@ def section(files: Files) -> Section:
     return Section(
         title="Token length",
         question="Do MLP neurons respond to the length of a token, and how does that change with depth?",
-        findings=findings(table, vocabularies)
-        + evidence_findings(evidence, confounds)
-        + multimodality_findings(read_csv(files.table("multimodality")))
-        + power_findings(power),
+        findings=[*findings(vocabularies, confounds, evidence, multimodality), *power_findings(power)],
         figures=load_figures(files, Path(__file__).parent / "captions", models),
         tables=tables,
         runs=run_rows(files.runs, {FORMAT: PLACE}),
+        summary=Summary.of(
+            {
+                model: numbers(*(rows[rows["model"] == model] for rows in (table, evidence, multimodality)))
+                for model in models
+            }
+        ),
     )
