@@ -10,7 +10,7 @@ set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 state=${LAYERSCOPE_SLURM_STATE:-/var/tmp/layerscope-slurm}
 nodes=(cpu1 cpu2 gpu1 gpu2)
-mark="# layerscope test cluster: written by tests/workflow/slurm/cluster.sh"
+mark="# layerscope test cluster: written by cluster.sh"
 
 say() { echo "cluster.sh: $*"; }
 die() { echo "cluster.sh: $*" >&2; exit 1; }
@@ -86,7 +86,7 @@ configure() {
   address=$(getent ahostsv4 "$host" | awk '{ print $1; exit }')
   mkdir -p /etc/slurm
   for file in slurm.conf gres.conf slurmdbd.conf cgroup.conf; do
-    [ ! -s /etc/slurm/$file ] || grep -qF "$mark" /etc/slurm/$file ||
+    [ ! -s /etc/slurm/$file ] || grep -qF "${mark%%:*}:" /etc/slurm/$file ||
       die "/etc/slurm/$file belongs to another cluster; this one will not replace it"
   done
   [ -s "$state/password" ] || (umask 077 && od -An -N12 -tx1 /dev/urandom | tr -d ' \n' >"$state/password")
