@@ -68,9 +68,8 @@ def check_local_sources(config: Config, mistakes: Mistakes) -> dict[str, int]:
             if _is_here(config.corpora[name].source):
                 text = _check_corpus(name, config.corpora[name])
                 for tokenizer in sorted(readers & set(tokenizers)):
-                    usable = tokenizers.pop(
-                        tokenizer
-                    )  # if it fails here, it would fail on the sentences for the same reason
+                    # One that fails here would fail on the sentences for the same reason.
+                    usable = tokenizers.pop(tokenizer)
                     check_document(name, usable, text)
                     tokenizers[tokenizer] = usable
     for study in studies:
@@ -120,13 +119,9 @@ def _open_tokenizers(config: Config, models: dict[str, Model], mistakes: Mistake
     return loaded
 
 
-def _tokenizers_of(models: Mapping[str, Model]) -> dict[str, list[str]]:
-    """Names of tokenizers, each with the names of its models."""
-    found: dict[str, list[str]] = {}
-    for name, model in models.items():
-        if hasattr(model, "tokenizer"):
-            found.setdefault(model.tokenizer, []).append(name)
-    return found
+def _tokenizers_of(models: Mapping[str, Model]) -> list[str]:
+    """Names of the tokenizers of models, without duplicates; not of a model whose tokenizer is a mistake itself."""
+    return list(dict.fromkeys(model.tokenizer for model in models.values() if hasattr(model, "tokenizer")))
 
 
 def _open_tokenizer(name: str, source: str) -> LoadedTokenizer:

@@ -137,9 +137,8 @@ class Study:
 
     def value(self, key: str) -> Any:
         """A property or a setting of the study."""
-        return (
-            getattr(self, key) if isinstance(getattr(type(self), key, None), property) else getattr(self.settings, key)
-        )
+        of_study = isinstance(getattr(type(self), key, None), property)
+        return getattr(self if of_study else self.settings, key)
 
     def paths(self, pattern: str, **known: str) -> list[str]:
         """The files of the results that a pattern names.

@@ -119,44 +119,26 @@ class Specs:
                 self._taken[key] = self.digests.digest(files())
         return self._taken[key]
 
-    def _local_digest(self, key: str, source: str, files: Callable[[], Iterable[Path]]) -> str | None:
-        """As :meth:`_digest`; None for a hub id, which is identified by its commit."""
-        return self._digest(key, files) if is_local(source) else None
+    def _origin(self, kind: str, name: str, files: Callable[[str], Iterable[Path]]) -> Spec:
+        """Where a source is, and what identifies its content: the digest of its ``files``, or a revision on the hub."""
+        entry = getattr(self.config, kind)[name]
+        if not is_local(entry.source):
+            return {"source": entry.source, "revision": entry.revision, "digest": None}
+        digest = self._digest(f"{kind}.{name}.source", lambda: files(entry.source))
+        return {"source": entry.source, "revision": None, "digest": digest}
 
     def fetch_model(self, name: str) -> Spec:
         model = self.config.models[name]
-        return self.script(
-            "fetch_model",
-            source=model.source,
-            revision=None if is_local(model.source) else model.revision,
-            layers=model.layers,
-            weights=model.weights,
-            digest=self._local_digest(
-                f"models.{name}.source",
-                model.source,
-                lambda: model_files(name, Path(model.source), model.weights),
-            ),
-        )
+        origin = self._origin("models", name, lambda source: model_files(name, Path(source), model.weights))
+        return self.script("fetch_model", **origin, layers=model.layers, weights=model.weights)
 
     def fetch_tokenizer(self, name: str) -> Spec:
-        tokenizer = self.config.tokenizers[name]
-        return self.script(
-            "fetch_tokenizer",
-            source=tokenizer.source,
-            revision=None if is_local(tokenizer.source) else tokenizer.revision,
-            digest=self._local_digest(
-                f"tokenizers.{name}.source", tokenizer.source, lambda: tokenizer_files(Path(tokenizer.source))
-            ),
-        )
+        origin = self._origin("tokenizers", name, lambda source: tokenizer_files(Path(source)))
+        return self.script("fetch_tokenizer", **origin)
 
     def resolve_corpus(self, name: str) -> Spec:
-        corpus = self.config.corpora[name]
-        return self.script(
-            "resolve_corpus",
-            **self._documents(corpus),
-            revision=None if is_local(corpus.source) else corpus.revision,
-            digest=self._local_digest(f"corpora.{name}.source", corpus.source, lambda: corpus_files(corpus.source)),
-        )
+        origin = self._origin("corpora", name, corpus_files)
+        return self.script("resolve_corpus", **self._documents(self.config.corpora[name]) | origin)
 
     def _documents(self, corpus: Corpus) -> Spec:
         """Where the documents are; local files and folders have no subsets or splits."""
