@@ -17,7 +17,7 @@ from layerscope.tokenize.token_shards import Tokens, read_token_shards, write_to
 
 SHARDS = [f"results/activations/tiny/mine/shard_{shard:04d}.h5" for shard in range(4)]
 SHARD = {
-    "format": "layerscope activations 3",
+    "format": "layerscope activations 4",
     **{"model": "tiny", "model_source": "here", "model_commit": "local", "model_content": "0123", "weights": "trained"},
     **{"dtype": "float32", "storage_dtype": "float32", "attention_implementation": "sdpa", "device": "cpu"},
     **{"corpus": "mine", "corpus_content": "4567", "corpus_text_field": "text", "batch_size": 4, "torch_version": "2"},

@@ -235,7 +235,7 @@ def test_shard_of_another_run_under_the_right_name_is_refused(tmp_path: Path, se
         (None, "damaged (FileNotFoundError: "),
         ("{", "damaged (JSONDecodeError: "),
         ("[]", "damaged (TypeError: "),
-        ('{"format": "layerscope activations 3"}', "differs from what was written; delete it"),
+        ('{"format": "layerscope activations 4"}', "differs from what was written; delete it"),
         ({}, "damaged (KeyError: "),
         ({"format": "layerscope activations 1"}, "format 'layerscope activations 1' is not"),
     ],
@@ -258,7 +258,7 @@ def test_shard_of_an_earlier_format_is_refused(tmp_path: Path) -> None:
     write_shard(path)
     with h5py.File(path, "r+") as file:
         file.attrs["format"] = "layerscope activations 1"
-    assert "format 'layerscope activations 1' is not 'layerscope activations 3'" in refusal(lambda: read_layer(path))
+    assert "format 'layerscope activations 1' is not 'layerscope activations 4'" in refusal(lambda: read_layer(path))
 
 
 @pytest.mark.parametrize("name", ["model_commit", "tokenizer_commit", "corpus_commit"])

@@ -20,6 +20,7 @@ wildcard_constraints:
 
 STUDIES = CONFIG.chosen()
 SHARDS = [f"{shard:04d}" for shard in range(CONFIG.sampling.shards)]
+STORED_SHARDS = [f"{shard:04d}" for shard in range(CONFIG.sampling.stored_shards)]
 
 
 def tokenizer_of(model):
@@ -28,12 +29,12 @@ def tokenizer_of(model):
 
 @cache  # the jobs of every layer ask for them
 def shards_of(model, corpus, ending):
-    """The activation shards of a sample, or their manifests."""
+    """The activation shards of the stored sample, or their manifests."""
     return expand(
         "<results>/activations/{model}/{corpus}/shard_{shard}.{ending}",
         model=model,
         corpus=corpus,
-        shard=SHARDS,
+        shard=STORED_SHARDS,
         ending=ending,
     )
 

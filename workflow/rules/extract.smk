@@ -4,7 +4,10 @@
 rule extract:
     input:
         model=lambda w: SPECS.record("models", w.model),
-        tokens=lambda w: f"<results>/tokens/{tokenizer_of(w.model)}/{w.corpus}/shard_{w.shard}.h5",
+        tokens=lambda w: (
+            f"<results>/tokens/{tokenizer_of(w.model)}/{w.corpus}/"
+            f"shard_{CONFIG.sampling.token_shard(int(w.shard)):04d}.h5"
+        ),
     output:
         shard="<results>/activations/{model}/{corpus}/shard_{shard}.h5",
         manifest="<results>/activations/{model}/{corpus}/shard_{shard}.json",

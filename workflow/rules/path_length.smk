@@ -1,10 +1,11 @@
 # Study path_length: how far attention, MLP and the residual stream move per layer and token.
 
 PATHS = STUDIES["path_length"]
-PATH_SHARDS = "path_length/{model}/shard_{shard}.h5"
+REDUCED = PATHS.settings.streams == "reduced"
+PATH_SHARDS = f"path_length/{{model}}/shard_{{{'shard' if REDUCED else 'stored_shard'}}}.h5"
 
 
-if PATHS.settings.streams == "reduced":
+if REDUCED:
 
     rule extract_paths:
         input:

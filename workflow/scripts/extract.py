@@ -3,7 +3,7 @@ from layerscope.io.files import read_json
 from layerscope.workflow.job import job
 
 with job(snakemake) as task:
-    sampling = task.config["sampling"]
+    sampling, sequences = task.config["sampling"], task.params.spec["sequences_per_shard"]
     extract_shard(
         task.input.tokens,
         read_json(task.input.model),
@@ -12,5 +12,6 @@ with job(snakemake) as task:
         task.config["extraction"]["device"],
         task.threads,
         task.output.shard,
-        sampling["sequences"] // sampling["sequences_per_shard"],
+        sampling["stored_sequences"] // sequences,
+        (int(task.wildcards.shard), sequences),
     )

@@ -90,15 +90,33 @@ class Corpus(Source):
 
 
 class Sampling(Section):
-    """How many tokens are analysed: sequences x sequence_length."""
+    """How many tokens are read, sequences x sequence_length, and of how many of them activations are stored."""
 
     sequences: int = Field(16, ge=1, description="Sequences in all; a multiple of sequences_per_shard.")
     sequence_length: int = Field(512, ge=2, description="Tokens per sequence.")
-    sequences_per_shard: int = Field(8, ge=1, description="Sequences per shard; one extraction job per shard.")
+    sequences_per_shard: int = Field(8, ge=1, description="Sequences per shard; each is read by one job per model.")
+    stored_sequences: int = Field(
+        default_factory=lambda given: given.get("sequences", 1),
+        ge=1,
+        description="The first sequences, whose activations are stored; default: all.",
+    )
+    stored_sequences_per_shard: int = Field(
+        default_factory=lambda given: given.get("sequences_per_shard", 1),
+        ge=1,
+        description="Sequences per activation shard, a divisor of sequences_per_shard; default: the same.",
+    )
 
     @property
     def shards(self) -> int:
         return self.sequences // self.sequences_per_shard
+
+    @property
+    def stored_shards(self) -> int:
+        return self.stored_sequences // self.stored_sequences_per_shard
+
+    def token_shard(self, stored: int) -> int:
+        """The token shard whose tokens a shard of the stored sample holds."""
+        return stored * self.stored_sequences_per_shard // self.sequences_per_shard
 
 
 class Extraction(Section):

@@ -21,7 +21,7 @@ from layerscope.io.hdf5 import attributes_of, check_format, open_hdf5
 from layerscope.io.provenance import check_same_run
 from layerscope.tokenize.token_shards import Tokens
 
-FORMAT = "layerscope activations 3"
+FORMAT = "layerscope activations 4"
 PLACE = "activations/{model}/{corpus}/shard_{shard:04d}.h5"
 
 BLOCK_BYTES = 32 << 20  # of a block of neurons in float64, so that memory does not grow with the number of tokens
@@ -151,7 +151,7 @@ class LayerReader:
         with ExitStack() as stack:
             self.shards = [stack.enter_context(ActivationShard(path)) for path in self.paths]
             attributes = {path: shard.attributes for path, shard in zip(self.paths, self.shards, strict=True)}
-            check_same_run(attributes, [table.attrs for table in self.tables])
+            check_same_run(attributes, [table.attrs for table in self.tables], parts=True)
             self.datasets = [shard.reading_pass(self.name).dataset for shard in self.shards]
             self.opened = stack.pop_all()
         return self

@@ -27,16 +27,20 @@ def extract_shard(
     threads: int,
     output: str | Path,
     shards: int = 0,
+    part: tuple[int, int] | None = None,
 ) -> dict[str, Any]:
     """Compute the sites ``spec["sites"]`` of every layer for the tokens of a shard and store them.
 
     Args:
+        token_shard: path of the token shard that holds the tokens.
         model_record: from :func:`layerscope.fetch.models.fetch_model`.
         spec: what is computed and stored, and how.
         device: auto, cpu or cuda.
         threads: how many cores may be used.
         output: path of the activation shard; its manifest is written beside it.
-        shards: how many the sample has; those that are missing must have room on the disk, and this one in any case.
+        shards: how many the stored sample has; those that are missing must have room on the disk, and this one in any
+            case.
+        part: number of this shard, and of its sequences, where it holds a part of the token shard; else all of it.
 
     Returns:
         The manifest: shape, digest and range of every dataset.
@@ -45,14 +49,28 @@ def extract_shard(
         UserError: no usable device, tokens that the model cannot take, values that are not finite, no
             room on the disk.
     """
-    tokens, attributes = read_token_shard(token_shard)
+    tokens, attributes = read_part(token_shard, part)
     rows = tokens.input_ids.reshape(int(attributes["sequences"]), -1)
     run = ModelRun(model_record, spec, device, threads, rows)
     size = shard_bytes(run.model, spec["sites"], len(tokens), spec["storage_dtype"])
     check_space(Path(output), shards, size, spec)
-    with ActivationStore(output, tokens, of_token_shard(attributes) | run.attributes, spec, size) as store:
+    with ActivationStore(output, tokens, attributes | run.attributes, spec, size) as store:
         run.reduce(store)
         return store.finish()
+
+
+def read_part(token_shard: str, part: tuple[int, int] | None) -> tuple[Tokens, dict[str, Any]]:
+    """The tokens of a shard of the stored sample, and the attributes that say so; see :func:`extract_shard`."""
+    tokens, attributes = read_token_shard(token_shard)
+    attributes = of_token_shard(attributes)
+    attributes["token_shard"] = attributes["shard"]
+    if part is not None:
+        shard, sequences = part
+        length, before = attributes["sequence_length"], attributes["token_shard"] * attributes["sequences"]
+        first = (shard * sequences - before) * length
+        tokens = tokens.part(first, first + sequences * length)
+        attributes |= {"shard": shard, "sequences": sequences}
+    return tokens, attributes
 
 
 class ActivationStore:

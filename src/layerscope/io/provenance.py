@@ -13,7 +13,7 @@ from layerscope.io.records import CorpusRecord, TokenizerRecord
 # the files apart, and the second says where the same content was. Batch size, device and the versions of packages move
 # values by roundings (docs/checks.md).
 MAY_DIFFER = {
-    *("format", "shard", "digest", "token_shard_digest"),
+    *("format", "shard", "token_shard", "digest", "token_shard_digest"),
     *("model_source", "tokenizer_source", "corpus_source"),
     *("batch_size", "device", "layerscope_version", "torch_version", "transformers_version", "h5py_version"),
 }
@@ -71,12 +71,14 @@ def sample_attributes(shards: Mapping[str, Attributes]) -> dict[str, Any]:
     return {**deciding(next(iter(shards.values()))), "token_shards": list(map(_tokens, shards.values()))}
 
 
-def check_same_run(shards: Mapping[str, Attributes], tables: Iterable[Attributes] = ()) -> None:
+def check_same_run(shards: Mapping[str, Attributes], tables: Iterable[Attributes] = (), parts: bool = False) -> None:
     """Check that shards, and tables of the tokens in them, can meet in one statistic.
 
     Args:
         shards: path → root attributes of all shards of a sample, in their order.
         tables: attributes of tables from :func:`layerscope.io.tables.read_table`, compared where they have these.
+        parts: shards are those of the stored sample: each is of a part of the token shard ``token_shard``, and there
+            may be more token shards.
 
     Raises:
         UserError: two files differ in an attribute that decides values; the line names both, and both values.
@@ -85,13 +87,18 @@ def check_same_run(shards: Mapping[str, Attributes], tables: Iterable[Attributes
     names = sorted({name for attributes in files.values() for name in attributes})
     of_tables = {str(attributes.get("path")): attributes for attributes in tables}
     for name in names:
-        _agree(name, {path: attributes.get(name) for path, attributes in files.items()}, of_tables)
+        compared = {} if parts and name == "sequences" else of_tables
+        _agree(name, {path: attributes.get(name) for path, attributes in files.items()}, compared)
+    number = [attributes.get("token_shard", at) if parts else at for at, attributes in enumerate(shards.values())]
     for path, attributes in of_tables.items():
-        read = attributes.get("token_shards", list(map(_tokens, shards.values())))
-        if len(read) != len(shards):
-            raise _two_runs(path, f"it is made of {len(read)} token shards, and the sample has {len(shards)}", shards)
-        for shard, tokens in zip(shards, read, strict=True):
-            _agree("token_shard_digest", {shard: _tokens(shards[shard])}, {path: {"token_shard_digest": tokens}})
+        if (read := attributes.get("token_shards")) is None:
+            continue
+        if max(number) >= len(read) or (not parts and len(read) != len(shards)):
+            raise _two_runs(
+                path, f"it is made of {len(read)} token shards, and the sample has {max(number) + 1}", shards
+            )
+        for (shard, of), at in zip(shards.items(), number, strict=True):
+            _agree("token_shard_digest", {shard: _tokens(of)}, {path: {"token_shard_digest": read[at]}})
 
 
 def _tokens(attributes: Attributes) -> Any:

@@ -18,6 +18,8 @@ def check_references(config: Config, mistakes: Mistakes) -> None:
     """Note names that are missing or collide, and settings that do not fit together."""
     with mistakes:
         _check_shards(config.sampling)
+    with mistakes:
+        _check_stored(config.sampling)
     for name, model in config.models.items():
         with mistakes:
             _check_name(name)
@@ -60,6 +62,29 @@ def _check_shards(sampling: Sampling) -> None:
         raise UserError(
             f"config: sampling.sequences_per_shard: {size} makes {sampling.shards} shards of {sequences} sequences; "
             f"at most {MOST_SHARDS} are allowed, so write at least {-(-sequences // MOST_SHARDS)}"
+        )
+
+
+def _check_stored(sampling: Sampling) -> None:
+    stored, part = sampling.stored_sequences, sampling.stored_sequences_per_shard
+    if stored > sampling.sequences:
+        raise UserError(
+            f"config: sampling.stored_sequences: {stored} is more than sampling.sequences ({sampling.sequences})"
+        )
+    if sampling.sequences_per_shard % part:
+        raise UserError(
+            f"config: sampling.stored_sequences_per_shard: {part} is not a divisor of sequences_per_shard "
+            f"({sampling.sequences_per_shard})"
+        )
+    if stored % part:
+        raise UserError(
+            f"config: sampling.stored_sequences: {stored} is not a multiple of stored_sequences_per_shard ({part}); "
+            f"{-(-stored // part) * part} would be"
+        )
+    if sampling.stored_shards > MOST_SHARDS:
+        raise UserError(
+            f"config: sampling.stored_sequences_per_shard: {part} makes {sampling.stored_shards} shards of {stored} "
+            f"sequences; at most {MOST_SHARDS} are allowed, so write at least {-(-stored // MOST_SHARDS)}"
         )
 
 

@@ -17,6 +17,7 @@ from layerscope.tokenize.tokenizer import LoadedTokenizer
 
 RESULTS = "<results>"  # the folder of results; Snakemake fills in its name
 PACKAGE = "layerscope.studies"
+SEVERAL = {"model", "layer", "shard", "stored_shard", "tokenizer"}  # placeholders that stand for all of their values
 
 
 @dataclass(frozen=True)
@@ -144,8 +145,9 @@ class Study:
         """The files of the results that a pattern names.
 
         Args:
-            pattern: relative to the results. ``{model}``, ``{layer}`` (of that model), ``{shard}`` and ``{tokenizer}``
-                stand for all of them; ``{corpus}`` and a setting that chooses a layer have one value.
+            pattern: relative to the results. ``{model}``, ``{layer}`` (of that model), ``{shard}``, ``{stored_shard}``
+                (of the stored sample) and ``{tokenizer}`` stand for all of them; ``{corpus}`` and a setting that
+                chooses a layer have one value.
             known: placeholders with a fixed value.
         """
         values = self._values(_placeholders(pattern), known)
@@ -166,6 +168,8 @@ class Study:
                 return [f"{layer:02d}" for layer in range(self.models[model].layers)]
             case "shard":
                 return [f"{shard:04d}" for shard in range(self.sampling.shards)]
+            case "stored_shard":
+                return [f"{shard:04d}" for shard in range(self.sampling.stored_shards)]
             case "tokenizer":
                 return self.tokenizers
             case "corpus":
@@ -177,7 +181,9 @@ class Study:
         found: dict[str, str | list[str]] = {}
         for argument, pattern in reads.items():
             paths = self.paths(pattern, **known)
-            several = {"model", "layer", "shard", "tokenizer"} & set(_placeholders(pattern)) - set(known)
+            several = {"model", "layer", "shard", "stored_shard", "tokenizer"} & set(_placeholders(pattern)) - set(
+                known
+            )
             found[argument] = paths if several else paths[0]
         return found
 

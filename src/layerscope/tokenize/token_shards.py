@@ -60,6 +60,10 @@ class Tokens:
             raise damaged(file.filename, "/tokens differs from what was written")
         return tokens
 
+    def part(self, start: int, stop: int) -> Self:
+        """The tokens ``start`` to ``stop``."""
+        return type(self)(**{field.name: getattr(self, field.name)[start:stop] for field in fields(self)})
+
     @classmethod
     def join(cls, parts: Iterable[Self]) -> Self:
         parts = list(parts)

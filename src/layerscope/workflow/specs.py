@@ -190,7 +190,8 @@ class Specs:
 
     def extract(self, model: str, corpus: str) -> Spec:
         settings = self.config.extraction.model_dump(exclude={"device"})
-        return self.script("extract", sites=self.sites(model, corpus), **settings)
+        part = self.config.sampling.stored_sequences_per_shard
+        return self.script("extract", sites=self.sites(model, corpus), sequences_per_shard=part, **settings)
 
     def report(self) -> Spec:
         """The settings and titles that the report shows, and the functions that write the parts of the studies."""
