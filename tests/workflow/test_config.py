@@ -63,9 +63,25 @@ BAD = [
     (
         "sampling/sequnces",
         32,
-        "sampling.sequnces: unknown key; allowed are sequences, sequence_length, sequences_per_shard",
+        "sampling.sequnces: unknown key; allowed are sequences, sequence_length, sequences_per_shard, "
+        "stored_sequences, stored_sequences_per_shard",
     ),
     ("sampling/sequences", 33, "sampling.sequences: 33 is not a multiple of sequences_per_shard (32); 64 would be"),
+    (
+        "sampling/stored_sequences",
+        96,
+        "sampling.stored_sequences: 96 is more than sampling.sequences (64); write at most that",
+    ),
+    (
+        "sampling/stored_sequences",
+        40,
+        "sampling.stored_sequences: 40 is not a multiple of stored_sequences_per_shard (32); 64 would be",
+    ),
+    (
+        "sampling/stored_sequences_per_shard",
+        12,
+        "sampling.stored_sequences_per_shard: 12 is not a divisor of sequences_per_shard (32)",
+    ),
     ("sampling/sequences", "32", 'sampling.sequences: "32" is not allowed: input should be a valid integer'),
     (
         "sampling/sequences_per_shard",

@@ -95,16 +95,27 @@ class Sampling(Section):
     sequences: int = Field(16, ge=1, description="Sequences in all; a multiple of sequences_per_shard.")
     sequence_length: int = Field(512, ge=2, description="Tokens per sequence.")
     sequences_per_shard: int = Field(8, ge=1, description="Sequences per shard; each is read by one job per model.")
-    stored_sequences: int = Field(
-        default_factory=lambda given: given.get("sequences", 1),
-        ge=1,
-        description="The first sequences, whose activations are stored; default: all.",
+    stored_sequences: int | None = Field(
+        None, ge=1, description="The first sequences, whose activations are stored; default: all."
     )
-    stored_sequences_per_shard: int = Field(
-        default_factory=lambda given: given.get("sequences_per_shard", 1),
-        ge=1,
-        description="Sequences per activation shard, a divisor of sequences_per_shard; default: the same.",
+    stored_sequences_per_shard: int | None = Field(
+        None, ge=1, description="Sequences per activation shard, a divisor of sequences_per_shard; default: the same."
     )
+
+    def filled_in(self) -> Self:
+        """The section, with omitted settings that follow from others."""
+        stored = {"stored_sequences": self.stored, "stored_sequences_per_shard": self.stored_per_shard}
+        return self.model_copy(update=stored)
+
+    @property
+    def stored(self) -> int:
+        """How many sequences are stored."""
+        return self.stored_sequences or self.sequences
+
+    @property
+    def stored_per_shard(self) -> int:
+        """How many of them are in one activation shard."""
+        return self.stored_sequences_per_shard or self.sequences_per_shard
 
     @property
     def shards(self) -> int:
@@ -112,11 +123,11 @@ class Sampling(Section):
 
     @property
     def stored_shards(self) -> int:
-        return self.stored_sequences // self.stored_sequences_per_shard
+        return self.stored // self.stored_per_shard
 
     def token_shard(self, stored: int) -> int:
         """The token shard whose tokens a shard of the stored sample holds."""
-        return stored * self.stored_sequences_per_shard // self.sequences_per_shard
+        return stored * self.stored_per_shard // self.sequences_per_shard
 
 
 class Extraction(Section):

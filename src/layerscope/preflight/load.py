@@ -44,6 +44,7 @@ def load_config(raw: dict[str, Any], files: Iterable[str | Path] = ()) -> Config
 
 
 def _filled_in(config: Config) -> Config:
-    """The configuration, with omitted settings of its studies that follow from their models."""
+    """The configuration, with omitted settings that follow from others."""
     filled = {name: study.settings.filled_in(study.models) for name, study in config.chosen().items()}
-    return config.model_copy(update={"studies": config.studies.model_copy(update=filled)})
+    studies = config.studies.model_copy(update=filled)
+    return config.model_copy(update={"studies": studies, "sampling": config.sampling.filled_in()})

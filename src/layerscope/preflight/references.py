@@ -19,7 +19,8 @@ def check_references(config: Config, mistakes: Mistakes) -> None:
     with mistakes:
         _check_shards(config.sampling)
     with mistakes:
-        _check_stored(config.sampling)
+        if config.sampling.stored_sequences or config.sampling.stored_sequences_per_shard:
+            _check_stored(config.sampling)
     for name, model in config.models.items():
         with mistakes:
             _check_name(name)
@@ -66,10 +67,11 @@ def _check_shards(sampling: Sampling) -> None:
 
 
 def _check_stored(sampling: Sampling) -> None:
-    stored, part = sampling.stored_sequences, sampling.stored_sequences_per_shard
+    stored, part = sampling.stored, sampling.stored_per_shard
     if stored > sampling.sequences:
         raise UserError(
-            f"config: sampling.stored_sequences: {stored} is more than sampling.sequences ({sampling.sequences})"
+            f"config: sampling.stored_sequences: {stored} is more than sampling.sequences ({sampling.sequences}); "
+            "write at most that"
         )
     if sampling.sequences_per_shard % part:
         raise UserError(

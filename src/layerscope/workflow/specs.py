@@ -190,7 +190,7 @@ class Specs:
 
     def extract(self, model: str, corpus: str) -> Spec:
         settings = self.config.extraction.model_dump(exclude={"device"})
-        part = self.config.sampling.stored_sequences_per_shard
+        part = self.config.sampling.stored_per_shard
         return self.script("extract", sites=self.sites(model, corpus), sequences_per_shard=part, **settings)
 
     def report(self) -> Spec:
