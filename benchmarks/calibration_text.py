@@ -11,7 +11,7 @@ import pandas as pd
 from layerscope.studies.token_length.confounds import Confounds
 from layerscope.studies.token_length.length_groups import TokenLengths
 from layerscope.tokenize.tokenizer import load_tokenizer
-from layerscope.tokenize.vocabulary import vocabulary_table
+from layerscope.tokenize.vocabulary import token_types, vocabulary_table
 
 ZIPF_TYPES, ZIPF_DOCUMENTS = 20_000, 300
 
@@ -63,7 +63,7 @@ def read_text(documents: Path, tokenizer: Path, sequence_length: int = 512) -> T
     ids = np.concatenate(encoded).astype(int)
     document = np.repeat(np.arange(len(texts)), [len(of) for of in encoded])
     position = (np.arange(len(ids)) + document) % sequence_length  # an end-of-text token separates documents
-    vocabulary = vocabulary_table(loaded, np.zeros(0, dtype=np.int32))
+    vocabulary = vocabulary_table(token_types(loaded), np.zeros(0, dtype=np.int32))
     keep = ~(vocabulary["special"] | vocabulary["partial"]).to_numpy()[ids]
     ids, document, position = ids[keep], np.unique(document[keep], return_inverse=True)[1], position[keep]
     kinds, types, counts = np.unique(ids, return_inverse=True, return_counts=True)

@@ -20,6 +20,7 @@ from layerscope.studies.token_length.resample_layer import LayerResamples, resam
 from layerscope.studies.token_length.summaries_over_neurons import STATISTICS
 from layerscope.studies.token_length.summarize_evidence import discoveries, evidence_table
 from layerscope.tokenize.frequency import frequency_table
+from layerscope.tokenize.packing import token_runs
 from layerscope.tokenize.token_shards import Tokens
 from layerscope.tokenize.tokenizer import load_tokenizer
 
@@ -130,11 +131,10 @@ def test_covariates_that_explain_everything_leave_nothing() -> None:
 
 
 def test_confounds_and_their_correlation_with_length() -> None:
-    vocabulary = pd.DataFrame({"leading_space": [True, False, True]})
-    frequency = pd.DataFrame({"count": [9, 0, 99]})
+    vocabulary = pd.DataFrame({"leading_space": [True, False, True], "corpus_count": [9, 0, 99]})
     ids = np.array([0, 2, 1, 0], dtype=np.int32)
     tokens = Tokens(ids, *(np.arange(4, dtype=np.int32),) * 3)
-    confounds = confounds_of(vocabulary, frequency, tokens)
+    confounds = confounds_of(vocabulary, tokens)
     np.testing.assert_allclose(confounds["log_frequency"], np.log([10, 100, 1, 10]))
     assert confounds["leading_space"].tolist() == [1, 1, 0, 1]
     assert confounds["position"].tolist() == [0, 1, 2, 3]
@@ -150,10 +150,12 @@ def test_confounds_and_their_correlation_with_length() -> None:
 def test_counting_stops_at_the_limit_and_at_the_end(mini_tokenizer: dict) -> None:
     tokenizer = load_tokenizer(mini_tokenizer)
     texts = ["one two", "three four", "five"]
-    whole = frequency_table(tokenizer, iter(texts), 10**6)
+    whole = frequency_table(tokenizer, token_runs(tokenizer, texts), 10**6)
     expected = np.bincount([i for t in texts for i in [*tokenizer.encode([t])[0], tokenizer.end_of_text]])
-    np.testing.assert_array_equal(whole["count"][: len(expected)], expected)
-    assert frequency_table(tokenizer, iter(texts), 1)["count"].sum() < whole["count"].sum()
+    np.testing.assert_array_equal(whole["corpus_count"][: len(expected)], expected)
+    assert (
+        frequency_table(tokenizer, token_runs(tokenizer, texts), 1)["corpus_count"].sum() < whole["corpus_count"].sum()
+    )
 
 
 @pytest.fixture(scope="module")

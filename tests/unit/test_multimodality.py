@@ -248,6 +248,7 @@ def test_power_is_unknown_where_p_is(rng) -> None:
 
 def test_power_is_taken_at_the_numbers_of_types_of_the_sample() -> None:
     vocabulary = pd.DataFrame({"characters": [13, 1, 1, 4, 4, 7, 9], "special": [True] + [False] * 6, "partial": False})
+    vocabulary["corpus_count"] = 1
     ids = np.array([0, 1, 1, 1, 3, 4, 5, 5, 5, 3, 2])
     table = dip_power_table(vocabulary, ids, 3, 0)
     assert table.groupby("population", sort=False)["values"].first().to_dict() == {"types": 5, "short_types": 2}
@@ -304,7 +305,9 @@ def test_layer_and_table(tmp_path: Path, rng, types) -> None:
     rows[planted] = two_modes(rng, types, 2) * 10 + 500
     rows[5] = 2.0
     rows[8, :20] += 40  # beyond six standard deviations
-    vocabulary = pd.DataFrame({"characters": np.arange(TYPES) % 7 + 1}).assign(special=False, partial=False)
+    vocabulary = pd.DataFrame({"characters": np.arange(TYPES) % 7 + 1}).assign(
+        special=False, partial=False, corpus_count=1
+    )
     ids = types.astype(np.int32)
     with ActivationShardWriter(tmp_path / "s.h5", Tokens(ids, ids, ids, ids), {}, "float32", "none") as writer:
         writer.append("mlp_pre", 0, np.ascontiguousarray(rows.T, dtype=np.float32))

@@ -28,6 +28,7 @@ def of_length(length: int) -> Callable[[SampleLengths], Estimate]:
 def test_tokens_that_take_part_are_counted_by_document_and_length() -> None:
     vocabulary = pd.DataFrame({"characters": [13, 1, 4, 6], "special": [1, 0, 0, 0], "partial": [0, 1, 0, 0]})
     vocabulary[["special", "partial"]] = vocabulary[["special", "partial"]].astype(bool)
+    vocabulary["corpus_count"] = 1
     ids = np.array([0, 2, 3, 2, 1, 2, 0, 3], dtype=np.int32)
     documents = np.array([0, 0, 0, 0, 0, 7, 7, 7], dtype=np.int32)
     table = lengths_by_document(vocabulary, Tokens(ids, ids, ids, documents))

@@ -14,7 +14,7 @@ from layerscope.io.errors import UserError
 from layerscope.io.files import write_json
 from layerscope.io.tables import write_table
 from layerscope.studies.token_length.correlate_layer import correlate_layer
-from layerscope.studies.token_length.length_groups import TokenLengths, token_lengths
+from layerscope.studies.token_length.length_groups import TokenLengths, median_length, token_lengths
 from layerscope.studies.token_length.summarize_layers import layer_row, layers_table
 from layerscope.tokenize.token_shards import Tokens
 
@@ -30,6 +30,7 @@ VOCABULARY = pd.DataFrame(
 )
 RANDOM = np.random.default_rng(3)
 INPUT_IDS = np.concatenate([[SPECIAL], RANDOM.integers(0, 42, TOKENS - 1)]).astype(np.int32)
+VOCABULARY["corpus_count"] = np.bincount(INPUT_IDS, minlength=42)
 KEPT = [i for i in range(TOKENS) if INPUT_IDS[i] > PARTIAL]
 LENGTHS = np.array([VOCABULARY["characters"][INPUT_IDS[i]] for i in KEPT])
 MEDIAN = np.median(LENGTHS)
@@ -184,10 +185,26 @@ def test_a_median_between_two_lengths_leaves_the_middle_group_empty():
 
 def test_an_empty_group_has_no_mean_and_no_counts(tmp_path):
     ids, values = np.tile(np.array([2, 3], dtype=np.int32), 50), LAYERS[0][:100]
-    neurons, histogram = correlate_layer(*write_shards(tmp_path, 1, ids=ids, layers=[values]), VOCABULARY, 0, BINS)
+    vocabulary = VOCABULARY.assign(corpus_count=np.bincount(ids, minlength=len(VOCABULARY)))
+    neurons, histogram = correlate_layer(*write_shards(tmp_path, 1, ids=ids, layers=[values]), vocabulary, 0, BINS)
     np.testing.assert_allclose(neurons["mean_short"], values[::2].mean(axis=0, dtype=float))
     assert neurons["mean_median"].isna().all()
     assert histogram["median"].sum() == 0
+
+
+def test_the_median_is_that_of_the_counted_tokens_that_take_part():
+    types = VOCABULARY.assign(corpus_count=0)
+    with pytest.raises(UserError, match="token_length: no token was counted in the corpus; raise"):
+        median_length(types.assign(corpus_count=np.arange(42) <= PARTIAL))
+    counts = RANDOM.integers(0, 9, 42)
+    kept = np.arange(42) > PARTIAL
+    for last in (0, 1):  # an even number of tokens, and an odd one
+        counts[41] = (counts[:41][kept[:41]].sum() + last) % 2 + 2
+        lengths = np.repeat(types["characters"].to_numpy()[kept], counts[kept])
+        assert len(lengths) % 2 == last
+        assert median_length(types.assign(corpus_count=counts)) == np.median(lengths)
+    two = types.assign(corpus_count=[0, 0, 5, 5, *[0] * 38])
+    assert median_length(two) == 1.5
 
 
 @pytest.mark.parametrize("ids", [[], [SPECIAL] * 9, [2] * 9, [2, 3]])

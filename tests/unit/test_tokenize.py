@@ -25,7 +25,7 @@ from layerscope.tokenize.packing import pack_shard
 from layerscope.tokenize.token_shards import FORMAT, Tokens, read_token_shard, read_token_shards, write_token_shard
 from layerscope.tokenize.tokenize_shard import tokenize_shard
 from layerscope.tokenize.tokenizer import LoadedTokenizer, load_tokenizer
-from layerscope.tokenize.vocabulary import vocabulary_table
+from layerscope.tokenize.vocabulary import token_types, vocabulary_table
 
 TEXTS = ["One line.", "Two\nlines, and a blank one\n\n", " “Łódź”, 東京 🤖", "NaN", "3"]
 
@@ -445,7 +445,7 @@ def test_what_a_special_token_is_called_is_text_within_a_document(tokenizer_fold
     loaded = load_tokenizer({"name": "mini", "path": str(tokenizer_folder)})
     check_boundaries(loaded)
     assert loaded.encode(STORIES) == tokenizer.encode(STORIES)
-    assert vocabulary_table(loaded, np.arange(5))["special"].sum() == 1
+    assert vocabulary_table(token_types(loaded), np.arange(5))["special"].sum() == 1
 
 
 def test_what_gpt2_calls_its_end_of_text_token_is_text_within_a_document(shared_data):

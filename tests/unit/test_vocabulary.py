@@ -9,7 +9,7 @@ from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers, pre
 
 from layerscope.tokenize.packing import token_runs
 from layerscope.tokenize.tokenizer import LoadedTokenizer, load_tokenizer
-from layerscope.tokenize.vocabulary import vocabulary_table
+from layerscope.tokenize.vocabulary import token_types, vocabulary_table
 
 END_OF_TEXT = 50256  # in GPT-2
 
@@ -30,7 +30,7 @@ def fineweb_ids(shared_data, gpt2) -> np.ndarray:
 
 @pytest.fixture(scope="module")
 def table(gpt2, fineweb_ids) -> pd.DataFrame:
-    return vocabulary_table(gpt2, fineweb_ids)
+    return vocabulary_table(token_types(gpt2), fineweb_ids)
 
 
 def test_characters_are_those_of_the_decoded_token(shared_data, table):
@@ -116,7 +116,7 @@ def sentencepiece(request) -> LoadedTokenizer:
 def test_sentencepiece_tokens_keep_their_leading_space(
     sentencepiece, piece, text, characters, size, leading_space, partial, special
 ):
-    table = vocabulary_table(sentencepiece, sentencepiece.encode(["the 🤖"])[0])
+    table = vocabulary_table(token_types(sentencepiece), sentencepiece.encode(["the 🤖"])[0])
     row = table.loc[sentencepiece.backend.token_to_id(piece)]
     assert (row["text"], row["characters"], row["bytes"]) == (text, characters, size)
     assert (row["leading_space"], row["partial"], row["special"]) == (leading_space, partial, special)
@@ -129,7 +129,7 @@ def test_a_vocabulary_may_leave_ids_out_and_add_tokens_that_are_not_special():
     backend.add_tokens([AddedToken("   é", normalized=False)])
     tokenizer = LoadedTokenizer(backend, 0, "tokenizers.any")
     added = backend.token_to_id("   é")
-    table = vocabulary_table(tokenizer, np.array([0, 7, 7, added]))
+    table = vocabulary_table(token_types(tokenizer), np.array([0, 7, 7, added]))
     assert table["token_id"].tolist() == list(range(max(added, 7) + 1))
     assert table.loc[7, ["text", "bytes", "count"]].tolist() == [" ", 1, 2]
     assert table.loc[added, ["text", "characters", "bytes", "special"]].tolist() == ["   é", 4, 5, False]

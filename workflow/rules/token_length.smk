@@ -45,7 +45,6 @@ rule resample_token_length:
         shards=lambda w: ancient(shards_of(w.model, LENGTH.corpus, "h5")),
         manifests=lambda w: shards_of(w.model, LENGTH.corpus, "json"),
         vocabulary=lambda w: vocabulary_of(w.model, LENGTH.corpus),
-        frequency=lambda w: frequency_of(w.model, LENGTH.corpus),
     output:
         neurons="<results>/token_length/{model}/inference_{layer}.parquet",
         resamples="<results>/token_length/{model}/resamples_{layer}.parquet",
@@ -206,7 +205,6 @@ rule correlate_confounds:
     input:
         tokens=lambda w: LENGTH.paths("tokens/{tokenizer}/{corpus}/shard_{shard}.h5", tokenizer=w.tokenizer),
         vocabulary=f"<results>/tokens/{{tokenizer}}/{LENGTH.corpus}/vocabulary.parquet",
-        frequency=f"<results>/tokens/{{tokenizer}}/{LENGTH.corpus}/frequency.parquet",
     output:
         "<results>/token_length/confounds_{tokenizer}.csv",
     log:

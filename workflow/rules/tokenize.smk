@@ -55,7 +55,7 @@ rule count_tokens:
 
 rule vocabulary:
     input:
-        tokenizer=lambda w: SPECS.record("tokenizers", w.tokenizer),
+        frequency="<results>/tokens/{tokenizer}/{corpus}/frequency.parquet",
         tokens=expand("<results>/tokens/{{tokenizer}}/{{corpus}}/shard_{shard}.h5", shard=SHARDS),
     output:
         "<results>/tokens/{tokenizer}/{corpus}/vocabulary.parquet",

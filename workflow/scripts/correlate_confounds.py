@@ -4,7 +4,7 @@ from layerscope.tokenize.token_shards import read_token_shards
 from layerscope.workflow.job import job
 
 with job(snakemake) as task:
-    tables = [read_table(task.input.vocabulary), read_table(task.input.frequency)]
-    tokens, _ = read_token_shards(task.input.tokens, tables)
-    table = sample_confounds(*tables, tokens)
+    vocabulary = read_table(task.input.vocabulary)
+    tokens, _ = read_token_shards(task.input.tokens, [vocabulary])
+    table = sample_confounds(vocabulary, tokens)
     write_csv(task.output[0], table)

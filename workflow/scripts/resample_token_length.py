@@ -6,7 +6,6 @@ with job(snakemake) as task:
     tables = resample_layer(
         task.input.shards,
         read_table(task.input.vocabulary),
-        read_table(task.input.frequency),
         int(task.wildcards.layer),
         **{key: task.params.spec[key] for key in ("resamples", "seed", "frequency_covariate")},
     )

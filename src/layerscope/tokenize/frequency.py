@@ -5,19 +5,22 @@ from collections.abc import Iterable
 import numpy as np
 import pandas as pd
 
-from layerscope.tokenize.packing import token_runs
 from layerscope.tokenize.tokenizer import LoadedTokenizer
+from layerscope.tokenize.vocabulary import token_types
 
 
-def frequency_table(tokenizer: LoadedTokenizer, texts: Iterable[str], tokens: int) -> pd.DataFrame:
+def frequency_table(tokenizer: LoadedTokenizer, documents: Iterable[np.ndarray], tokens: int) -> pd.DataFrame:
     """Count tokens, document by document, until at least ``tokens`` are counted or the corpus ends.
 
+    Args:
+        documents: token ids of each.
+
     Returns:
-        One row per token id, in order: ``token_id``, ``count``.
+        The table of :func:`layerscope.tokenize.vocabulary.token_types`, and ``corpus_count``.
     """
     counts = np.zeros(tokenizer.size, dtype=np.int64)
-    for ids in token_runs(tokenizer, texts):
+    for ids in documents:
         counts += np.bincount(ids, minlength=len(counts))
         if counts.sum() >= tokens:
             break
-    return pd.DataFrame({"token_id": np.arange(len(counts), dtype=np.int32), "count": counts})
+    return token_types(tokenizer).assign(corpus_count=counts)

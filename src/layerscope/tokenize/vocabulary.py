@@ -1,4 +1,4 @@
-"""The vocabulary table: how long each token is, what kind it is, and how often it occurs in the sample."""
+"""The types of tokens: how long each is, what kind it is, and how often it occurs."""
 
 import numpy as np
 import pandas as pd
@@ -8,17 +8,23 @@ from layerscope.tokenize.tokenizer import LoadedTokenizer
 REPLACEMENT = "\ufffd"  # what a piece of a UTF-8 character decodes to
 
 
-def vocabulary_table(tokenizer: LoadedTokenizer, input_ids: np.ndarray) -> pd.DataFrame:
+def vocabulary_table(types: pd.DataFrame, input_ids: np.ndarray) -> pd.DataFrame:
+    """``types``, a table of :func:`layerscope.tokenize.frequency.frequency_table`, and ``count``, in the sample.
+
+    Args:
+        input_ids: token ids of the sample, any shape.
+    """
+    return types.assign(count=np.bincount(np.ravel(input_ids), minlength=len(types)))
+
+
+def token_types(tokenizer: LoadedTokenizer) -> pd.DataFrame:
     """One row per token id, in order.
 
     Token length is the number of characters of the decoded token, leading space included (``characters``).
 
-    Args:
-        input_ids: token ids of the sample, any shape.
-
     Returns:
         Columns ``token_id``, ``text`` (decoded alone), ``characters``, ``characters_without_space``, ``bytes``,
-        ``leading_space``, ``partial`` (a piece of a UTF-8 character), ``special``, ``count`` (in the sample).
+        ``leading_space``, ``partial`` (a piece of a UTF-8 character), ``special``.
     """
     backend = tokenizer.backend
     ids = range(tokenizer.size)
@@ -43,7 +49,6 @@ def vocabulary_table(tokenizer: LoadedTokenizer, input_ids: np.ndarray) -> pd.Da
     table["leading_space"] = [text.startswith(" ") for text in texts]
     table["partial"] = [REPLACEMENT in text for text in texts]
     table["special"] = [i in special for i in ids]
-    table["count"] = np.bincount(np.ravel(input_ids), minlength=len(ids))
     return table
 
 

@@ -41,12 +41,11 @@ def spline_basis(x: np.ndarray) -> np.ndarray:
     return BSpline.design_matrix(x, knots, 3).toarray()
 
 
-def confounds_of(vocabulary: pd.DataFrame, frequency: pd.DataFrame, tokens: Tokens) -> pd.DataFrame:
+def confounds_of(vocabulary: pd.DataFrame, tokens: Tokens) -> pd.DataFrame:
     """The confounds, one row per token.
 
     Args:
         vocabulary: table of :mod:`layerscope.tokenize.vocabulary`.
-        frequency: table of :mod:`layerscope.tokenize.frequency`.
 
     Returns:
         ``log_frequency``, natural logarithm of 1 + the token's count in the corpus (1, because a token of the sample
@@ -55,17 +54,17 @@ def confounds_of(vocabulary: pd.DataFrame, frequency: pd.DataFrame, tokens: Toke
     ids = tokens.input_ids
     return pd.DataFrame(
         {
-            "log_frequency": np.log1p(frequency["count"].to_numpy())[ids],
+            "log_frequency": np.log1p(vocabulary["corpus_count"].to_numpy())[ids],
             "leading_space": vocabulary["leading_space"].to_numpy()[ids].astype(np.float64),
             "position": tokens.position.astype(np.float64),
         }
     )
 
 
-def sample_confounds(vocabulary: pd.DataFrame, frequency: pd.DataFrame, tokens: Tokens) -> pd.DataFrame:
+def sample_confounds(vocabulary: pd.DataFrame, tokens: Tokens) -> pd.DataFrame:
     """:func:`confounds_table` of the tokens of a sample that take part in the statistics."""
     sample = token_lengths(vocabulary, tokens.input_ids)
-    confounds = confounds_of(vocabulary, frequency, tokens)[sample.keep]
+    confounds = confounds_of(vocabulary, tokens)[sample.keep]
     return confounds_table(sample.lengths, tokens.input_ids[sample.keep], confounds)
 
 

@@ -1,4 +1,4 @@
-"""The three groups of tokens: shorter than, equal to, longer than the median length."""
+"""The three groups of tokens: shorter than, equal to, longer than the median length of the corpus."""
 
 from dataclasses import dataclass
 
@@ -21,7 +21,7 @@ class TokenLengths:
 
     keep: np.ndarray  # [tokens], bool: which tokens of the sample take part
     lengths: np.ndarray  # [kept tokens], characters, leading space included
-    median: float
+    median: float  # of the tokens that are counted in the corpus
 
     @property
     def group(self) -> np.ndarray:
@@ -45,4 +45,24 @@ def token_lengths(vocabulary: pd.DataFrame, input_ids: np.ndarray) -> TokenLengt
         raise UserError(
             f"token_length: the sample's {len(lengths)} tokens are not of different lengths; take more text"
         )
-    return TokenLengths(keep, lengths, float(np.median(lengths)))
+    return TokenLengths(keep, lengths, median_length(vocabulary))
+
+
+def median_length(types: pd.DataFrame) -> float:
+    """The median length of the tokens counted in the corpus that take part.
+
+    Not of the sample, so that tokens keep their group when it grows.
+
+    Args:
+        types: table of :mod:`layerscope.tokenize.frequency`.
+
+    Raises:
+        UserError: no such token was counted.
+    """
+    counted = types.loc[~(types["special"] | types["partial"]), ["characters", "corpus_count"]]
+    so_far = counted.groupby("characters")["corpus_count"].sum().cumsum()
+    total = int(so_far.iloc[-1]) if len(so_far) else 0
+    if not total:
+        raise UserError("token_length: no token was counted in the corpus; raise studies.token_length.frequency_tokens")
+    middle = so_far.searchsorted([(total - 1) // 2, total // 2], side="right")
+    return float(so_far.index.to_numpy()[middle].mean())

@@ -26,7 +26,6 @@ from layerscope.studies.token_length.summaries_over_neurons import (
 def resample_layer(
     shards: list[str],
     vocabulary: pd.DataFrame,
-    frequency: pd.DataFrame,
     layer: int,
     resamples: int,
     seed: int,
@@ -37,7 +36,6 @@ def resample_layer(
     Args:
         shards: activation shards of the sample, in order.
         vocabulary: table of :func:`layerscope.tokenize.vocabulary.vocabulary_table`.
-        frequency: table of :func:`layerscope.tokenize.frequency.frequency_table`.
         layer: which one.
         resamples: number of resamples of the null.
         seed: of the random numbers.
@@ -46,10 +44,10 @@ def resample_layer(
     Raises:
         UserError: a shard is damaged, or they and the tables of their tokens are not of one run.
     """
-    with LayerReader(shards, SITE, layer, [vocabulary, frequency]) as reader:
+    with LayerReader(shards, SITE, layer, [vocabulary]) as reader:
         tokens = reader.tokens()
         sample = token_lengths(vocabulary, tokens.input_ids)
-        confounds = Confounds(confounds_of(vocabulary, frequency, tokens)[sample.keep], frequency_covariate)
+        confounds = Confounds(confounds_of(vocabulary, tokens)[sample.keep], frequency_covariate)
         layer_resamples = LayerResamples(
             sample, tokens.input_ids[sample.keep], tokens.document[sample.keep], confounds, resamples, seed
         )
