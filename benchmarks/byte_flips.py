@@ -81,7 +81,7 @@ def make_files(folder: Path) -> dict[str, tuple[Path, Callable[[Path], Any]]]:
     write_path_shard(paths["path-length shard"], *extract_paths(shard, model, compute, "cpu", 1))
     spec = {**compute, "sentences": str(PROJECT / "resources/sentences_her.txt"), "target": "her", "seed": 0}
     extract_vectors(model, tokenizer, spec, "cpu", 1, paths["vectors"])
-    vocabulary = vocabulary_table(token_types(load_tokenizer(tokenizer)), tokens.input_ids)[:500]
+    vocabulary = vocabulary_table(token_types(load_tokenizer(tokenizer)).assign(corpus_count=1), tokens.input_ids)[:500]
     write_table(paths["Parquet table"], vocabulary)
     write_csv(paths["CSV table"], vocabulary)
     write_json(paths["record of a source"], model)

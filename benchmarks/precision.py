@@ -23,7 +23,8 @@ from layerscope.studies.token_length.length_groups import token_lengths
 from layerscope.tokenize.token_shards import Tokens, write_token_shard
 from layerscope.tokenize.tokenize_shard import tokenize_shard
 from layerscope.tokenize.tokenizer import load_tokenizer
-from layerscope.tokenize.vocabulary import token_types, vocabulary_table
+from layerscope.tokenize.frequency import frequency_table
+from layerscope.tokenize.vocabulary import vocabulary_table
 
 PROJECT = Path(__file__).parents[1]
 MODELS = {"neo-2m": 4, "neo-8m": 8}
@@ -79,9 +80,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         tokens = tokens_of(folder, args.sequences)
-        vocabulary = vocabulary_table(
-            token_types(load_tokenizer(record("mini", "resources/tokenizers/mini"))), tokens.input_ids
-        )
+        tokenizer = load_tokenizer(record("mini", "resources/tokenizers/mini"))
+        types = frequency_table(tokenizer, [tokens.input_ids], len(tokens))
+        vocabulary = vocabulary_table(types, tokens.input_ids)
         for model in MODELS:
             exact = r_of_layers(folder, vocabulary, model, "float32", "float32", "auto")
             for key in BUDGET:

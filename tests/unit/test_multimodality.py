@@ -305,9 +305,8 @@ def test_layer_and_table(tmp_path: Path, rng, types) -> None:
     rows[planted] = two_modes(rng, types, 2) * 10 + 500
     rows[5] = 2.0
     rows[8, :20] += 40  # beyond six standard deviations
-    vocabulary = pd.DataFrame({"characters": np.arange(TYPES) % 7 + 1}).assign(
-        special=False, partial=False, corpus_count=1
-    )
+    vocabulary = pd.DataFrame({"characters": np.arange(TYPES) % 7 + 1})
+    vocabulary = vocabulary.assign(special=False, partial=False, corpus_count=1)
     ids = types.astype(np.int32)
     with ActivationShardWriter(tmp_path / "s.h5", Tokens(ids, ids, ids, ids), {}, "float32", "none") as writer:
         writer.append("mlp_pre", 0, np.ascontiguousarray(rows.T, dtype=np.float32))
