@@ -1,0 +1,80 @@
+"""Covariates: quantities of a token whose products with activations are summed while the model runs."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from layerscope.stats.splines import spline_basis
+from layerscope.tokenize.token_shards import Tokens
+
+ONE, POSITION = "one", "position"
+SIDES = ("below", "above")
+
+
+@dataclass(frozen=True)
+class Covariates:
+    """Covariates of token types; with each token's position, they are the covariates of tokens.
+
+    Each is centred and scaled by its mean and standard deviation over the tokens counted in the corpus, which changes
+    no correlation and preserves the digits of sums.
+    """
+
+    names: tuple[str, ...]  # of the columns: ``one`` is first, and ``position`` last
+    of_types: np.ndarray  # [types, columns − 1], without ``position``; 0 for types that take part in no statistic
+
+    @classmethod
+    def of(cls, types: pd.DataFrame, properties: Mapping[str, np.ndarray]) -> "Covariates":
+        """The covariates: each property, and 1 for tokens below and above its median; frequency; the leading space.
+
+        Frequency is the logarithm of 1 + the count in the corpus, and the splines of it that span any smooth curve
+        together with it and a constant.
+
+        Args:
+            types: table of :mod:`layerscope.tokenize.frequency`.
+            properties: name → value of each type, [types].
+        """
+        takes_part = ~(types["special"] | types["partial"]).to_numpy()
+        counts = np.where(takes_part, types["corpus_count"], 0)
+        log_frequency = np.log1p(types["corpus_count"].to_numpy())
+        splines = spline_basis(log_frequency, counts) if counts.any() else log_frequency[:, None]
+        columns = {ONE: np.ones(len(types))}
+        for name, values in properties.items():
+            side = np.sign(values - weighted_median(values, counts))
+            columns[name] = scaled(values, counts)
+            columns |= {f"{name}_{which}": side == sign for which, sign in zip(SIDES, (-1, 1), strict=True)}
+        columns["log_frequency"] = scaled(log_frequency, counts)
+        columns |= {f"frequency_spline_{i}": scaled(splines[:, i], counts) for i in range(1, splines.shape[1] - 1)}
+        columns["leading_space"] = scaled(types["leading_space"].to_numpy(np.float64), counts)
+        return cls((*columns, POSITION), np.column_stack(list(columns.values())) * takes_part[:, None])
+
+    def of_tokens(self, tokens: Tokens, sequence_length: int) -> np.ndarray:
+        """[tokens, columns], float64; 0 for tokens that take part in no statistic."""
+        of_types = self.of_types[tokens.input_ids]
+        # A uniform distribution over L places has a standard deviation of about L / √12.
+        position = (tokens.position - (sequence_length - 1) / 2) * (12**0.5 / sequence_length)
+        return np.column_stack([of_types, position * of_types[:, 0]])
+
+
+def scaled(values: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """``values`` [types] minus their mean over tokens, over their standard deviation; only the former if that is 0.
+
+    Args:
+        counts: [types], tokens of each.
+    """
+    if not counts.any():
+        return values
+    centred = values - np.average(values, weights=counts)
+    spread = np.sqrt(np.average(centred**2, weights=counts))
+    return centred / spread if spread > 0 else centred
+
+
+def weighted_median(values: np.ndarray, counts: np.ndarray) -> float:
+    """The median over tokens of ``values`` [types], each of which occurs ``counts`` [types] times; NaN for none."""
+    total = int(counts.sum())
+    if not total:
+        return np.nan
+    order = np.argsort(values, kind="stable")
+    middle = np.searchsorted(counts[order].cumsum(), [(total - 1) // 2, total // 2], side="right")
+    return float(values[order][middle].mean())

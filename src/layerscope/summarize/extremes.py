@@ -1,0 +1,88 @@
+"""The largest values of each neuron, and where they are."""
+
+import numpy as np
+import torch
+
+CONTEXTS = 16  # values that are kept per neuron
+
+
+class Extremes:
+    """The ``CONTEXTS`` largest, or smallest, values of each neuron; of equal values the first are kept.
+
+    Args:
+        sign: 1 for the largest, −1 for the smallest.
+        neurons: how many.
+        dtype: of the values.
+        device: of the values that are added.
+    """
+
+    def __init__(self, sign: int, neurons: int, dtype: torch.dtype, device: torch.device) -> None:
+        self.sign, self.neurons = sign, neurons
+        shape = (CONTEXTS, neurons)
+        # Times the sign, from the largest down.
+        self.values = np.full(shape, -np.inf, dtype=str(dtype).removeprefix("torch."))
+        self.places = np.full(shape, -1, dtype=np.int64)
+        self.least = torch.full((neurons,), -torch.inf, dtype=dtype, device=device)
+        self.waiting: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
+
+    def add(self, values: torch.Tensor, extreme: torch.Tensor, places: np.ndarray) -> None:
+        """Take values [tokens, neurons] that follow all earlier ones in the text.
+
+        Args:
+            extreme: [neurons], the largest, or smallest, of the values.
+            places: [tokens]; −1 for tokens that take no part.
+        """
+        if self.places[-1].min() < 0 and len(values) > 4 * CONTEXTS:
+            # At first every value is one of the largest; in halves, most of them no longer are.
+            half = len(values) // 2
+            for part in (slice(0, half), slice(half, None)):
+                of_part = values[part].amax(0) if self.sign > 0 else values[part].amin(0)
+                self.add(values[part], of_part, places[part])
+            return
+        columns = (self.sign * extreme > self.least).nonzero().squeeze(1)
+        if not len(columns):
+            return
+        some = self.sign * (values if len(columns) == self.neurons else values.index_select(1, columns))
+        token, column = (some > self.least[columns]).nonzero(as_tuple=True)
+        place = places[token.cpu().numpy()]
+        known = place >= 0
+        found = columns[column].cpu().numpy(), some[token, column].cpu().numpy(), place
+        self.waiting.append(tuple(array[known] for array in found))
+        # Until they are merged, the least of those kept is lower than it could be, and more are found than needed.
+        if sum(len(neuron) for neuron, _, _ in self.waiting) > self.values.size or self.places[-1].min() < 0:
+            self.merge()
+
+    def merge(self) -> None:
+        """Take in those that wait."""
+        if not self.waiting:
+            return
+        neuron, value, place = (np.concatenate(arrays) for arrays in zip(*self.waiting, strict=True))
+        order = np.argsort(neuron, kind="stable")
+        counts = np.bincount(neuron, minlength=self.neurons)
+        rank = np.arange(len(order)) - np.repeat(counts.cumsum() - counts, counts)
+        at = neuron[order], CONTEXTS + rank
+        shape = (self.neurons, CONTEXTS + int(counts.max()))
+        values, places = np.full(shape, -np.inf, self.values.dtype), np.full(shape, -1, dtype=np.int64)
+        values[:, :CONTEXTS], places[:, :CONTEXTS] = self.values.T, self.places.T
+        values[at], places[at] = value[order], place[order]
+        kept = torch.sort(torch.from_numpy(values), descending=True, stable=True).indices[:, :CONTEXTS].numpy()
+        self.values, self.places = (np.take_along_axis(table, kept, 1).T.copy() for table in (values, places))
+        self.least = torch.from_numpy(self.values[-1].copy()).to(self.least.device)
+        self.waiting = []
+
+
+def largest_of(neuron: np.ndarray, value: np.ndarray, place: np.ndarray, neurons: int) -> tuple[np.ndarray, np.ndarray]:
+    """The largest values of each neuron, the largest first; of equal ones the first in the text comes first.
+
+    Args:
+        neuron: [values], at least ``CONTEXTS`` of each.
+        value: [values].
+        place: [values].
+
+    Returns:
+        Values and places, [``CONTEXTS``, neurons].
+    """
+    order = np.lexsort((place, -value, neuron))
+    first = np.searchsorted(neuron[order], np.arange(neurons))
+    kept = order[first + np.arange(CONTEXTS)[:, None]]
+    return value[kept], place[kept]

@@ -1,0 +1,89 @@
+"""What a summary keeps of the neurons of a layer: sums over tokens, and some of their activations."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from typing import Self
+
+import numpy as np
+
+from layerscope.summarize.extremes import largest_of
+from layerscope.summarize.token_sums import TokenSums, merged_random
+
+POWERS = ("square", "cube", "fourth")  # after the products with covariates
+
+
+@dataclass(frozen=True, eq=False)
+class NeuronSums:
+    """Sums over the tokens of :class:`TokenSums` of activations x, minus a pilot p, and of their products.
+
+    The pilot is near each neuron's mean, so that no digits cancel; it is the mean over the first batch of a shard.
+    """
+
+    pilot: np.ndarray  # [neurons]
+    cluster_sums: np.ndarray  # [clusters, covariates + 3, neurons]: Σ (x − p) z, Σ (x − p)², Σ (x − p)³, Σ (x − p)⁴
+    class_sums: np.ndarray  # [classes, neurons]: Σ (x − p)
+    most_value: np.ndarray  # [contexts, neurons], from the largest down
+    most_place: np.ndarray  # [contexts, neurons], int64; −1 where there are fewer tokens
+    least_value: np.ndarray  # [contexts, neurons], from the smallest up
+    least_place: np.ndarray  # [contexts, neurons]
+    random_value: np.ndarray  # [random tokens, neurons]
+
+    @classmethod
+    def merge(cls, tokens: Sequence[TokenSums], parts: Sequence[Self], merged: TokenSums) -> Self:
+        """The sums of several shards, added in order, in float64.
+
+        Sums about one pilot become those about another by the binomial formula, whose case of means is Pébay's (2008,
+        Sandia report SAND2008-6212).
+
+        Args:
+            tokens: of the shards.
+            parts: of the shards.
+            merged: ``tokens``, merged.
+        """
+        pilot = parts[0].pilot.astype(np.float64)
+        width = parts[0].cluster_sums.shape[1]
+        cluster_sums = np.zeros((len(merged.clusters), width, len(pilot)))
+        class_sums = np.zeros((len(merged.classes), len(pilot)))
+        for of, part in zip(tokens, parts, strict=True):
+            moved = part.pilot - pilot
+            at = np.searchsorted(merged.clusters, of.clusters)
+            cluster_sums[at] += shifted(part.cluster_sums.astype(np.float64), of.cluster_products[:, 0], moved)
+            at = np.searchsorted(merged.classes, of.classes)
+            class_sums[at] += part.class_sums + of.class_counts[:, None] * moved
+        most, least = (_extremes(parts, name, sign) for name, sign in (("most", 1), ("least", -1)))
+        random = np.concatenate([part.random_value for part in parts])[merged_random(tokens)]
+        return cls(pilot, cluster_sums, class_sums, *most, *least, random)
+
+    def block(self, start: int, stop: int) -> Self:
+        """Those of the neurons ``start`` to ``stop``."""
+        return type(self)(**{field.name: getattr(self, field.name)[..., start:stop] for field in fields(self)})
+
+
+def shifted(sums: np.ndarray, ones: np.ndarray, moved: np.ndarray) -> np.ndarray:
+    """Sums about a pilot as sums about another.
+
+    Args:
+        sums: [clusters, covariates + 3, neurons].
+        ones: [clusters, covariates], Σ z; the first is the number of tokens.
+        moved: [neurons], the pilot minus the other.
+    """
+    products, (square, cube, fourth) = sums[:, :-3], np.moveaxis(sums[:, -3:], 1, 0)
+    first, n = products[:, 0], ones[:, :1]
+    return np.concatenate(
+        [
+            products + ones[:, :, None] * moved,
+            (square + 2 * moved * first + n * moved**2)[:, None],
+            (cube + 3 * moved * square + 3 * moved**2 * first + n * moved**3)[:, None],
+            (fourth + 4 * moved * cube + 6 * moved**2 * square + 4 * moved**3 * first + n * moved**4)[:, None],
+        ],
+        axis=1,
+    )
+
+
+def _extremes(parts: Sequence[NeuronSums], name: str, sign: int) -> tuple[np.ndarray, np.ndarray]:
+    values, places = (
+        np.concatenate([getattr(part, f"{name}_{what}") for part in parts]) for what in ("value", "place")
+    )
+    contexts, neurons = values.shape
+    value, place = largest_of(np.tile(np.arange(neurons), contexts), sign * values.ravel(), places.ravel(), neurons)
+    return sign * value, place

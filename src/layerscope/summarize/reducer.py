@@ -1,0 +1,176 @@
+"""The reducer that makes the summary of a shard while the model runs, on the device that computes."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from layerscope.model.finite import not_finite
+from layerscope.stats.jackknife import document_clusters
+from layerscope.summarize.covariates import Covariates
+from layerscope.summarize.extremes import CONTEXTS, Extremes
+from layerscope.summarize.neuron_sums import POWERS, NeuronSums
+from layerscope.summarize.token_classes import NO_CLASS
+from layerscope.summarize.token_sums import TokenSums, places_of
+from layerscope.tokenize.token_shards import Tokens
+
+CACHED_TOKENS = 64  # of which the powers of the activations stay in a core's cache
+
+
+class SummaryReducer:
+    """A reducer whose result is, of one site, the sums of tokens and those of the neurons of each layer.
+
+    Products of a batch are taken in the precision of the activations, at least float32; their sums over batches are
+    float64, except those of classes of tokens, which are many and small.
+
+    Args:
+        site: which one.
+        model: name of the model, for error lines.
+        tokens: of all rows of the run.
+        sequence_length: of a row.
+        classes: [types], of :func:`.token_classes`.
+        covariates: of the tokens.
+        size: bytes of the result, from :func:`summary_bytes`.
+    """
+
+    def __init__(
+        self,
+        site: str,
+        model: str,
+        tokens: Tokens,
+        sequence_length: int,
+        classes: np.ndarray,
+        covariates: Covariates,
+        size: int = 0,
+    ) -> None:
+        self.sites: Sequence[str] = (site,)
+        self.size = size
+        self.model, self.length = model, sequence_length
+        self.covariates = covariates
+        self.columns = covariates.of_tokens(tokens, sequence_length)
+        self.places = places_of(tokens, sequence_length)
+        of_tokens = classes[tokens.input_ids]
+        self.sums = TokenSums.of(tokens, of_tokens, self.columns, self.places)
+        self.takes_part = of_tokens != NO_CLASS
+        # Tokens that take part in nothing are added to a class beyond the last, which is left away.
+        self.classes = np.where(
+            self.takes_part, np.searchsorted(self.sums.classes, of_tokens), len(self.sums.classes)
+        ).astype(np.int64)
+        # They are in the cluster of their document, where they add nothing, if others of it take part.
+        clusters = document_clusters(tokens.document)
+        cluster = np.minimum(np.searchsorted(self.sums.clusters, clusters), len(self.sums.clusters) - 1)
+        self.clusters = np.where(self.takes_part, cluster, -1)
+        self.random = np.flatnonzero(np.isin(self.places, self.sums.random_place) & self.takes_part)
+        self.layers: dict[int, _Layer] = {}
+        self.batch: _Batch | None = None
+
+    def receive(self, site: str, layer: int, tensor: torch.Tensor, rows: slice) -> None:
+        values = tensor.flatten(0, 1)
+        values = values if values.dtype == torch.float64 else values.float()
+        if self.batch is None or self.batch.rows != rows:
+            self.batch = self._batch_of(rows, values)
+        batch = self.batch
+        if layer not in self.layers:
+            self.layers[layer] = _Layer(values, batch, self.sums)
+        largest, smallest = values.amax(0), values.amin(0)
+        if not (torch.isfinite(largest).all() and torch.isfinite(smallest).all()):
+            raise not_finite(self.model, site, layer, values.float().cpu().numpy())
+        self.layers[layer].add(values, largest, smallest, batch)
+
+    def _batch_of(self, rows: slice, values: torch.Tensor) -> "_Batch":
+        tokens = slice(rows.start * self.length, rows.stop * self.length)
+        device = values.device
+        drawn = np.flatnonzero((self.random >= tokens.start) & (self.random < tokens.stop))
+        cluster = self.clusters[tokens]
+        # Documents follow each other, so tokens of a cluster lie together; those of none join their neighbours.
+        known = cluster >= 0
+        cluster = cluster[np.maximum.accumulate(np.where(known, np.arange(len(cluster)), 0))]
+        ends = np.r_[np.flatnonzero(np.diff(cluster)) + 1, len(cluster)]
+        runs = [
+            (start, stop, int(cluster[start]))
+            for start, stop in zip([0, *ends[:-1].tolist()], ends.tolist(), strict=True)
+            if cluster[start] >= 0
+        ]
+        return _Batch(
+            rows,
+            torch.from_numpy(self.columns[tokens]).to(device, values.dtype),
+            torch.from_numpy(self.classes[tokens]).to(device),
+            runs,
+            torch.from_numpy(np.flatnonzero(~self.takes_part[tokens])).to(device),
+            np.where(self.takes_part[tokens], self.places[tokens], -1),
+            drawn,
+            torch.from_numpy(self.random[drawn] - tokens.start).to(device),
+        )
+
+    def finish(self) -> tuple[TokenSums, dict[int, NeuronSums]]:
+        return self.sums, {layer: state.finish() for layer, state in sorted(self.layers.items())}
+
+
+@dataclass(frozen=True)
+class _Batch:
+    """What all layers need to know of the tokens of a batch."""
+
+    rows: slice
+    covariates: torch.Tensor  # [tokens, covariates]
+    classes: torch.Tensor  # [tokens], indices of sums
+    runs: list[tuple[int, int, int]]  # start, stop and index of the cluster
+    left_out: torch.Tensor  # tokens that take part in nothing
+    places: np.ndarray  # [tokens]; −1 for those
+    slots: np.ndarray  # which of the random tokens are here
+    random: torch.Tensor  # where they are
+
+
+class _Layer:
+    """Sums of one layer."""
+
+    def __init__(self, values: torch.Tensor, batch: _Batch, sums: TokenSums) -> None:
+        neurons, like = values.shape[1], {"dtype": values.dtype, "device": values.device}
+        self.pilot = values.mean(0, dtype=torch.float64).to(values.dtype)
+        rows = sums.cluster_products.shape[-1] + len(POWERS)
+        self.clusters = torch.zeros((len(sums.clusters), rows, neurons), dtype=torch.float64, device=values.device)
+        self.classes = torch.zeros((len(sums.classes) + 1, neurons), **like)
+        self.most, self.least = (Extremes(sign, neurons, **like) for sign in (1, -1))
+        self.random = np.zeros((len(sums.random_place), neurons), dtype=self.most.values.dtype)
+        self.centred = torch.empty_like(values)
+
+    def add(self, values: torch.Tensor, largest: torch.Tensor, smallest: torch.Tensor, batch: _Batch) -> None:
+        if self.centred.shape != values.shape:
+            self.centred = torch.empty_like(values)
+        x = torch.sub(values, self.pilot, out=self.centred)
+        x[batch.left_out] = 0
+        self.classes.index_add_(0, batch.classes, x)
+        for start, stop, cluster in batch.runs:
+            sums, part = self.clusters[cluster], x[start:stop]
+            sums[: -len(POWERS)] += batch.covariates[start:stop].T @ part
+            step = CACHED_TOKENS if x.device.type == "cpu" else stop - start
+            for some in part.split(step):
+                square = some * some
+                sums[-3] += square.sum(0)
+                sums[-2] += (square * some).sum(0)
+                sums[-1] += (square * square).sum(0)
+        self.most.add(values, largest, batch.places)
+        self.least.add(values, smallest, batch.places)
+        if len(batch.slots):
+            self.random[batch.slots] = values[batch.random].cpu().numpy()
+
+    def finish(self) -> NeuronSums:
+        self.most.merge()
+        self.least.merge()
+        return NeuronSums(
+            self.pilot.cpu().numpy(),
+            self.clusters.cpu().numpy(),
+            self.classes[:-1].cpu().numpy(),
+            self.most.values,
+            self.most.places,
+            -self.least.values,
+            self.least.places,
+            self.random,
+        )
+
+
+def summary_bytes(layers: int, neurons: int, tokens: TokenSums, bytes_per_number: int = 4) -> int:
+    """Bytes of a summary."""
+    rows = len(tokens.classes) + len(tokens.clusters) * (tokens.cluster_products.shape[-1] + len(POWERS)) + 1
+    contexts = 2 * CONTEXTS * (bytes_per_number + 8) + len(tokens.random_place) * bytes_per_number
+    return layers * neurons * (rows * bytes_per_number + contexts) + tokens.class_products.nbytes

@@ -1,0 +1,114 @@
+"""The summary of a token shard: of a model that runs, or of activations that are stored."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypedDict
+
+import numpy as np
+import pandas as pd
+import torch
+
+from layerscope.extract.activation_shards import ActivationShard, dataset_name
+from layerscope.io.provenance import check_same_run, of_token_shard
+from layerscope.io.records import ModelRecord
+from layerscope.model.run import ComputeSpec, ModelRun
+from layerscope.summarize.covariates import Covariates
+from layerscope.summarize.reducer import SummaryReducer
+from layerscope.summarize.summary_shards import write_summary
+from layerscope.summarize.token_classes import token_classes
+from layerscope.tokenize.token_shards import Tokens, read_token_shard
+
+
+class SummarySpec(TypedDict):
+    """What a summary keeps."""
+
+    site: str
+    token_types: int  # that have sums of their own
+
+
+def summarize_run(
+    token_shard: str,
+    types: pd.DataFrame,
+    record: ModelRecord,
+    compute: ComputeSpec,
+    spec: SummarySpec,
+    device: str,
+    threads: int,
+    output: str | Path,
+) -> None:
+    """Run a model over a token shard and write the summary of a site of every layer.
+
+    Args:
+        types: table of :mod:`layerscope.tokenize.frequency`.
+        record: of the model, from :func:`layerscope.fetch.models.fetch_model`.
+        compute: how activations are computed.
+        device: auto, cpu or cuda.
+        threads: how many cores may be used.
+
+    Raises:
+        UserError: no usable device, tokens that the model cannot take, values that are not finite.
+    """
+    tokens, attributes = read_token_shard(token_shard)
+    check_same_run({token_shard: attributes}, [types.attrs])
+    rows = tokens.input_ids.reshape(int(attributes["sequences"]), -1)
+    run = ModelRun(record, compute, device, threads, rows)
+    reducer = reducer_of(spec, tokens, attributes, types, record["name"])
+    run.reduce(reducer)
+    write(output, spec, reducer, of_token_shard(attributes) | run.attributes)
+
+
+def summarize_stored(
+    activation_shards: Sequence[str],
+    token_shard: str,
+    types: pd.DataFrame,
+    layers: int,
+    spec: SummarySpec,
+    output: str | Path,
+) -> None:
+    """Write the summary of a token shard all of whose activations are stored, as :func:`summarize_run` does.
+
+    Args:
+        activation_shards: those of the token shard, in order.
+
+    Raises:
+        UserError: a shard is damaged, or not that of its place or of its manifest, or of another run.
+    """
+    tokens, attributes = read_token_shard(token_shard)
+    check_same_run({token_shard: attributes}, [types.attrs])
+    reducer = reducer_of(spec, tokens, attributes, types, "")
+    length, first, of_run = int(attributes["sequence_length"]), 0, {}
+    for path in activation_shards:
+        with ActivationShard(path) as shard:
+            of_run = {key: value for key, value in shard.attributes.items() if key not in NOT_OF_SUMMARY}
+            check_same_run({path: shard.attributes}, [attributes], parts=True)
+            sequences = int(shard.attributes["sequences"])
+            batch = int(shard.attributes["batch_size"])
+            for layer in range(layers):
+                reading_pass = shard.reading_pass(dataset_name(spec["site"], layer))
+                for start in range(0, sequences, batch):
+                    count = min(batch, sequences - start)
+                    values = reading_pass.rows(count * length).reshape(count, length, -1)
+                    rows = slice(first + start, first + start + count)
+                    reducer.receive(spec["site"], layer, torch.from_numpy(values), rows)
+        first += sequences
+    write(output, spec, reducer, of_run | of_token_shard(attributes))
+
+
+# Attributes of activation shards that a summary does not have.
+NOT_OF_SUMMARY = {"format", "shard", "token_shard", "sequences", "storage_dtype"}
+
+
+def reducer_of(
+    spec: SummarySpec, tokens: Tokens, attributes: Mapping[str, Any], types: pd.DataFrame, model: str
+) -> SummaryReducer:
+    """The reducer of the tokens of a shard."""
+    properties = {"characters": types["characters"].to_numpy(np.float64)}
+    covariates = Covariates.of(types, properties)
+    classes = token_classes(types, spec["token_types"])
+    return SummaryReducer(spec["site"], model, tokens, int(attributes["sequence_length"]), classes, covariates)
+
+
+def write(output: str | Path, spec: SummarySpec, reducer: SummaryReducer, attributes: dict[str, Any]) -> None:
+    """Write what a reducer received."""
+    attributes |= {"token_types": spec["token_types"], "covariates": " ".join(reducer.covariates.names)}
+    write_summary(output, spec["site"], *reducer.finish(), attributes)

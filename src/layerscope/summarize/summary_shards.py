@@ -1,0 +1,88 @@
+"""Summary shards: one HDF5 file per model, corpus and token shard, with the sums of every layer of one site.
+
+``/tokens`` holds what is known of tokens alone (:class:`TokenSums`), ``/{site}/layer_{layer}`` the sums of the neurons
+of a layer (:class:`NeuronSums`). The root attributes say everything needed to understand the file alone.
+"""
+
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any, TypeVar
+
+import h5py
+import numpy as np
+import pandas as pd
+
+from layerscope.extract.activation_shards import dataset_name
+from layerscope.io.errors import reading
+from layerscope.io.hdf5 import new_hdf5, open_hdf5, read_dataset, write_dataset
+from layerscope.io.provenance import check_same_run
+from layerscope.summarize.neuron_sums import NeuronSums
+from layerscope.summarize.token_sums import TokenSums
+
+FORMAT = "layerscope summary 1"
+PLACE = "summaries/{model}/{corpus}/shard_{shard:04d}.h5"
+
+Sums = TypeVar("Sums", TokenSums, NeuronSums)
+
+
+def write_summary(
+    path: str | Path, site: str, tokens: TokenSums, layers: Mapping[int, NeuronSums], attributes: dict[str, Any]
+) -> None:
+    """Write the summary of a shard; activations and their sums as float32, unless they are float64."""
+    with new_hdf5(path, {"format": FORMAT, "site": site, **attributes}) as file:
+        group = file.create_group("tokens")
+        for field in fields(tokens):
+            write_dataset(group, field.name, getattr(tokens, field.name))
+        for layer, sums in layers.items():
+            group = file.create_group(dataset_name(site, layer))
+            for field in fields(sums):
+                values = getattr(sums, field.name)
+                exact = values.dtype.kind == "i" or sums.pilot.dtype == np.float64
+                write_dataset(group, field.name, values if exact else values.astype(np.float32, copy=False))
+
+
+@dataclass(frozen=True)
+class LayerSummary:
+    """The summary of one layer over all tokens of a sample."""
+
+    attributes: dict[str, Any]  # of the first shard
+    tokens: TokenSums
+    neurons: NeuronSums
+
+    @property
+    def covariates(self) -> list[str]:
+        """Names of the covariates, in their order."""
+        return str(self.attributes["covariates"]).split()
+
+
+def read_layer_summary(paths: Sequence[str], layer: int, tables: Sequence[pd.DataFrame] = ()) -> LayerSummary:
+    """The summaries of a layer, merged over the shards of a sample in their order.
+
+    Args:
+        tables: tables of the sample's tokens that the summaries are to meet.
+
+    Raises:
+        UserError: a shard is damaged, or not that of its place, or shards and tables are not of one run.
+    """
+    with ExitStack() as stack:
+        opened = {path: _open(stack, path) for path in paths}
+        attributes = {path: attributes for path, (_, attributes) in opened.items()}
+        check_same_run(attributes, [table.attrs for table in tables])
+        tokens, neurons = [], []
+        for path, (file, of) in opened.items():
+            tokens.append(_read(path, file, "tokens", TokenSums))
+            neurons.append(_read(path, file, dataset_name(of["site"], layer), NeuronSums))
+    merged = TokenSums.merge(tokens)
+    return LayerSummary(attributes[paths[0]], merged, NeuronSums.merge(tokens, neurons, merged))
+
+
+def _open(stack: ExitStack, path: str) -> tuple[h5py.File, dict[str, Any]]:
+    with reading(path):
+        return stack.enter_context(open_hdf5(path, {FORMAT: PLACE}))
+
+
+def _read(path: str, file: h5py.File, name: str, kind: type[Sums]) -> Sums:
+    with reading(path, name):
+        return kind(**{field.name: read_dataset(file[name], field.name) for field in fields(kind)})

@@ -1,0 +1,136 @@
+"""What a summary keeps of tokens alone: sums without any activation."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import reduce
+from typing import Self
+
+import numpy as np
+
+from layerscope.stats.jackknife import document_clusters
+from layerscope.summarize.token_classes import NO_CLASS
+from layerscope.tokenize.token_shards import Tokens
+
+RANDOM = 256  # tokens whose activations are kept of all neurons
+
+
+@dataclass(frozen=True, eq=False)
+class TokenSums:
+    """Sums over the tokens of a shard, or of several, that take part in statistics.
+
+    Products are Σ z zᵀ of the covariates z, of which the first is 1.
+    """
+
+    clusters: np.ndarray  # [clusters], int32: numbers of the clusters of documents
+    cluster_products: np.ndarray  # [clusters, covariates, covariates], float64
+    classes: np.ndarray  # [classes], int32
+    class_products: np.ndarray  # [classes, covariates, covariates], float64
+    types: np.ndarray  # [types], int32: token ids
+    type_counts: np.ndarray  # [types], int64
+    documents: np.ndarray  # [documents], int32: numbers of the documents
+    random_place: np.ndarray  # [random tokens], int64: sequence x sequence length + position
+    random_token: np.ndarray  # [random tokens], int32: token ids
+
+    @classmethod
+    def of(cls, tokens: Tokens, classes: np.ndarray, covariates: np.ndarray, places: np.ndarray) -> Self:
+        """The sums of the tokens of a shard.
+
+        Args:
+            classes: [tokens], of :func:`.token_classes`.
+            covariates: [tokens, covariates], float64.
+            places: [tokens], of :func:`places_of`.
+        """
+        takes_part = np.flatnonzero(classes != NO_CLASS)
+        tokens_of = {name: getattr(tokens, name)[takes_part] for name in ("input_ids", "document")}
+        z, places = covariates[takes_part], places[takes_part]
+        clusters, cluster = np.unique(document_clusters(tokens_of["document"]), return_inverse=True)
+        numbers, number = np.unique(classes[takes_part], return_inverse=True)
+        types, type_counts = np.unique(tokens_of["input_ids"], return_counts=True)
+        drawn = np.sort(np.argsort(priorities(places), kind="stable")[:RANDOM])
+        return cls(
+            clusters.astype(np.int32),
+            _products(cluster, len(clusters), z),
+            numbers.astype(np.int32),
+            _products(number, len(numbers), z),
+            types,
+            type_counts,
+            np.unique(tokens_of["document"]),
+            places[drawn],
+            tokens_of["input_ids"][drawn],
+        )
+
+    @classmethod
+    def merge(cls, parts: Sequence[Self]) -> Self:
+        """The sums of all tokens of ``parts``, added in order."""
+        clusters, classes, types = (
+            _union(getattr(part, name) for part in parts) for name in ("clusters", "classes", "types")
+        )
+        width = parts[0].cluster_products.shape[-1]
+        cluster_products = np.zeros((len(clusters), width, width))
+        class_products = np.zeros((len(classes), width, width))
+        type_counts = np.zeros(len(types), dtype=np.int64)
+        for part in parts:
+            cluster_products[np.searchsorted(clusters, part.clusters)] += part.cluster_products
+            class_products[np.searchsorted(classes, part.classes)] += part.class_products
+            type_counts[np.searchsorted(types, part.types)] += part.type_counts
+        place, token = (
+            np.concatenate([getattr(part, name) for part in parts]) for name in ("random_place", "random_token")
+        )
+        drawn = merged_random(parts)
+        return cls(
+            clusters, cluster_products, classes, class_products, types, type_counts,
+            _union(part.documents for part in parts), place[drawn], token[drawn],
+        )  # fmt: skip
+
+    @property
+    def tokens(self) -> int:
+        """How many tokens take part."""
+        return int(self.type_counts.sum())
+
+    @property
+    def class_counts(self) -> np.ndarray:
+        """[classes], tokens of each."""
+        return self.class_products[:, 0, 0]
+
+    @property
+    def cluster_counts(self) -> np.ndarray:
+        """[clusters], tokens of each."""
+        return self.cluster_products[:, 0, 0]
+
+
+def places_of(tokens: Tokens, sequence_length: int) -> np.ndarray:
+    """The place of each token in the text: sequence x sequence length + position, int64."""
+    return tokens.sequence.astype(np.int64) * sequence_length + tokens.position
+
+
+def priorities(places: np.ndarray) -> np.ndarray:
+    """A fixed pseudo-random number of each place, uint64: SplitMix64 (Steele, Lea and Flood 2014, OOPSLA).
+
+    The tokens of lowest priority are a random sample of any part of the text, and of all parts together.
+    """
+    with np.errstate(over="ignore"):
+        x = (places.astype(np.uint64) + np.uint64(1)) * np.uint64(0x9E3779B97F4A7C15)
+        x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+        x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return x ^ (x >> np.uint64(31))
+
+
+def merged_random(parts: Sequence[TokenSums]) -> np.ndarray:
+    """Which of the random tokens of ``parts``, one after the other, are those of all parts; in the order of the text."""
+    place = np.concatenate([part.random_place for part in parts])
+    drawn = np.argsort(priorities(place), kind="stable")[:RANDOM]
+    return drawn[np.argsort(place[drawn], kind="stable")]
+
+
+def _products(group: np.ndarray, groups: int, z: np.ndarray) -> np.ndarray:
+    """Σ z zᵀ of the tokens of each group: [groups, covariates, covariates]."""
+    width = z.shape[1]
+    products = np.empty((groups, width, width))
+    for i in range(width):
+        for j in range(i + 1):
+            products[:, i, j] = products[:, j, i] = np.bincount(group, z[:, i] * z[:, j], groups)
+    return products
+
+
+def _union(arrays: Iterable[np.ndarray]) -> np.ndarray:
+    return reduce(np.union1d, arrays)
