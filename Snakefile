@@ -46,6 +46,7 @@ include: "workflow/rules/common.smk"
 include: "workflow/rules/fetch.smk"
 include: "workflow/rules/tokenize.smk"
 include: "workflow/rules/extract.smk"
+include: "workflow/rules/summarize.smk"
 
 
 for study in CONFIG.chosen():

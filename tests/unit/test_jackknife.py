@@ -85,6 +85,6 @@ def test_the_jackknife_by_documents_is_not_misled_by_their_sizes() -> None:
 
 
 def test_effective_number_of_groups() -> None:
-    assert effective_number(np.repeat(np.arange(7), 5)) == pytest.approx(7)
-    assert effective_number(np.r_[np.zeros(90), np.arange(1, 11)]) == pytest.approx(100**2 / (90**2 + 10))
+    assert effective_number(np.full(7, 5)) == pytest.approx(7)
+    assert effective_number(np.r_[90, np.ones(10)]) == pytest.approx(100**2 / (90**2 + 10))
     assert effective_number(np.array([])) == 0

@@ -1,10 +1,12 @@
 # Study token_length: MLP pre-activations of every layer against the length of the token in characters.
 
 LENGTH = STUDIES["token_length"]
+SUMMARIES = "summaries/{model}/{corpus}/shard_{shard}.h5"
 
 
 rule correlate_token_length:
     input:
+        summaries=lambda w: LENGTH.paths(SUMMARIES, model=w.model),
         # Shards are ancient: their small manifests, with every digest, decide whether they changed.
         shards=lambda w: ancient(shards_of(w.model, LENGTH.corpus, "h5")),
         manifests=lambda w: shards_of(w.model, LENGTH.corpus, "json"),
@@ -42,6 +44,7 @@ rule summarize_token_length:
 
 rule resample_token_length:
     input:
+        summaries=lambda w: LENGTH.paths(SUMMARIES, model=w.model),
         shards=lambda w: ancient(shards_of(w.model, LENGTH.corpus, "h5")),
         manifests=lambda w: shards_of(w.model, LENGTH.corpus, "json"),
         vocabulary=lambda w: vocabulary_of(w.model, LENGTH.corpus),

@@ -4,6 +4,7 @@ from layerscope.workflow.job import job
 
 with job(snakemake) as task:
     tables = correlate_layer(
+        task.input.summaries,
         task.input.shards,
         task.input.manifests,
         read_table(task.input.vocabulary),

@@ -4,6 +4,7 @@ from layerscope.workflow.job import job
 
 with job(snakemake) as task:
     tables = resample_layer(
+        task.input.summaries,
         task.input.shards,
         read_table(task.input.vocabulary),
         int(task.wildcards.layer),

@@ -140,6 +140,16 @@ class Extraction(Section):
     compression: Literal["none", "lzf", "gzip"] = Field("none", description="HDF5 compression of shards.")
 
 
+class Summaries(Section):
+    """What is summed over all tokens while a model runs."""
+
+    token_types: int = Field(
+        8192,
+        ge=1,
+        description="Types of tokens, the most frequent, whose sums are kept one by one; those of others by length.",
+    )
+
+
 class StudySettings(Section):
     """Settings that every study has; those of a study derive from these."""
 

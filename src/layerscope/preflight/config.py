@@ -14,6 +14,7 @@ from layerscope.config.sections import (
     Sampling,
     Section,
     StudySettings,
+    Summaries,
     Tokenizer,
 )
 from layerscope.studies.registry import STUDIES
@@ -44,6 +45,7 @@ class Config(Section):
     corpora: dict[Name, Corpus] = Field(min_length=1)
     sampling: Sampling = Sampling()
     extraction: Extraction = Extraction()
+    summaries: Summaries = Summaries()
     studies: Studies
     results: ResultsFolder = Field("results", description="Folder for everything that is written.")
 

@@ -57,7 +57,7 @@ class Jackknife:
         self.clusters = len(np.unique(labels))
         groups = coarser(labels)
         self.groups = Groups(groups)
-        self.effective = effective_number(groups)
+        self.effective = effective_number(self.groups.sizes)
 
     def arranged(self, values: np.ndarray) -> np.ndarray:
         return self.groups.arranged(values)
@@ -129,9 +129,11 @@ def document_clusters(document: np.ndarray) -> np.ndarray:
     return document % CLUSTERS
 
 
-def effective_number(labels: np.ndarray) -> float:
-    """The number of groups of equal size that would carry as much information: n² / Σ n_i² (Kish 1965)."""
-    sizes = np.unique(labels, return_counts=True)[1]
+def effective_number(sizes: np.ndarray) -> float:
+    """The number of groups of equal size that would carry as much information as groups of ``sizes`` [groups].
+
+    n² / Σ n_i² (Kish 1965).
+    """
     return float(sizes.sum() ** 2 / (sizes**2).sum()) if len(sizes) else 0.0
 
 

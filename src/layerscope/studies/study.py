@@ -69,6 +69,11 @@ class Study:
         return ()
 
     @property
+    def summarized_sites(self) -> tuple[str, ...]:
+        """Sites of which it reads the summaries of its models and corpus."""
+        return ()
+
+    @property
     def shard_reads(self) -> int:
         """How many files of activation shards its jobs read per shard, counted once per job."""
         return 0

@@ -81,9 +81,8 @@ def shifted(sums: np.ndarray, ones: np.ndarray, moved: np.ndarray) -> np.ndarray
 
 
 def _extremes(parts: Sequence[NeuronSums], name: str, sign: int) -> tuple[np.ndarray, np.ndarray]:
-    values, places = (
-        np.concatenate([getattr(part, f"{name}_{what}") for part in parts]) for what in ("value", "place")
-    )
+    values = np.concatenate([getattr(part, f"{name}_value") for part in parts])
+    places = np.concatenate([getattr(part, f"{name}_place") for part in parts])
     contexts, neurons = values.shape
     value, place = largest_of(np.tile(np.arange(neurons), contexts), sign * values.ravel(), places.ravel(), neurons)
     return sign * value, place

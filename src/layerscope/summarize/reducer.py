@@ -31,7 +31,7 @@ class SummaryReducer:
         sequence_length: of a row.
         classes: [types], of :func:`.token_classes`.
         covariates: of the tokens.
-        size: bytes of the result, from :func:`summary_bytes`.
+        neurons: of all layers together.
     """
 
     def __init__(
@@ -42,10 +42,9 @@ class SummaryReducer:
         sequence_length: int,
         classes: np.ndarray,
         covariates: Covariates,
-        size: int = 0,
+        neurons: int,
     ) -> None:
         self.sites: Sequence[str] = (site,)
-        self.size = size
         self.model, self.length = model, sequence_length
         self.covariates = covariates
         self.columns = covariates.of_tokens(tokens, sequence_length)
@@ -62,6 +61,7 @@ class SummaryReducer:
         cluster = np.minimum(np.searchsorted(self.sums.clusters, clusters), len(self.sums.clusters) - 1)
         self.clusters = np.where(self.takes_part, cluster, -1)
         self.random = np.flatnonzero(np.isin(self.places, self.sums.random_place) & self.takes_part)
+        self.size = summary_bytes(neurons, self.sums)
         self.layers: dict[int, _Layer] = {}
         self.batch: _Batch | None = None
 
@@ -125,12 +125,12 @@ class _Layer:
     """Sums of one layer."""
 
     def __init__(self, values: torch.Tensor, batch: _Batch, sums: TokenSums) -> None:
-        neurons, like = values.shape[1], {"dtype": values.dtype, "device": values.device}
+        neurons, dtype, device = values.shape[1], values.dtype, values.device
         self.pilot = values.mean(0, dtype=torch.float64).to(values.dtype)
         rows = sums.cluster_products.shape[-1] + len(POWERS)
-        self.clusters = torch.zeros((len(sums.clusters), rows, neurons), dtype=torch.float64, device=values.device)
-        self.classes = torch.zeros((len(sums.classes) + 1, neurons), **like)
-        self.most, self.least = (Extremes(sign, neurons, **like) for sign in (1, -1))
+        self.clusters = torch.zeros((len(sums.clusters), rows, neurons), dtype=torch.float64, device=device)
+        self.classes = torch.zeros((len(sums.classes) + 1, neurons), dtype=dtype, device=device)
+        self.most, self.least = (Extremes(sign, neurons, dtype, device) for sign in (1, -1))
         self.random = np.zeros((len(sums.random_place), neurons), dtype=self.most.values.dtype)
         self.centred = torch.empty_like(values)
 
@@ -169,8 +169,8 @@ class _Layer:
         )
 
 
-def summary_bytes(layers: int, neurons: int, tokens: TokenSums, bytes_per_number: int = 4) -> int:
-    """Bytes of a summary."""
-    rows = len(tokens.classes) + len(tokens.clusters) * (tokens.cluster_products.shape[-1] + len(POWERS)) + 1
-    contexts = 2 * CONTEXTS * (bytes_per_number + 8) + len(tokens.random_place) * bytes_per_number
-    return layers * neurons * (rows * bytes_per_number + contexts) + tokens.class_products.nbytes
+def summary_bytes(neurons: int, tokens: TokenSums) -> int:
+    """Bytes of a summary in float32 of ``neurons`` in all."""
+    of_clusters = len(tokens.clusters) * (tokens.cluster_products.shape[-1] + len(POWERS))
+    numbers = 1 + of_clusters + len(tokens.classes) + len(tokens.random_place)
+    return neurons * (4 * numbers + 2 * CONTEXTS * (4 + 8)) + tokens.class_products.nbytes

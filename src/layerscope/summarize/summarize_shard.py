@@ -14,7 +14,7 @@ from layerscope.io.records import ModelRecord
 from layerscope.model.run import ComputeSpec, ModelRun
 from layerscope.summarize.covariates import Covariates
 from layerscope.summarize.reducer import SummaryReducer
-from layerscope.summarize.summary_shards import write_summary
+from layerscope.summarize.summary_shards import LayerSummary, write_summary
 from layerscope.summarize.token_classes import token_classes
 from layerscope.tokenize.token_shards import Tokens, read_token_shard
 
@@ -52,7 +52,8 @@ def summarize_run(
     check_same_run({token_shard: attributes}, [types.attrs])
     rows = tokens.input_ids.reshape(int(attributes["sequences"]), -1)
     run = ModelRun(record, compute, device, threads, rows)
-    reducer = reducer_of(spec, tokens, attributes, types, record["name"])
+    neurons = run.model.layers * run.model.width(spec["site"])
+    reducer = reducer_of(spec, tokens, attributes, types, record["name"], neurons)
     run.reduce(reducer)
     write(output, spec, reducer, of_token_shard(attributes) | run.attributes)
 
@@ -75,7 +76,7 @@ def summarize_stored(
     """
     tokens, attributes = read_token_shard(token_shard)
     check_same_run({token_shard: attributes}, [types.attrs])
-    reducer = reducer_of(spec, tokens, attributes, types, "")
+    reducer = reducer_of(spec, tokens, attributes, types, "", 0)
     length, first, of_run = int(attributes["sequence_length"]), 0, {}
     for path in activation_shards:
         with ActivationShard(path) as shard:
@@ -99,16 +100,33 @@ NOT_OF_SUMMARY = {"format", "shard", "token_shard", "sequences", "storage_dtype"
 
 
 def reducer_of(
-    spec: SummarySpec, tokens: Tokens, attributes: Mapping[str, Any], types: pd.DataFrame, model: str
+    spec: SummarySpec, tokens: Tokens, attributes: Mapping[str, Any], types: pd.DataFrame, model: str, neurons: int
 ) -> SummaryReducer:
     """The reducer of the tokens of a shard."""
     properties = {"characters": types["characters"].to_numpy(np.float64)}
     covariates = Covariates.of(types, properties)
     classes = token_classes(types, spec["token_types"])
-    return SummaryReducer(spec["site"], model, tokens, int(attributes["sequence_length"]), classes, covariates)
+    return SummaryReducer(spec["site"], model, tokens, int(attributes["sequence_length"]), classes, covariates, neurons)
 
 
 def write(output: str | Path, spec: SummarySpec, reducer: SummaryReducer, attributes: dict[str, Any]) -> None:
     """Write what a reducer received."""
     attributes |= {"token_types": spec["token_types"], "covariates": " ".join(reducer.covariates.names)}
     write_summary(output, spec["site"], *reducer.finish(), attributes)
+
+
+def summary_of_values(
+    values: np.ndarray, tokens: Tokens, sequence_length: int, types: pd.DataFrame, token_types: int
+) -> LayerSummary:
+    """The summary of activations [tokens, neurons] that are at hand, as of one layer; in float64 if they are.
+
+    Args:
+        types: table of :mod:`layerscope.tokenize.frequency`.
+    """
+    attributes = {"sequence_length": sequence_length}
+    reducer = reducer_of({"site": "", "token_types": token_types}, tokens, attributes, types, "", values.shape[1])
+    rows = torch.from_numpy(values).unflatten(0, (-1, sequence_length))
+    reducer.receive("", 0, rows, slice(0, len(rows)))
+    sums, layers = reducer.finish()
+    names = " ".join(reducer.covariates.names)
+    return LayerSummary({"token_types": token_types, "covariates": names}, sums, layers[0])

@@ -62,9 +62,8 @@ class TokenSums:
     @classmethod
     def merge(cls, parts: Sequence[Self]) -> Self:
         """The sums of all tokens of ``parts``, added in order."""
-        clusters, classes, types = (
-            _union(getattr(part, name) for part in parts) for name in ("clusters", "classes", "types")
-        )
+        clusters, classes = _union(part.clusters for part in parts), _union(part.classes for part in parts)
+        types = _union(part.types for part in parts)
         width = parts[0].cluster_products.shape[-1]
         cluster_products = np.zeros((len(clusters), width, width))
         class_products = np.zeros((len(classes), width, width))
@@ -73,13 +72,12 @@ class TokenSums:
             cluster_products[np.searchsorted(clusters, part.clusters)] += part.cluster_products
             class_products[np.searchsorted(classes, part.classes)] += part.class_products
             type_counts[np.searchsorted(types, part.types)] += part.type_counts
-        place, token = (
-            np.concatenate([getattr(part, name) for part in parts]) for name in ("random_place", "random_token")
-        )
         drawn = merged_random(parts)
+        place = np.concatenate([part.random_place for part in parts])[drawn]
+        token = np.concatenate([part.random_token for part in parts])[drawn]
         return cls(
             clusters, cluster_products, classes, class_products, types, type_counts,
-            _union(part.documents for part in parts), place[drawn], token[drawn],
+            _union(part.documents for part in parts), place, token,
         )  # fmt: skip
 
     @property
@@ -116,7 +114,7 @@ def priorities(places: np.ndarray) -> np.ndarray:
 
 
 def merged_random(parts: Sequence[TokenSums]) -> np.ndarray:
-    """Which of the random tokens of ``parts``, one after the other, are those of all parts; in the order of the text."""
+    """Which of the random tokens of ``parts``, joined, are those of all parts, in the order of the text."""
     place = np.concatenate([part.random_place for part in parts])
     drawn = np.argsort(priorities(place), kind="stable")[:RANDOM]
     return drawn[np.argsort(place[drawn], kind="stable")]

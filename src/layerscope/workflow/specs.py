@@ -193,6 +193,20 @@ class Specs:
         part = self.config.sampling.stored_per_shard
         return self.script("extract", sites=self.sites(model, corpus), sequences_per_shard=part, **settings)
 
+    def summarize(self, model: str, corpus: str, shard: int) -> Spec:
+        """The spec of the summary of a token shard, from stored activations where all of them are stored exactly."""
+        sampling, extraction = self.config.sampling, self.config.extraction
+        exact = extraction.storage_dtype == "float32"
+        stored = exact and (shard + 1) * sampling.sequences_per_shard <= sampling.stored
+        [site] = {site for study in self.studies.values() for site in study.summarized_sites}
+        return self.script(
+            "summarize",
+            stored=stored,
+            layers=self.config.models[model].layers,
+            compute=extraction.model_dump(include={"dtype", "batch_size"}),
+            summary={"site": site, **self.config.summaries.model_dump()},
+        )
+
     def report(self) -> Spec:
         """The settings and titles that the report shows, and the functions that write the parts of the studies."""
         settings = self.config.model_dump(include={"sampling", "extraction", "studies"}, mode="json")

@@ -2,43 +2,12 @@
 
 import numpy as np
 import pandas as pd
-from scipy.interpolate import BSpline
 from scipy.stats import pearsonr, spearmanr
 
 from layerscope.studies.token_length.length_groups import token_lengths
 from layerscope.tokenize.token_shards import Tokens
 
 CONFOUNDS = ("log_frequency", "leading_space", "position")
-INTERIOR_KNOTS = (0.2, 0.4, 0.6, 0.8)  # quantiles over tokens
-
-
-class Confounds:
-    """The confounds of a sample's tokens, and the covariates of each measure of r over tokens.
-
-    Args:
-        table: table of :func:`confounds_of`, of the tokens that take part.
-        frequency_covariate: ``line``: log frequency; ``spline``: a basis of splines of it.
-    """
-
-    def __init__(self, table: pd.DataFrame, frequency_covariate: str) -> None:
-        log_frequency = table["log_frequency"].to_numpy()
-        frequency = spline_basis(log_frequency) if frequency_covariate == "spline" else log_frequency[:, None]
-        every = np.column_stack([frequency, table[["leading_space", "position"]]])
-        # measure → [tokens, covariates]
-        self.covariates = {"r": frequency[:, :0], "r_given_frequency": frequency, "r_given_all": every}
-
-
-def spline_basis(x: np.ndarray) -> np.ndarray:
-    """Cubic B-splines [n, functions] with knots at the quintiles of ``x`` [n] (de Boor 1978).
-
-    They span any smooth curve of ``x``; a line where ``x`` has too few values for a curve.
-    """
-    if len(np.unique(x)) < 4 + len(INTERIOR_KNOTS):
-        return x[:, None]
-    ends = [x.min()] * 4, [x.max()] * 4
-    interior = np.unique(np.quantile(x, INTERIOR_KNOTS))
-    knots = np.concatenate([ends[0], interior[(interior > x.min()) & (interior < x.max())], ends[1]])
-    return BSpline.design_matrix(x, knots, 3).toarray()
 
 
 def confounds_of(vocabulary: pd.DataFrame, tokens: Tokens) -> pd.DataFrame:

@@ -1,4 +1,4 @@
-"""Activations of one layer to a table with one row per neuron, and the layer's histograms by length group."""
+"""One layer to a table with one row per neuron, and the layer's histograms by length group."""
 
 import numpy as np
 import pandas as pd
@@ -6,18 +6,22 @@ import pandas as pd
 from layerscope.extract.activation_shards import LayerReader
 from layerscope.io.errors import UserError
 from layerscope.io.files import read_json
-from layerscope.stats.correlation import moments, pearson, spearman
+from layerscope.stats.correlation import spearman
 from layerscope.studies.token_length import SITE
 from layerscope.studies.token_length.length_groups import GROUPS, token_lengths
+from layerscope.studies.token_length.neuron_moments import moments, varies
+from layerscope.studies.token_length.token_regressions import TokenRegressions
+from layerscope.summarize.summary_shards import LayerSummary, read_layer_summary
 
 
 def correlate_layer(
-    shards: list[str], manifests: list[str], vocabulary: pd.DataFrame, layer: int, bins: int
+    summaries: list[str], shards: list[str], manifests: list[str], vocabulary: pd.DataFrame, layer: int, bins: int
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Correlate the neurons of one layer with token length.
 
     Args:
-        shards: activation shards of the sample, in order.
+        summaries: summary shards of the sample, in order.
+        shards: activation shards of the stored sample, in order.
         manifests: their manifests, in the same order.
         vocabulary: table of :func:`layerscope.tokenize.vocabulary.vocabulary_table`.
         layer: which one.
@@ -25,39 +29,53 @@ def correlate_layer(
 
     Returns:
         The table of neurons: ``neuron``, ``mean``, ``std``, ``skewness``, ``kurtosis``, ``minimum``, ``maximum``,
-        ``mean_short``, ``mean_median``, ``mean_long``, ``r_pearson``, ``r_spearman``, ``tokens``; and the table of
-        bins: ``left``, ``right``, and the counts of activations ``short``, ``median``, ``long``, pooled over neurons.
+        ``mean_short``, ``mean_median``, ``mean_long``, ``r_pearson``, and ``tokens``, how many they rest on;
+        ``r_spearman`` and ``tokens_stored`` of the stored sample. The table of bins: ``left``, ``right``, and the
+        counts of stored activations ``short``, ``median``, ``long``, pooled over neurons.
 
     Raises:
         UserError: a shard is damaged, or they and the tables of their tokens are not of one run.
     """
+    neurons = neurons_table(read_layer_summary(summaries, layer, [vocabulary]), vocabulary)
     with LayerReader(shards, SITE, layer, [vocabulary]) as reader:
         span = activation_range(manifests)
         edges = np.linspace(*span, bins + 1)
         sample = token_lengths(vocabulary, reader.tokens().input_ids)
-        member = np.stack([sample.group == i for i in range(3)])
-        with np.errstate(invalid="ignore"):
-            weights = member.T / member.sum(axis=1)  # [tokens, 3]; NaN for an empty group
         counts = np.zeros((3, bins), dtype=np.int64)
-        parts = []
-        for start, values in reader.blocks(sample.keep):
-            exact = values.astype(np.float64)
+        rho = []
+        for _, values in reader.blocks(sample.keep):
             for i in range(3):
-                counts[i] += np.histogram(exact[:, member[i]], bins, span)[0]
-            table = {"neuron": np.arange(start, start + len(values), dtype=np.int32), **moments(exact)}
-            table |= {"minimum": values.min(axis=1), "maximum": values.max(axis=1)}
-            table |= {f"mean_{group}": exact @ weights[:, i] for i, group in enumerate(GROUPS)}
-            table |= {
-                "r_pearson": pearson(exact, sample.lengths),
-                "r_spearman": spearman(values, sample.lengths),
-            }
-            parts.append(pd.DataFrame(table))
-    neurons = pd.concat(parts, ignore_index=True)
-    neurons["tokens"] = len(sample.lengths)
+                counts[i] += np.histogram(values[:, sample.group == i].astype(np.float64), bins, span)[0]
+            rho.append(spearman(values, sample.lengths))
     histogram = pd.DataFrame({"left": edges[:-1], "right": edges[1:]} | dict(zip(GROUPS, counts, strict=True)))
     if counts.sum() != len(neurons) * len(sample.lengths):
         raise UserError(f"{shards[0]}: activations lie outside the range of the manifests; delete it and run again")
-    return neurons, histogram
+    return neurons.assign(r_spearman=np.concatenate(rho), tokens_stored=len(sample.lengths)), histogram
+
+
+def neurons_table(summary: LayerSummary, vocabulary: pd.DataFrame) -> pd.DataFrame:
+    """The columns of the table of neurons that come from a layer's summary."""
+    tokens, sums = summary.tokens, summary.neurons
+    token_types = int(summary.attributes["token_types"])
+    regressions = TokenRegressions(tokens, summary.covariates, vocabulary, token_types, "characters", "line")
+    group = np.sign(regressions.of_classes - regressions.median) + 1
+    norm = centred_norm(sums.cluster_sums, tokens.tokens)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        r = regressions.measures["r"].weights @ sums.cluster_sums[:, : len(regressions.names)].sum(axis=0) / norm
+    table = {"neuron": np.arange(len(sums.pilot), dtype=np.int32), **moments(tokens, sums)}
+    table |= {"minimum": sums.least_value[0], "maximum": sums.most_value[0]}
+    for i, name in enumerate(GROUPS):
+        with np.errstate(invalid="ignore"):  # NaN for an empty group
+            of_group = sums.class_sums[group == i].sum(axis=0) / tokens.class_counts[group == i].sum()
+        table[f"mean_{name}"] = sums.pilot + of_group
+    table["r_pearson"] = np.where(varies(sums), np.clip(r, -1, 1), np.nan)
+    return pd.DataFrame(table).assign(tokens=tokens.tokens)
+
+
+def centred_norm(cluster_sums: np.ndarray, tokens: int) -> np.ndarray:
+    """Norm of each neuron minus its mean: [neurons]."""
+    first, square = cluster_sums[:, [0, -3]].sum(axis=0)
+    return np.sqrt(np.maximum(square - first**2 / tokens, 0))
 
 
 def activation_range(manifests: list[str]) -> tuple[float, float]:

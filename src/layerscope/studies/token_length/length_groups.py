@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from layerscope.io.errors import UserError
+from layerscope.summarize.covariates import weighted_median
 from layerscope.tokenize.vocabulary import takes_part
 
 GROUPS = ("short", "median", "long")
@@ -59,10 +60,8 @@ def median_length(types: pd.DataFrame) -> float:
     Raises:
         UserError: no such token was counted.
     """
-    counted = types.loc[~(types["special"] | types["partial"]), ["characters", "corpus_count"]]
-    so_far = counted.groupby("characters")["corpus_count"].sum().cumsum()
-    total = int(so_far.iloc[-1]) if len(so_far) else 0
-    if not total:
+    counted = types[~(types["special"] | types["partial"])]
+    median = weighted_median(counted["characters"].to_numpy(), counted["corpus_count"].to_numpy())
+    if np.isnan(median):
         raise UserError("token_length: no token was counted in the corpus; raise studies.token_length.frequency_tokens")
-    middle = so_far.searchsorted([(total - 1) // 2, total // 2], side="right")
-    return float(so_far.index.to_numpy()[middle].mean())
+    return median

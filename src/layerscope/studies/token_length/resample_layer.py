@@ -6,24 +6,27 @@ import numpy as np
 import pandas as pd
 
 from layerscope.extract.activation_shards import LayerReader
-from layerscope.stats.correlation import varies
-from layerscope.stats.jackknife import MOST, Groups, Jackknife, JackknifePearson, jackknife_error, unit
-from layerscope.stats.partial_correlation import covariate_basis, residuals
+from layerscope.stats.jackknife import MOST, Jackknife, JackknifePearson, effective_number, jackknife_error, unit
 from layerscope.studies.token_length import SITE
-from layerscope.studies.token_length.confounds import Confounds, confounds_of
 from layerscope.studies.token_length.group_effects import GroupEffects
-from layerscope.studies.token_length.length_groups import TokenLengths, token_lengths
+from layerscope.studies.token_length.jackknife_sums import jackknife_pearson, residual_sums
 from layerscope.studies.token_length.measures import MEASURES
-from layerscope.studies.token_length.sign_flip_null import SIGNS, null_weights, p_of_null
+from layerscope.studies.token_length.neuron_moments import varies
+from layerscope.studies.token_length.sign_flip_null import SIGNS, p_of_null
+from layerscope.studies.token_length.stored_sample import StoredSample
 from layerscope.studies.token_length.summaries_over_neurons import (
     error_variance,
     jackknife_summaries,
     summaries,
     table_of,
 )
+from layerscope.studies.token_length.token_regressions import TokenRegressions
+from layerscope.summarize.neuron_sums import NeuronSums
+from layerscope.summarize.summary_shards import read_layer_summary
 
 
 def resample_layer(
+    summary_shards: list[str],
     shards: list[str],
     vocabulary: pd.DataFrame,
     layer: int,
@@ -34,7 +37,8 @@ def resample_layer(
     """Resample one layer; returns the tables of :func:`resample_neurons`.
 
     Args:
-        shards: activation shards of the sample, in order.
+        summary_shards: summary shards of the sample, in order.
+        shards: activation shards of the stored sample, in order.
         vocabulary: table of :func:`layerscope.tokenize.vocabulary.vocabulary_table`.
         layer: which one.
         resamples: number of resamples of the null.
@@ -44,38 +48,43 @@ def resample_layer(
     Raises:
         UserError: a shard is damaged, or they and the tables of their tokens are not of one run.
     """
+    summary = read_layer_summary(summary_shards, layer, [vocabulary])
+    token_types = int(summary.attributes["token_types"])
+    regressions = TokenRegressions(
+        summary.tokens, summary.covariates, vocabulary, token_types, "characters", frequency_covariate
+    )
     with LayerReader(shards, SITE, layer, [vocabulary]) as reader:
-        tokens = reader.tokens()
-        sample = token_lengths(vocabulary, tokens.input_ids)
-        confounds = Confounds(confounds_of(vocabulary, tokens)[sample.keep], frequency_covariate)
-        layer_resamples = LayerResamples(
-            sample, tokens.input_ids[sample.keep], tokens.document[sample.keep], confounds, resamples, seed
+        stored = StoredSample.of(vocabulary, reader.tokens(), token_types)
+        resampling = LayerResamples(regressions, stored, resamples, seed)
+        blocks = (
+            (summary.neurons.block(start, start + len(values)), values.astype(np.float64))
+            for start, values in reader.blocks(stored.keep)
         )
-        return resample_neurons(
-            layer_resamples, (values.astype(np.float64) for _, values in reader.blocks(sample.keep))
-        )
+        return resample_neurons(resampling, blocks)
 
 
-def resample_neurons(layer: "LayerResamples", blocks: Iterable[np.ndarray]) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Resample the neurons of a layer, given block after block as [neurons, tokens].
+def resample_neurons(
+    layer: "LayerResamples", blocks: Iterable[tuple[NeuronSums, np.ndarray]]
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Resample the neurons of a layer, given block after block: their sums, and stored activations [neurons, tokens].
 
     Returns:
         The table of neurons: ``neuron``, the four ``MEASURES``, ``r_std_error`` and ``r_types_std_error`` (jackknife
         over documents, and over types), ``p`` and ``p_given_all`` (two-sided, under the null); and the table of
-        resamples: ``measure``, ``statistic``, ``kind`` (``observed``, ``null``, or ``jackknife``: without a group of
-        documents, or of types for r over types), ``resample``, ``value``, and ``clusters`` and ``clusters_effective``,
-        the number of documents or types. Of the ``MEASURES`` there are the statistics of
-        :mod:`token_length.summaries_over_neurons`; of ``shift`` the mean over neurons of the mean activation of long
-        tokens minus that of short ones, in each neuron's standard deviations; of ``overlap`` the mean over neurons of
-        the overlap of the two; of ``kurtosis`` the median over neurons. ``tokens``, ``types`` and ``documents`` of the
-        sample are in both. Neurons that never vary have no r.
+        resamples: ``measure``, ``statistic``, ``kind`` (``observed``, ``null``, or ``jackknife``: without a cluster of
+        documents, or a group of types for r over types), ``resample``, ``value``, and ``clusters`` and
+        ``clusters_effective``, the number of clusters of documents, or of types. Of the ``MEASURES`` there are the
+        statistics of :mod:`token_length.summaries_over_neurons`; of ``shift`` the mean over neurons of the mean
+        activation of long tokens minus that of short ones, in each neuron's standard deviations; of ``overlap`` the
+        mean over neurons of the overlap of the two, in the stored sample; of ``kurtosis`` the median over neurons.
+        ``tokens``, ``types`` and ``documents`` that each rests on are in both. Neurons that never vary have no r.
     """
-    parts, groups = [], GroupEffects(layer.group, layer.types, layer.documents, layer.signs)
-    for rows in blocks:
-        parts.append(layer.of_neurons(rows))
-        groups.add(unit(rows[varies(rows)]) * np.sqrt(rows.shape[1]))
+    parts, groups = [], GroupEffects(layer)
+    for sums, rows in blocks:
+        parts.append(layer.of_neurons(sums, rows))
+        groups.add(sums, rows)
     r = {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}
-    if layer.documents.clusters > 1:
+    if layer.clusters > 1:
         # A neuron that varies in a single document correlates with nothing without it.
         for measure in MEASURES:
             jackknife = r[measure, "jackknife"]
@@ -98,101 +107,81 @@ def resample_neurons(layer: "LayerResamples", blocks: Iterable[np.ndarray]) -> t
         of_kinds["jackknife"] = jackknife_summaries(observed[:, 0], changes, error)
         tables += [table_of(found, measure, kind) for kind, found in of_kinds.items()]
     drawn = pd.concat([*tables, *groups.tables()], ignore_index=True)
-    documents, types = layer.documents, layer.types_jackknife
-    over_types = drawn["measure"] == "r_types"
-    drawn["clusters"] = np.where(over_types, len(layer.types), documents.clusters)
-    drawn["clusters_effective"] = np.where(over_types, types.effective, documents.effective)
-    return neurons.assign(**layer.counts), drawn.assign(**layer.counts)
+    over_types, stored = drawn["measure"] == "r_types", drawn["measure"] == "overlap"
+    drawn["clusters"] = np.select(
+        [over_types, stored], [layer.types, layer.stored.counts["documents"]], layer.counts["documents"]
+    )
+    drawn["clusters_effective"] = np.select(
+        [over_types, stored],
+        [layer.types_jackknife.effective, layer.stored.documents.effective],
+        layer.clusters_effective,
+    )
+    drawn = drawn.assign(**layer.counts)
+    for name, count in layer.stored.counts.items():
+        drawn.loc[stored, name] = count
+    return neurons.assign(**layer.counts), drawn
 
 
 class LayerResamples:
     """Signs of the null and groups of the jackknife: the same for every neuron, layer and model of the same tokens.
 
     Args:
-        sample: lengths of the tokens.
-        types: [tokens], token ids.
-        documents: [tokens], numbers of the documents.
-        confounds: of the tokens.
+        regressions: of the property that neurons are correlated with.
+        stored: the stored sample.
         resamples: number of resamples of the null, see :mod:`token_length.sign_flip_null`.
         seed: of the random numbers.
     """
 
-    def __init__(
-        self,
-        sample: TokenLengths,
-        types: np.ndarray,
-        documents: np.ndarray,
-        confounds: Confounds,
-        resamples: int,
-        seed: int,
-    ) -> None:
+    def __init__(self, regressions: TokenRegressions, stored: StoredSample, resamples: int, seed: int) -> None:
         rng = np.random.default_rng(seed)
-        lengths = sample.lengths.astype(np.float64)
-        self.types, self.documents = Groups(types), Jackknife(documents)
-        self.types_of_documents = Groups(self.types.labels * MOST + self.documents.groups.labels)
-        self.types_jackknife = Jackknife(rng.permutation(len(self.types)) % MOST)
-        self.signs = rng.choice(SIGNS, (len(self.types), resamples))
-        self.group = sample.group
-        self.counts = {"tokens": len(lengths), "types": len(self.types), "documents": self.documents.clusters}
-        self.bases = {name: covariate_basis(covariates) for name, covariates in confounds.covariates.items()}
-        self.weights: dict[str, np.ndarray] = {}  # measure → residuals of the lengths given its covariates, of norm 1
-        for measure, basis in self.bases.items():
-            left = residuals(lengths[None], basis)[0]
-            with np.errstate(invalid="ignore"):  # NaN where the covariates explain length fully: there is no partial r
-                self.weights[measure] = left / np.linalg.norm(left)
-        self.null_weights = {m: null_weights(w, self.bases[m], self.types) for m, w in self.weights.items()}
-        self.weights["r_types"] = unit(lengths[self.types.first])
-        self.jackknife_r = {
-            measure: JackknifePearson(
-                self.types_jackknife if measure == "r_types" else self.documents, y, np.ones(len(y), dtype=bool)
-            )
-            for measure, y in self.weights.items()
-        }
+        self.regressions, self.stored, self.tokens = regressions, stored, regressions.tokens
+        self.types = int(np.count_nonzero(regressions.own))  # classes of one type come first
+        self.types_jackknife = Jackknife(rng.permutation(self.types) % MOST)
+        self.signs = rng.choice(SIGNS, (len(self.tokens.classes), resamples))
+        self.clusters = len(self.tokens.clusters)
+        self.clusters_effective = effective_number(self.tokens.cluster_counts)
+        documents = len(self.tokens.documents)
+        self.counts = {"tokens": self.tokens.tokens, "types": self.types, "documents": documents}
+        # What documents add to the variance of r over types falls with their number.
+        self.documents_share = stored.counts["documents"] / documents
+        self.types_weights = unit(regressions.of_classes[: self.types])
+        self.types_pearson = JackknifePearson(self.types_jackknife, self.types_weights, np.ones(self.types, dtype=bool))
 
-    def of_neurons(self, rows: np.ndarray) -> dict[tuple[str, str], np.ndarray]:
-        """r of neurons [neurons, tokens]: (measure, kind) → [neurons, resamples], one resample where observed.
+    def of_neurons(self, sums: NeuronSums, rows: np.ndarray) -> dict[tuple[str, str], np.ndarray]:
+        """r of neurons: (measure, kind) → [neurons, resamples], one resample where observed.
 
         With documents or types left out, the fit of the covariates is kept. The further kind ``null_error`` is the
         standard deviation of the null; ``variances`` of ``r_types`` see :func:`widen_types`.
-        """
-        found = {}
-        constant = ~varies(rows)
-        for measure in MEASURES:
-            if measure == "r_types":
-                means = self.types.means(rows)
-                left = unit(means)
-                parts = left * self.weights[measure]
-                found[measure, "variances"] = self._variances(rows, means, parts)
-                found[measure, "variances"][constant] = np.nan
-            else:
-                left = unit(residuals(rows, self.bases[measure]))
-                parts = self.types.sums(left * self.null_weights[measure])
-            left[constant], parts[constant] = np.nan, np.nan
-            found[measure, "observed"] = (left @ self.weights[measure])[:, None]
-            found[measure, "null"] = parts @ self.signs
-            found[measure, "null_error"] = np.linalg.norm(parts, axis=1, keepdims=True)
-            found[measure, "jackknife"] = self.jackknife_r[measure].of(left)
-        return found
-
-    def _variances(self, rows: np.ndarray, means: np.ndarray, parts: np.ndarray) -> np.ndarray:
-        """Variance of r over types that is due to types, and what documents add to it: [neurons, 2].
-
-        Tokens of a document are correlated, and those of a type are (two-way clusters of Cameron, Gelbach and Miller
-        2011, J. Bus. Econ. Stat. 29:238).
 
         Args:
-            means: of the types, [neurons, types].
-            parts: of r over types, likewise.
+            sums: of the neurons.
+            rows: [neurons, tokens of the stored sample], float64.
         """
-        weights = (self.weights["r_types"] / self.types.sizes)[self.types.labels]
-        middle = means.mean(axis=1, keepdims=True)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            of_tokens = (rows - middle) * weights / np.linalg.norm(means - middle, axis=1, keepdims=True)
-        groups = self.documents.groups
-        of_documents = groups.sums(of_tokens) - parts.sum(axis=1, keepdims=True) * groups.sizes / groups.sizes.sum()
-        both = self.types_of_documents.sums(of_tokens)
-        beyond = (of_documents**2).sum(axis=1) * len(groups) / max(1, len(groups) - 1) - (both**2).sum(axis=1)
-        return np.column_stack([(parts**2).sum(axis=1), beyond])
+        found = {}
+        constant = ~varies(sums)
+        for measure, regression in self.regressions.measures.items():
+            left = residual_sums(sums, self.tokens, regression)
+            parts = (left.classes * regression.null_weights[:, None]).T
+            observed, jackknife = jackknife_pearson(left, self.tokens.cluster_products, regression.weights)
+            observed[constant], jackknife[constant], parts[constant] = np.nan, np.nan, np.nan
+            found[measure, "observed"], found[measure, "jackknife"] = observed[:, None], jackknife
+            self._add_null(found, measure, parts, self.signs)
+        means = (sums.class_sums[: self.types] / self.tokens.class_counts[: self.types, None]).T
+        units = unit(means)
+        units[constant] = np.nan
+        parts = units * self.types_weights
+        found["r_types", "observed"] = (units @ self.types_weights)[:, None]
+        found["r_types", "jackknife"] = self.types_pearson.of(units)
+        self._add_null(found, "r_types", parts, self.signs[: self.types])
+        beyond = self.stored.variance_of_documents(rows) * self.documents_share
+        found["r_types", "variances"] = np.column_stack([(parts**2).sum(axis=1), np.where(constant, np.nan, beyond)])
+        return found
+
+    def _add_null(
+        self, found: dict[tuple[str, str], np.ndarray], measure: str, parts: np.ndarray, signs: np.ndarray
+    ) -> None:
+        found[measure, "null"] = parts @ signs
+        found[measure, "null_error"] = np.linalg.norm(parts, axis=1, keepdims=True)
 
 
 def widen_types(r: dict[tuple[str, str], np.ndarray]) -> None:

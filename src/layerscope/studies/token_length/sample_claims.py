@@ -58,7 +58,7 @@ def share_of_tokens(which: Callable[[SampleLengths], np.ndarray]) -> Callable[[S
             error = jackknife_error((hits.sum() - hits) / (total - tokens))
         worth = float(total)
         if error > 0:
-            df = effective_number(np.repeat(np.arange(len(tokens)), tokens)) - 1
+            df = effective_number(tokens) - 1
             quantiles = student_quantile(total - 1) / student_quantile(df)
             worth = min(worth, share * (1 - share) / error**2 * quantiles**2)
         seen = worth * share

@@ -154,6 +154,10 @@ class TokenLength(Study):
         return ("mlp_pre",)
 
     @property
+    def summarized_sites(self) -> tuple[str, ...]:
+        return ("mlp_pre",)
+
+    @property
     def shard_reads(self) -> int:
         # Three jobs per layer, and one per layer of the other model of a pair that reads both; shards and manifests.
         matched = sum(self.models[other].layers for _, other in self.settings.pairs or ())

@@ -1,0 +1,186 @@
+"""What the summary of a shard costs, beside a bare forward pass, as the number of tokens grows.
+
+    python benchmarks/summaries.py [--tokens 65536 262144 1048576] [--folder FOLDER]
+
+On GPT-Neo 125M's exact shape with random weights and tokens that follow Zipf's law, in documents of 200 to 1,200 tokens.
+For each number of tokens, each in a process of its own:
+
+- floor: import, load, and a bare forward pass of the base model over all tokens;
+- job: the job that summarises a shard of that many tokens, as the workflow's script runs it; its peak memory, its time
+  over that of the floor, the time within the reducer, and the bytes of the summary over those of the activations;
+- layer: the job that correlates a layer and the one that resamples it, of the summary, and of 65,536 stored tokens.
+"""
+
+import argparse
+import json
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from extraction import SHAPE
+
+LENGTH, STORED, WIDTH = 512, 65_536, 3072
+
+
+def prepare(folder: Path, tokens: int) -> None:
+    """Save the model, the table of token types, and a token shard."""
+    import numpy as np
+    import pandas as pd
+    import torch
+    from transformers import GPTNeoConfig, GPTNeoForCausalLM
+
+    from layerscope.io.files import write_json
+    from layerscope.io.tables import write_table
+    from layerscope.tokenize.token_shards import Tokens, write_token_shard
+    from layerscope.tokenize.vocabulary import vocabulary_table
+
+    rng, size = np.random.default_rng(0), SHAPE["vocab_size"]
+    if not (folder / "model").is_dir():
+        torch.manual_seed(0)
+        GPTNeoForCausalLM(GPTNeoConfig.from_dict(SHAPE)).save_pretrained(folder / "model")
+        record = {"name": "shape", "source": "random", "commit": None, "content": None}
+        record |= {"path": str(folder / "model"), "model_type": "gpt_neo", "weights": "trained"}
+        write_json(folder / "model.json", record)
+    counts = (1e6 / np.arange(3, size + 3)).astype(int)
+    types = pd.DataFrame({"characters": rng.integers(1, 12, size), "leading_space": rng.random(size) < 0.6})
+    types = types.assign(special=np.arange(size) == size - 1, partial=False, corpus_count=counts)
+    write_table(folder / "types.parquet", types)
+    ids = rng.choice(size, tokens, p=counts / counts.sum()).astype(np.int32)
+    documents = np.repeat(np.arange(tokens // 200), rng.integers(200, 1200, tokens // 200))[:tokens].astype(np.int32)
+    places = np.arange(tokens, dtype=np.int32)
+    sample = Tokens(ids, places // LENGTH, places % LENGTH, documents)
+    attributes = {"sequences": tokens // LENGTH, "sequence_length": LENGTH, "tokenizer": "none", "corpus": "zipf"}
+    write_token_shard(folder / f"tokens_{tokens}.h5", sample, {**attributes, "shard": 0})
+    write_table(folder / f"vocabulary_{tokens}.parquet", vocabulary_table(types, ids))
+
+
+def floor(folder: Path, tokens: int) -> dict[str, float]:
+    import torch
+
+    from layerscope.io.files import read_json
+    from layerscope.model.loading import load_base_model
+    from layerscope.tokenize.token_shards import read_token_shard
+
+    torch.set_num_threads(len(os.sched_getaffinity(0)))
+    sample, _ = read_token_shard(folder / f"tokens_{tokens}.h5")
+    rows = torch.from_numpy(sample.input_ids.reshape(-1, LENGTH)).long()
+    model = load_base_model(read_json(folder / "model.json"), "float32", torch.device("cpu"))
+    with torch.inference_mode():
+        for part in rows.split(2):
+            model(input_ids=part, use_cache=False)
+    return {}
+
+
+def job(folder: Path, tokens: int) -> dict[str, float]:
+    from layerscope.io.files import read_json
+    from layerscope.io.tables import read_table
+    from layerscope.summarize.reducer import SummaryReducer
+    from layerscope.summarize.summarize_shard import summarize_run
+
+    within, receive = 0.0, SummaryReducer.receive
+
+    def timed(*args):
+        nonlocal within
+        before = time.perf_counter()
+        receive(*args)
+        within += time.perf_counter() - before
+
+    SummaryReducer.receive = timed
+    summary = folder / f"summary_{tokens}.h5"
+    summarize_run(
+        str(folder / f"tokens_{tokens}.h5"),
+        read_table(folder / "types.parquet"),
+        read_json(folder / "model.json"),
+        {"dtype": "float32", "batch_size": "auto"},
+        {"site": "mlp_pre", "token_types": 8192},
+        "cpu",
+        len(os.sched_getaffinity(0)),
+        summary,
+    )
+    share = summary.stat().st_size / (tokens * SHAPE["num_layers"] * WIDTH * 4)
+    return {"within": within, "bytes_per_activation_byte": share}
+
+
+def store(folder: Path, tokens: int) -> dict[str, float]:
+    """Store the activations of a layer for as many tokens as are stored, as if they were of the model."""
+    from layerscope.extract.store_activations import extract_shard
+    from layerscope.io.files import read_json
+
+    spec = {"sites": ["mlp_pre"], "dtype": "float32", "batch_size": "auto"}
+    spec |= {"storage_dtype": "float32", "compression": "none"}
+    shard = str(folder / f"tokens_{STORED}.h5")
+    record = read_json(folder / "model.json")
+    extract_shard(shard, record, spec, "cpu", len(os.sched_getaffinity(0)), folder / "stored.h5")
+    return {}
+
+
+def correlate(folder: Path, tokens: int) -> dict[str, float]:
+    from layerscope.io.tables import read_table
+    from layerscope.studies.token_length.correlate_layer import correlate_layer
+
+    vocabulary = read_table(folder / f"vocabulary_{tokens}.parquet")
+    summary, stored = [str(folder / f"summary_{tokens}.h5")], [str(folder / "stored.h5")]
+    correlate_layer(summary, stored, [str(folder / "stored.json")], vocabulary, 3, 2048)
+    return {}
+
+
+def resample(folder: Path, tokens: int) -> dict[str, float]:
+    from layerscope.io.tables import read_table
+    from layerscope.studies.token_length.resample_layer import resample_layer
+
+    vocabulary = read_table(folder / f"vocabulary_{tokens}.parquet")
+    summary, stored = [str(folder / f"summary_{tokens}.h5")], [str(folder / "stored.h5")]
+    resample_layer(summary, stored, vocabulary, 3, 200, 0, "spline")
+    return {}
+
+
+PARTS = {part.__name__: part for part in (floor, job, store, correlate, resample)}
+
+
+def run(what: str, folder: Path, tokens: int) -> dict[str, float]:
+    """Run one part in a process of its own: wall and CPU seconds, peak memory in MiB, and what it measured itself."""
+    command = [sys.executable, __file__, "--part", what, "--folder", str(folder), "--tokens", str(tokens)]
+    before = time.time()
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+    return {"wall": time.time() - before, **json.loads(done.stdout.splitlines()[-1])}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--tokens", type=int, nargs="+", default=[65_536, 262_144, 1_048_576])
+    parser.add_argument("--folder", type=Path)
+    parser.add_argument("--part", choices=PARTS, help=argparse.SUPPRESS)
+    args = parser.parse_args()
+    if args.part:
+        measured = PARTS[args.part](args.folder, args.tokens[0])
+        usage = resource.getrusage(resource.RUSAGE_SELF)
+        measured |= {"cpu": usage.ru_utime + usage.ru_stime, "peak_mib": usage.ru_maxrss / 1024}
+        print(json.dumps(measured))
+        return
+    with tempfile.TemporaryDirectory() as name:
+        folder = args.folder or Path(name)
+        folder.mkdir(exist_ok=True)
+        prepare(folder, STORED)
+        if not (folder / "stored.h5").exists():
+            run("store", folder, STORED)
+        for tokens in args.tokens:
+            prepare(folder, tokens)
+            bare, summarised = run("floor", folder, tokens), run("job", folder, tokens)
+            print(
+                f"{tokens:,} tokens: forward {bare['wall']:.1f} s, {bare['peak_mib']:.0f} MiB; summary "
+                f"{summarised['wall']:.1f} s ({summarised['within']:.1f} s in the reducer), "
+                f"{summarised['peak_mib']:.0f} MiB; ratio {summarised['wall'] / bare['wall']:.3f}; bytes 1/"
+                f"{1 / summarised['bytes_per_activation_byte']:.1f} of the activations",
+                flush=True,
+            )
+            for part in ("correlate", "resample"):
+                of_layer = run(part, folder, tokens)
+                print(f"  {part}: {of_layer['cpu']:.1f} CPU s, {of_layer['peak_mib']:.0f} MiB", flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,95 @@
+"""Regressions of a token property on its confounds, and of neurons on both, from sums over tokens."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from scipy.linalg import eigh
+
+from layerscope.studies.token_length.length_groups import median_length
+from layerscope.studies.token_length.sign_flip_null import LEAST_LEVERAGE, corrected
+from layerscope.summarize.covariates import ONE, POSITION
+from layerscope.summarize.token_classes import token_classes
+from layerscope.summarize.token_sums import TokenSums
+
+NOTHING_LEFT = 1e-12  # share of a variance, or of the largest eigenvalue, below which what is left of it is rounding
+
+
+@dataclass(frozen=True)
+class Regression:
+    """A property's residuals y given some covariates, as a weighted sum of all covariates, with mean 0 and norm 1.
+
+    NaN where the covariates explain the property fully: then there is no partial correlation.
+    """
+
+    given: list[int]  # the covariates that are taken out, the constant among them
+    solve: np.ndarray  # [given, given], from products of the covariates with a variable to its coefficients
+    weights: np.ndarray  # [covariates]: y of a token with covariates z is weights · z
+    null_weights: np.ndarray  # [classes], see :mod:`.sign_flip_null`
+
+
+class TokenRegressions:
+    """Regressions of all measures of r over tokens: the same for every neuron, layer and model of the same tokens.
+
+    Args:
+        tokens: sums of the sample.
+        names: of its covariates.
+        vocabulary: table of :mod:`layerscope.tokenize.vocabulary`.
+        token_types: how many types have a class of their own.
+        name: of the property.
+        frequency_covariate: how frequency is a covariate, ``spline`` or ``line``.
+    """
+
+    def __init__(
+        self,
+        tokens: TokenSums,
+        names: Sequence[str],
+        vocabulary: pd.DataFrame,
+        token_types: int,
+        name: str,
+        frequency_covariate: str,
+    ) -> None:
+        self.tokens, self.names = tokens, list(names)
+        self.own = tokens.classes < len(vocabulary)  # [classes], of one type
+        values = vocabulary[name].to_numpy(np.float64)
+        of_types = np.searchsorted(tokens.classes, token_classes(vocabulary, token_types)[tokens.types])
+        counts = tokens.type_counts
+        # [classes], the mean over the tokens of the class
+        self.of_classes = np.bincount(of_types, counts * values[tokens.types]) / np.bincount(of_types, counts)
+        self.property, self.median = self.names.index(name), median_length(vocabulary)
+        frequency = [i for i, name in enumerate(self.names) if name.startswith("frequency_spline_")]
+        frequency = [self.names.index("log_frequency"), *(frequency if frequency_covariate == "spline" else ())]
+        constant, others = self.names.index(ONE), [self.names.index("leading_space"), self.names.index(POSITION)]
+        self.products = tokens.cluster_products.sum(axis=0)
+        self.measures = {
+            "r": self._regression([constant]),
+            "r_given_frequency": self._regression([constant, *frequency]),
+            "r_given_all": self._regression([constant, *frequency, *others]),
+        }
+
+    def _regression(self, given: list[int]) -> Regression:
+        among = self.products[np.ix_(given, given)]
+        values, vectors = eigh(among)
+        kept = values > NOTHING_LEFT * values[-1]
+        basis = vectors[:, kept] / np.sqrt(values[kept])  # orthonormal covariates, of those that are given
+        solve = basis @ basis.T
+        weights = np.zeros(len(self.products))
+        weights[self.property] = 1
+        weights[given] -= solve @ self.products[given, self.property]
+        left = weights @ self.products @ weights
+        varying = (
+            self.products[self.property, self.property] - self.products[0, self.property] ** 2 / self.tokens.tokens
+        )
+        weights *= left**-0.5 if left > NOTHING_LEFT * varying else np.nan
+        return Regression(given, solve, weights, self._null_weights(given, basis, weights))
+
+    def _null_weights(self, given: list[int], basis: np.ndarray, weights: np.ndarray) -> np.ndarray:
+        counts, products = self.tokens.class_counts, self.tokens.class_products
+        result = products[:, 0] @ weights / counts
+        hats = basis.T @ products[:, given][:, :, given] @ basis
+        for i in np.flatnonzero(np.trace(hats, axis1=1, axis2=2) > LEAST_LEVERAGE):
+            result[i] += (
+                corrected(hats[i], basis.T @ products[i, given] @ weights, products[i, 0, given] @ basis) / counts[i]
+            )
+        return result
