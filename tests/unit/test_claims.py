@@ -383,7 +383,7 @@ def resampled(seed: int, layers: int = 4, neurons: int = 40, shift: float = 0.0)
     resamples, tables = [], []
     for _ in range(layers):
         layer = sample.resamples()
-        resamples.append(resample_neurons(layer, [sample.noise(neurons) - shift * sample.lengths])[1])
+        resamples.append(resample_neurons(layer, [sample.read(sample.noise(neurons) - shift * sample.lengths)])[1])
         tables.append(MULTIMODALITY)
     return Evidence.of(resamples, pd.concat(tables))
 

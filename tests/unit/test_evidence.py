@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import scipy.stats
-from samples import DOCUMENTS, RESAMPLES, TOKENS, Sample
+from samples import DOCUMENTS, LENGTH, RESAMPLES, TOKENS, TYPES, Reading, Sample
 from scipy.interpolate import BSpline
 
 from layerscope.io.tables import write_table
@@ -14,9 +14,10 @@ from layerscope.stats.intervals import ALPHA, null_band, null_p, student_quantil
 from layerscope.stats.jackknife import jackknife_error
 from layerscope.stats.multiple_testing import at_least, passes, share
 from layerscope.stats.partial_correlation import covariate_basis, residuals
-from layerscope.studies.token_length.confounds import CONFOUNDS, Confounds, confounds_of, confounds_table, spline_basis
+from layerscope.stats.splines import spline_basis
+from layerscope.studies.token_length.confounds import CONFOUNDS, confounds_of, confounds_table
 from layerscope.studies.token_length.measures import MEASURES
-from layerscope.studies.token_length.resample_layer import LayerResamples, resample_neurons
+from layerscope.studies.token_length.resample_layer import resample_neurons
 from layerscope.studies.token_length.summaries_over_neurons import STATISTICS
 from layerscope.studies.token_length.summarize_evidence import discoveries, evidence_table
 from layerscope.tokenize.frequency import frequency_table
@@ -37,10 +38,13 @@ def plain_partial(x: np.ndarray, y: np.ndarray, covariates: np.ndarray) -> float
     return float(scipy.stats.pearsonr(*left).statistic)
 
 
-def plain_spline(x: np.ndarray) -> np.ndarray:
-    """Cubic splines with knots at the quintiles, by truncated powers."""
-    z = (x - x.mean()) / x.std()
-    knots = np.unique(np.quantile(z, [0.2, 0.4, 0.6, 0.8]))
+def plain_spline(x: np.ndarray, vocabulary: pd.DataFrame) -> np.ndarray:
+    """Cubic splines with knots at the quintiles over the tokens of the corpus, by truncated powers."""
+    of_types = np.log1p(vocabulary["corpus_count"].to_numpy())
+    order = np.argsort(of_types)
+    so_far = np.cumsum(vocabulary["corpus_count"].to_numpy()[order])
+    knots = np.array([of_types[order][np.argmax(so_far >= q * so_far[-1])] for q in (0.2, 0.4, 0.6, 0.8)])
+    z, knots = (x - x.mean()) / x.std(), (knots - x.mean()) / x.std()
     return np.column_stack([z, z**2, z**3, *(np.clip(z - knot, 0, None) ** 3 for knot in knots)])
 
 
@@ -49,9 +53,9 @@ def test_every_measure_equals_a_plain_computation(sample: Sample, control: str) 
     rows = sample.noise(5) + 20
     rows[0] += 0.3 * sample.lengths
     rows[1] += sample.covariates["log_frequency"].to_numpy() ** 2
-    found = sample.resamples(control).of_neurons(rows)
-    log_frequency = sample.covariates["log_frequency"].to_numpy()
-    frequency = plain_spline(log_frequency) if control == "spline" else log_frequency[:, None]
+    found = sample.resamples(control).of_neurons(*sample.read(rows))
+    log_frequency = sample.covariates["log_frequency"].to_numpy() + 9
+    frequency = plain_spline(log_frequency, sample.vocabulary) if control == "spline" else log_frequency[:, None]
     every = np.column_stack([frequency, sample.covariates[["leading_space", "position"]]])
     for i, x in enumerate(rows):
         means = pd.DataFrame({"x": x, "y": sample.lengths}).groupby(sample.types).mean()
@@ -88,24 +92,23 @@ def test_of_few_values_or_of_one_frequent_value_a_curve_is_what_they_allow() -> 
     lumped = np.r_[np.full(700, 5.0), np.linspace(0, 4, 190), np.linspace(6, 7, 110)]
     assert spline_basis(lumped).shape[1] == 5
     assert spline_basis(np.r_[np.full(900, 9.0), np.linspace(0, 4, 100)]).shape[1] == 4
-    covariates = Confounds(pd.DataFrame({name: few for name in CONFOUNDS}), "spline").covariates
-    assert {name: values.shape[1] for name, values in covariates.items()} == {
-        "r": 0, "r_given_frequency": 1, "r_given_all": 3
-    }  # fmt: skip
 
 
 @pytest.mark.parametrize("measure", MEASURES)
 def test_the_jackknife_is_r_on_the_rest_with_the_fit_of_the_covariates_kept(sample: Sample, measure: str) -> None:
     rows = sample.noise(2) - 0.1 * sample.lengths
     resamples = sample.resamples()
-    found = resamples.of_neurons(rows)[measure, "jackknife"]
+    found = resamples.of_neurons(*sample.read(rows))[measure, "jackknife"]
     if measure == "r_types":
         frame = pd.DataFrame({"y": sample.lengths, "a": rows[0], "b": rows[1]}).groupby(sample.types).mean()
         x, y, labels = frame[["a", "b"]].to_numpy().T, frame["y"].to_numpy(), resamples.types_jackknife.groups.labels
         assert np.bincount(labels).max() == 2  # more than 200 types, left out by one or two
     else:
         # The covariates are fit to all tokens.
-        basis = resamples.bases[measure]
+        frequency = plain_spline(sample.covariates["log_frequency"].to_numpy() + 9, sample.vocabulary)
+        every = np.column_stack([frequency, sample.covariates[["leading_space", "position"]]])
+        given = {"r": frequency[:, :0], "r_given_frequency": frequency, "r_given_all": every}[measure]
+        basis = covariate_basis(given)
         x, y, labels = residuals(rows, basis), residuals(sample.lengths[None], basis)[0], sample.documents
     for group in (0, 3, found.shape[1] - 1):
         rest = labels != group
@@ -118,7 +121,7 @@ def test_the_jackknife_is_r_on_the_rest_with_the_fit_of_the_covariates_kept(samp
 def test_a_neuron_that_never_varies_has_no_r(sample: Sample) -> None:
     rows = sample.noise(2)
     rows[1] = 0.1
-    for values in sample.resamples().of_neurons(rows).values():
+    for values in sample.resamples().of_neurons(*sample.read(rows)).values():
         assert np.isnan(values[1]).all()
         assert not np.isnan(values[0]).any()
 
@@ -162,7 +165,7 @@ def resampled(sample: Sample) -> tuple[np.ndarray, pd.DataFrame, pd.DataFrame]:
     """Neurons, one of which never varies, taken in two blocks."""
     rows = sample.noise(30) - 0.05 * sample.lengths
     rows[12] = 1.0
-    return rows, *resample_neurons(sample.resamples(), [rows[:13], rows[13:]])
+    return rows, *resample_neurons(sample.resamples(), [sample.read(rows[:13]), sample.read(rows[13:])])
 
 
 def test_the_table_of_neurons_has_r_its_errors_and_p(
@@ -218,7 +221,8 @@ def test_resampling_block_by_block_equals_resampling_at_once(
     sample: Sample, resampled: tuple[np.ndarray, pd.DataFrame, pd.DataFrame]
 ) -> None:
     rows, neurons, drawn = resampled
-    for found, expected in zip(resample_neurons(sample.resamples(), [rows]), (neurons, drawn), strict=True):
+    at_once = resample_neurons(sample.resamples(), [sample.read(rows)])
+    for found, expected in zip(at_once, (neurons, drawn), strict=True):
         pd.testing.assert_frame_equal(found, expected, rtol=1e-9, atol=1e-11)
 
 
@@ -239,9 +243,9 @@ def test_r_over_types_is_as_sure_as_documents_leave_it() -> None:
     """Where documents prefer long or short tokens and neurons follow documents, r over types is far less sure."""
     sample = Sample(3, topics=0.7)
     rows = sample.noise(40, of_document=1.5)
-    neurons, _ = resample_neurons(sample.resamples(), [rows])
+    neurons, _ = resample_neurons(sample.resamples(), [sample.read(rows)])
     resamples = sample.resamples()
-    found = resamples.of_neurons(rows)
+    found = resamples.of_neurons(*sample.read(rows))
     plain = jackknife_error(found["r_types", "jackknife"])
     of_types, beyond = found["r_types", "variances"].sum(axis=0)
     np.testing.assert_allclose(neurons["r_types_std_error"], np.sqrt(1 + beyond / of_types) * plain)
@@ -249,7 +253,7 @@ def test_r_over_types_is_as_sure_as_documents_leave_it() -> None:
 
 
 def test_a_layer_of_neurons_that_never_vary_has_no_evidence(sample: Sample, recwarn: pytest.WarningsRecorder) -> None:
-    neurons, drawn = resample_neurons(sample.resamples(), [np.ones((3, TOKENS))])
+    neurons, drawn = resample_neurons(sample.resamples(), [sample.read(np.ones((3, TOKENS)))])
     assert drawn["value"].isna().all()
     assert neurons[[*MEASURES, "p", "p_given_all"]].isna().all(axis=None)
     assert not recwarn.list
@@ -356,9 +360,9 @@ def test_shares_and_their_lower_bound() -> None:
 def test_shift_is_the_average_difference_of_long_and_short_tokens(sample: Sample) -> None:
     rows = sample.noise(6) - 0.2 * sample.lengths
     rows[5] = 1.0
-    _, drawn = resample_neurons(sample.resamples(), [rows[:2], rows[2:]])
+    _, drawn = resample_neurons(sample.resamples(), [sample.read(rows[:2]), sample.read(rows[2:])])
     shift = {kind: of["value"].to_numpy() for kind, of in drawn[drawn["measure"] == "shift"].groupby("kind")}
-    group = sample.token_lengths.group
+    group = sample.group
     z = (rows[:5] - rows[:5].mean(axis=1, keepdims=True)) / rows[:5].std(axis=1, keepdims=True)
     expected = (z[:, group == 2].mean(axis=1) - z[:, group == 0].mean(axis=1)).mean()
     assert shift["observed"] == pytest.approx([expected])
@@ -367,11 +371,12 @@ def test_shift_is_the_average_difference_of_long_and_short_tokens(sample: Sample
 
 
 def test_where_confounds_explain_length_there_is_no_partial_r(sample: Sample, recwarn: pytest.WarningsRecorder) -> None:
-    covariates = sample.covariates.assign(log_frequency=-sample.lengths)
+    length = sample.vocabulary["characters"].to_numpy()
+    explained = Reading(sample.types, sample.documents, length, 13.0 - length, np.arange(TYPES) % 3 == 0, LENGTH)
+    rows = sample.noise(2)
     for control in ("line", "spline"):
-        confounds = Confounds(covariates, control)
-        resamples = LayerResamples(sample.token_lengths, sample.types, sample.documents, confounds, RESAMPLES, 0)
-        found = resamples.of_neurons(sample.noise(2))
+        found = explained.resamples(control).of_neurons(*explained.read(rows))
         assert np.isfinite(found["r", "observed"]).all()
-        assert np.isnan(found["r_given_frequency", "observed"]).all()
+        for kind in ("observed", "null", "jackknife", "null_error"):
+            assert np.isnan(found["r_given_frequency", kind]).all()
     assert not recwarn

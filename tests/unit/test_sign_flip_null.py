@@ -5,14 +5,13 @@ import pandas as pd
 import pytest
 import scipy.linalg
 import scipy.stats
-from samples import DOCUMENTS, RESAMPLES, TOKENS, TYPES, Sample
+from samples import DOCUMENTS, RESAMPLES, TOKENS, TYPES, Reading, Sample
 
-from layerscope.stats.jackknife import Groups, jackknife_error
+from layerscope.stats.jackknife import jackknife_error
 from layerscope.stats.partial_correlation import covariate_basis, residuals
-from layerscope.studies.token_length.confounds import Confounds
-from layerscope.studies.token_length.length_groups import TokenLengths
-from layerscope.studies.token_length.resample_layer import LayerResamples, widen_types
-from layerscope.studies.token_length.sign_flip_null import LEAST, null_weights, p_of_null
+from layerscope.stats.splines import spline_basis
+from layerscope.studies.token_length.resample_layer import widen_types
+from layerscope.studies.token_length.sign_flip_null import LEAST_LEVERAGE, p_of_null
 
 OVER_TOKENS = ("r", "r_given_frequency", "r_given_all")
 MEASURES = (*OVER_TOKENS, "r_types")
@@ -28,15 +27,28 @@ def p_of(found: Found, measure: str) -> np.ndarray:
     return p_of_null(found[measure, "observed"][:, 0], found[measure, "null_error"][:, 0])
 
 
-def leverages(resamples: LayerResamples, measure: str) -> np.ndarray:
-    return resamples.types.sums((resamples.bases[measure] ** 2).sum(axis=1))
+def design(sample: Reading, measure: str, frequency_covariate: str = "spline") -> np.ndarray:
+    """Orthonormal covariates of a measure, [tokens, rank]."""
+    types, position = sample.tokens.input_ids, sample.tokens.position
+    counts = sample.vocabulary["corpus_count"].to_numpy()
+    log_frequency = np.log1p(counts)
+    frequency = spline_basis(log_frequency, counts) if frequency_covariate == "spline" else log_frequency[:, None]
+    every = np.column_stack([frequency[types], sample.vocabulary["leading_space"].to_numpy()[types], position])
+    given = {"r": every[:, :0], "r_given_frequency": frequency[types], "r_given_all": every.astype(float)}
+    return covariate_basis(given[measure])
+
+
+def residual_lengths(sample: Reading, basis: np.ndarray) -> np.ndarray:
+    """Residuals of the lengths given covariates, with norm 1: [tokens]."""
+    left = residuals(sample.vocabulary["characters"].to_numpy(float)[None, sample.tokens.input_ids], basis)[0]
+    return left / np.linalg.norm(left)
 
 
 def test_the_null_is_r_with_the_signs_of_whole_types_flipped(sample: Sample) -> None:
     """Token by token, where no type has leverage; r over types everywhere."""
     resamples, rows = sample.resamples(), sample.noise(3)
-    found = resamples.of_neurons(rows)
-    assert set(np.unique(resamples.signs)) == {-1, 1} and resamples.signs.shape == (len(resamples.types), RESAMPLES)
+    found = resamples.of_neurons(*sample.read(rows))
+    assert set(np.unique(resamples.signs)) == {-1, 1} and resamples.signs.shape == (resamples.types, RESAMPLES)
     means = pd.DataFrame(rows.T).groupby(sample.types).mean().to_numpy().T
     lengths = pd.Series(sample.lengths).groupby(sample.types).first().to_numpy()
     for resample in (0, 3):
@@ -51,7 +63,7 @@ def test_the_null_is_r_with_the_signs_of_whole_types_flipped(sample: Sample) -> 
                 tokens = np.flatnonzero(sample.types == kind)
                 # The mean takes of a type its share of the tokens; a common type's part is written larger for that.
                 share = len(tokens) / TOKENS
-                correction = (1 - share) ** -0.5 - 1 if share > LEAST else 0
+                correction = (1 - share) ** -0.5 - 1 if share > LEAST_LEVERAGE else 0
                 part = own[tokens].sum() + correction * z[tokens].mean() * y[tokens].sum() / TOKENS
                 turned += of_tokens[kind] * part
             assert found["r", "null"][i, resample] == pytest.approx(turned, abs=1e-12)
@@ -64,7 +76,7 @@ def test_the_null_is_r_with_the_signs_of_whole_types_flipped(sample: Sample) -> 
 
 def test_signs_are_the_same_for_all_neurons_and_blocks(sample: Sample) -> None:
     resamples, rows = sample.resamples(), sample.noise(4)
-    whole, part = resamples.of_neurons(rows), sample.resamples().of_neurons(rows[2:])
+    whole, part = resamples.of_neurons(*sample.read(rows)), sample.resamples().of_neurons(*sample.read(rows[2:]))
     for key, values in part.items():
         np.testing.assert_allclose(whole[key][2:], values, atol=1e-12)
     assert (sample.resamples(seed=1).signs != resamples.signs).any()
@@ -72,69 +84,72 @@ def test_signs_are_the_same_for_all_neurons_and_blocks(sample: Sample) -> None:
 
 def test_without_leverage_the_weights_of_the_null_are_those_of_r() -> None:
     rng = np.random.default_rng(0)
-    types = Groups(rng.permutation(np.repeat(np.arange(400), 3)))
-    basis = covariate_basis(np.empty((1200, 0)))
-    weights = residuals(rng.normal(size=(1, 1200)), basis)[0]
-    assert types.sizes.max() / 1200 < LEAST
-    np.testing.assert_array_equal(null_weights(weights, basis, types), weights)
+    types = rng.permutation(np.repeat(np.arange(400), 3))
+    reading = Reading(types, types % 50, rng.integers(1, 12, 400), np.full(400, 5.0), np.zeros(400), 40)
+    lengths = reading.vocabulary["characters"].to_numpy()
+    expected = (lengths - lengths.mean()) / np.linalg.norm((lengths - lengths.mean())[types])
+    assert LEAST_LEVERAGE > 3 / 1200
+    np.testing.assert_allclose(reading.regressions().measures["r"].null_weights, expected, atol=1e-12)
 
 
-def test_leverage_is_put_back_by_the_inverse_root_of_the_hat_matrix(sample: Sample) -> None:
+@pytest.mark.parametrize("measure", OVER_TOKENS)
+def test_leverage_is_put_back_by_the_inverse_root_of_the_hat_matrix(sample: Sample, measure: str) -> None:
     """CR2 with the matrices written out: one of tokens by tokens for each type."""
-    resamples = sample.resamples()
-    for measure in OVER_TOKENS:
-        basis, weights = resamples.bases[measure], resamples.weights[measure]
-        for kind in np.argsort(-leverages(resamples, measure))[[0, 5, 20]]:
-            of = np.flatnonzero(resamples.types.labels == kind)
-            if leverages(resamples, measure)[kind] <= LEAST:
-                expected = weights[of]
-            else:
-                hat = basis[of] @ basis[of].T
-                expected = scipy.linalg.fractional_matrix_power(np.eye(len(of)) - hat, -0.5).real @ weights[of]
-            np.testing.assert_allclose(resamples.null_weights[measure][of], expected, atol=1e-10)
+    basis, null_weights = design(sample, measure), sample.regressions().measures[measure].null_weights
+    weights, types = residual_lengths(sample, basis), np.unique(sample.types)
+    leverage = np.array([(basis[sample.types == kind] ** 2).sum() for kind in types])
+    means = np.array([weights[sample.types == kind].mean() for kind in types])
+    # Only position varies within a type.
+    scale = (means[np.searchsorted(types, sample.types)] ** 2).sum() ** -0.5
+    assert scale == pytest.approx(1, abs=1e-3 if measure == "r_given_all" else 1e-12)
+    for kind in np.argsort(-leverage)[[0, 5, 20, 100]]:
+        of = np.flatnonzero(sample.types == types[kind])
+        expected = weights[of]
+        if leverage[kind] > LEAST_LEVERAGE:
+            hat = basis[of] @ basis[of].T
+            expected = scipy.linalg.fractional_matrix_power(np.eye(len(of)) - hat, -0.5).real @ weights[of]
+        added = expected.mean() - means[kind]
+        assert null_weights[kind] == pytest.approx(scale * means[kind] + added, abs=1e-10)
 
 
 @pytest.fixture(scope="module")
-def one_common_type() -> LayerResamples:
+def one_common_type() -> Reading:
     """A type that is more than a half of the tokens."""
     rng = np.random.default_rng(2)
     types = np.r_[np.zeros(350, dtype=int), rng.integers(1, 100, 250)]
     frequency = np.log1p(np.bincount(types, minlength=100))
-    lengths = np.clip(np.round(5 - 0.8 * frequency + rng.normal(size=100)), 1, 12)[types]
-    covariates = pd.DataFrame(
-        {"log_frequency": frequency[types], "leading_space": types % 2, "position": np.arange(600) % 50}
-    )
-    documents = rng.integers(0, 40, 600)
-    token_lengths = TokenLengths(np.ones(600, dtype=bool), lengths, float(np.median(lengths)))
-    return LayerResamples(token_lengths, types, documents, Confounds(covariates, "line"), 50, 0)
+    lengths = np.clip(np.round(5 - 0.8 * frequency + rng.normal(size=100)), 1, 12)
+    return Reading(types, rng.integers(0, 40, 600), lengths, frequency, np.arange(100) % 2, 50)
 
 
 @pytest.mark.parametrize(("measure", "plain"), [("r", 0.9), ("r_given_frequency", 0.99), ("r_given_all", 0.99)])
 def test_one_type_of_most_tokens_does_not_make_the_null_too_narrow(
-    one_common_type: LayerResamples, measure: str, plain: float
+    one_common_type: Reading, measure: str, plain: float
 ) -> None:
     """Of independent tokens r has the variance 1 / (tokens - covariates), which squared parts sum up to on average.
 
     Given frequency a common type matters less: of its length little is left.
     """
-    resamples = one_common_type
-    basis, weights, types = resamples.bases[measure], resamples.weights[measure], resamples.types
-    hat = basis @ basis.T
+    sample = one_common_type
+    types, basis = sample.tokens.input_ids, design(sample, measure, "line")
+    hat, weights = basis @ basis.T, residual_lengths(sample, basis)
+    kinds = np.unique(types)
 
     def expected(of_parts: np.ndarray) -> float:
         """Variance of the parts of independent tokens, beside that of r."""
         total = 0.0
-        for kind in range(len(types)):
-            of = np.flatnonzero(types.labels == kind)
-            total += of_parts[of] @ (np.eye(len(of)) - hat[np.ix_(of, of)]) @ of_parts[of]
+        for kind, weight in zip(kinds, of_parts, strict=True):
+            of = np.flatnonzero(types == kind)
+            total += weight**2 * (np.eye(len(of)) - hat[np.ix_(of, of)]).sum()
         return total
 
-    assert 1 - LEAST <= expected(resamples.null_weights[measure]) <= 1 + 1e-9
-    assert expected(weights) < plain  # of residuals as they are
+    null_weights = sample.regressions("line").measures[measure].null_weights
+    assert 1 - LEAST_LEVERAGE <= expected(null_weights) <= 1 + 1e-9
+    assert expected(np.array([weights[types == kind].mean() for kind in kinds])) < plain  # of residuals as they are
     rng, true = np.random.default_rng(3), 1 / (600 - basis.shape[1])
-    found = resamples.of_neurons(rng.normal(size=(3000, 600)))
+    found = sample.resamples("line", resamples=50).of_neurons(*sample.read(rng.normal(size=(3000, 600))))
     squares, r = found[measure, "null_error"][:, 0] ** 2, found[measure, "observed"][:, 0]
-    assert squares.mean() == pytest.approx(true, abs=4 * squares.std() / 3000**0.5 + LEAST * true)
+    assert squares.mean() == pytest.approx(true, abs=4 * squares.std() / 3000**0.5 + LEAST_LEVERAGE * true)
     assert r.var() == pytest.approx(true, rel=4 * np.sqrt(2 / 3000))
 
 
@@ -165,9 +180,9 @@ def p_without_signal() -> dict[tuple[str, str], np.ndarray]:
             "heavy tails": sample.noise(NEURONS, heavy=True),
             "frequency": frequency_only(sample, NEURONS),
         }
-        found = sample.resamples().of_neurons(np.concatenate(list(kinds.values())))
+        found = sample.resamples().of_neurons(*sample.read(np.concatenate(list(kinds.values()))))
         widen_types(found)
-        line = sample.resamples("line").of_neurons(kinds["frequency"])
+        line = sample.resamples("line").of_neurons(*sample.read(kinds["frequency"]))
         for measure in MEASURES:
             for kind, values in zip(kinds, np.split(p_of(found, measure), len(kinds)), strict=True):
                 p.setdefault((kind, measure), []).append(values)
@@ -210,7 +225,7 @@ def test_planted_effects_are_told_apart(
     sample: Sample, of_length: float, of_frequency: float, raw: bool, given: bool
 ) -> None:
     rows = sample.noise(40) + of_length * sample.lengths + of_frequency * sample.covariates["log_frequency"].to_numpy()
-    found = sample.resamples().of_neurons(rows)
+    found = sample.resamples().of_neurons(*sample.read(rows))
     for measure, effect in (("r", raw), ("r_given_frequency", given), ("r_given_all", given)):
         p = p_of(found, measure)
         assert np.mean(p < 0.05) > 0.9 if effect else np.mean(p < 0.05) < 0.2, measure
@@ -225,7 +240,7 @@ def follow_one_document(sample: Sample) -> np.ndarray:
 def test_r_that_hangs_on_one_document_may_be_zero_on_other_text(measure: str) -> None:
     """Where documents prefer long or short tokens; the error of independent tokens has it far from zero."""
     sample = Sample(1, topics=0.7)
-    found = sample.resamples().of_neurons(follow_one_document(sample))
+    found = sample.resamples().of_neurons(*sample.read(follow_one_document(sample)))
     r, error = found[measure, "observed"][:, 0], jackknife_error(found[measure, "jackknife"])
     large = np.abs(r) > 3 / TOKENS**0.5
     assert large.sum() >= 5
@@ -233,7 +248,7 @@ def test_r_that_hangs_on_one_document_may_be_zero_on_other_text(measure: str) ->
 
 
 def test_neurons_that_follow_one_document_do_not_follow_length(sample: Sample) -> None:
-    found = sample.resamples().of_neurons(follow_one_document(sample))
+    found = sample.resamples().of_neurons(*sample.read(follow_one_document(sample)))
     for measure in OVER_TOKENS:
         p = p_of(found, measure)
         assert p.min() > 0.001 and scipy.stats.kstest(p, "uniform").pvalue > 0.001
@@ -244,7 +259,7 @@ def test_what_documents_add_to_r_over_types_is_that_of_two_way_clusters() -> Non
     sample = Sample(3, topics=0.7)
     rows = sample.noise(4, of_document=1.5)
     resamples = sample.resamples()
-    found = resamples.of_neurons(rows)
+    found = resamples.of_neurons(*sample.read(rows))
     kinds, labels, sizes = np.unique(sample.types, return_inverse=True, return_counts=True)
     y = np.array([sample.lengths[sample.types == kind][0] for kind in kinds])
     weights = (y - y.mean()) / np.linalg.norm(y - y.mean())
@@ -281,7 +296,7 @@ def factor_and_level(topics: float, of_document: float) -> tuple[float, np.ndarr
     factors, p = [], []
     for seed in range(40):
         sample = Sample(500 + seed, topics)
-        found = sample.resamples().of_neurons(sample.noise(20, of_document))
+        found = sample.resamples().of_neurons(*sample.read(sample.noise(20, of_document)))
         before, p_before = found["r_types", "null_error"].copy(), p_of(found, "r_types")
         widen_types(found)
         factors.append((found["r_types", "null_error"] / before).mean())
@@ -313,5 +328,5 @@ def test_widening_never_narrows_and_passes_over_neurons_that_never_vary() -> Non
 
 def test_types_of_the_sample_are_all_in_some_left_out_group(sample: Sample) -> None:
     resamples = sample.resamples()
-    assert len(resamples.types) == len(np.unique(sample.types)) <= TYPES
-    assert resamples.types_jackknife.clusters == min(200, len(resamples.types))
+    assert resamples.types == len(np.unique(sample.types)) <= TYPES
+    assert resamples.types_jackknife.clusters == min(200, resamples.types)

@@ -6,7 +6,8 @@ clusters: Cameron, Gelbach and Miller 2008, Rev. Econ. Stat. 90:414). That prese
 Permuting the lengths across types does not, and fails wherever types differ in more than length: covariates explain
 more of the lengths of common types, and the mean of a rare type has a larger error.
 
-The part of a type is the sum of its residuals times its mean weight. Rare types that a summary keeps together are one.
+The part of a type is the sum of its residuals times its mean weight, scaled to give all weights their norm, since the
+weights vary with position. Rare types that a summary keeps together count as one.
 """
 
 import numpy as np

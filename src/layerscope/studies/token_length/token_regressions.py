@@ -86,7 +86,9 @@ class TokenRegressions:
 
     def _null_weights(self, given: list[int], basis: np.ndarray, weights: np.ndarray) -> np.ndarray:
         counts, products = self.tokens.class_counts, self.tokens.class_products
-        result = products[:, 0] @ weights / counts
+        means = products[:, 0] @ weights / counts
+        # Of weights that vary within a class, the means have a smaller norm.
+        result = means / np.sqrt(counts @ means**2)
         hats = basis.T @ products[:, given][:, :, given] @ basis
         for i in np.flatnonzero(np.trace(hats, axis1=1, axis2=2) > LEAST_LEVERAGE):
             result[i] += (
