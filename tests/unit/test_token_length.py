@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import scipy.stats
+import torch
 
 from layerscope.extract import activation_shards
 from layerscope.extract.writer import ActivationShardWriter
@@ -16,14 +17,17 @@ from layerscope.io.tables import write_table
 from layerscope.studies.token_length.correlate_layer import correlate_layer
 from layerscope.studies.token_length.length_groups import TokenLengths, median_length, token_lengths
 from layerscope.studies.token_length.summarize_layers import layer_row, layers_table
+from layerscope.summarize.summarize_shard import SummarySpec, reducer_of, write
 from layerscope.tokenize.token_shards import Tokens
 
-TOKENS, NEURONS, BINS = 900, 13, 256
+TOKENS, NEURONS, BINS, LENGTH = 900, 13, 256, 10
+SPEC: SummarySpec = {"site": "mlp_pre", "token_types": 8192}
 PLANTED, CONSTANT, OFFSET, TIED = 3, 5, 7, 9  # neurons with a property of their own
 SPECIAL, PARTIAL = 0, 1  # token ids
 VOCABULARY = pd.DataFrame(
     {
         "characters": [13, 1, *(1 + i % 9 for i in range(40))],
+        "leading_space": [i % 3 == 0 for i in range(42)],
         "special": [i == SPECIAL for i in range(42)],
         "partial": [i == PARTIAL for i in range(42)],
     }
@@ -59,12 +63,28 @@ def write_shards(
     storage_dtype: str = "float32",
     ids: np.ndarray = INPUT_IDS,
     layers: Sequence[np.ndarray] = LAYERS,
-) -> tuple[list[str], list[str]]:
-    """A sample as activation shards, written in batches; the paths of shards and manifests."""
-    paths, manifests = [], []
-    for shard, rows in enumerate(np.array_split(np.arange(len(ids)), shards)):
-        tokens = Tokens(ids[rows], *(np.zeros(len(rows), dtype=np.int32) for _ in range(3)))
-        path = folder / f"shard_{shard:04d}.h5"
+    stored: float = 1.0,
+) -> tuple[list[str], list[str], list[str]]:
+    """A sample as summaries, made in float64, and activation shards of part of it, written in batches.
+
+    Returns:
+        Paths of summaries, of activation shards, and of their manifests.
+    """
+    summaries, paths, manifests = [], [], []
+    places = np.arange(len(ids))
+    whole = Tokens(*(a.astype(np.int32) for a in (ids, places // LENGTH, places % LENGTH, places // 75)))
+    for shard, rows in enumerate(np.array_split(places, shards)):
+        tokens, name = whole.part(rows[0], rows[-1] + 1), f"shard_{shard:04d}.h5"
+        attributes = {"sequence_length": LENGTH, "shard": shard}
+        reducer = reducer_of(SPEC, tokens, attributes, VOCABULARY, "m", 0)
+        for layer, values in enumerate(layers):
+            batch = torch.from_numpy(values[rows].astype(np.float64)).unflatten(0, (-1, LENGTH))
+            reducer.receive("mlp_pre", layer, batch, slice(0, len(batch)))
+        summaries.append(str(folder / "summaries" / name))
+        write(summaries[-1], SPEC, reducer, attributes)
+        if rows[0] >= stored * len(ids):
+            continue
+        path = folder / name
         with ActivationShardWriter(path, tokens, {}, storage_dtype, "none") as writer:
             for layer, values in enumerate(layers):
                 for batch in np.array_split(values[rows], 3):
@@ -73,11 +93,11 @@ def write_shards(
         write_json(path.with_suffix(".json"), manifest)
         paths.append(str(path))
         manifests.append(str(path.with_suffix(".json")))
-    return paths, manifests
+    return summaries, paths, manifests
 
 
 @pytest.fixture(scope="module")
-def shards(tmp_path_factory) -> tuple[list[str], list[str]]:
+def shards(tmp_path_factory) -> tuple[list[str], list[str], list[str]]:
     return write_shards(tmp_path_factory.mktemp("shards"), 2)
 
 
@@ -151,20 +171,33 @@ def test_how_many_neurons_are_held_at_once_changes_nothing(measured, shards, mon
     assert_equal_tables(correlate_layer(*shards, VOCABULARY, 1, BINS), measured)
 
 
+def test_what_is_not_stored_counts_in_all_but_ranks_and_histograms(measured, tmp_path):
+    neurons, histogram = correlate_layer(*write_shards(tmp_path, 3, stored=0.5), VOCABULARY, 1, BINS)
+    ranked = ["r_spearman", "tokens_stored"]
+    pd.testing.assert_frame_equal(neurons.drop(columns=ranked), measured[0].drop(columns=ranked), rtol=1e-9, atol=1e-10)
+    kept = [i for i in KEPT if i < 600]
+    assert (neurons["tokens_stored"] == len(kept)).all() and (neurons["tokens"] == len(KEPT)).all()
+    assert histogram[["short", "median", "long"]].to_numpy().sum() == NEURONS * len(kept)
+    lengths = VOCABULARY["characters"].to_numpy()[INPUT_IDS[kept]]
+    for neuron in (PLANTED, TIED):
+        expected = scipy.stats.spearmanr(LAYERS[1][kept, neuron], lengths).statistic
+        assert neurons["r_spearman"][neuron] == pytest.approx(expected, abs=1e-12)
+
+
 def test_activations_stored_in_half_precision_are_measured_too(measured, tmp_path):
     # Rounding moves the largest activation up; it must still lie within the histogram.
     neurons, histogram = correlate_layer(*write_shards(tmp_path, 2, "float16"), VOCABULARY, 1, BINS)
     others = [i for i in range(NEURONS) if i != OFFSET]  # varies in digits that float16 does not have
-    np.testing.assert_allclose(neurons["r_pearson"][others], measured[0]["r_pearson"][others], atol=1e-3)
+    np.testing.assert_allclose(neurons["r_spearman"][others], measured[0]["r_spearman"][others], atol=1e-3)
     assert histogram[["short", "median", "long"]].to_numpy().sum() == NEURONS * len(KEPT)
 
 
 def test_a_manifest_of_other_activations_is_noticed(shards, tmp_path):
-    paths, _ = shards
+    summaries, paths, _ = shards
     narrow = {"datasets": {"mlp_pre/layer_01": {"minimum": -1.0, "maximum": 1.0}}}
     write_json(tmp_path / "manifest.json", narrow)
     with pytest.raises(UserError, match=r"shard_0000.h5: activations lie outside the range") as error:
-        correlate_layer(paths, [str(tmp_path / "manifest.json")], VOCABULARY, 1, BINS)
+        correlate_layer(summaries, paths, [str(tmp_path / "manifest.json")], VOCABULARY, 1, BINS)
     assert "\n" not in str(error.value)
 
 

@@ -71,11 +71,13 @@ class SummaryReducer:
         if self.batch is None or self.batch.rows != rows:
             self.batch = self._batch_of(rows, values)
         batch = self.batch
-        if layer not in self.layers:
-            self.layers[layer] = _Layer(values, batch, self.sums)
         largest, smallest = values.amax(0), values.amin(0)
         if not (torch.isfinite(largest).all() and torch.isfinite(smallest).all()):
             raise not_finite(self.model, site, layer, values.float().cpu().numpy())
+        if len(batch.left_out) == len(values):
+            return
+        if layer not in self.layers:
+            self.layers[layer] = _Layer(values, batch, self.sums)
         self.layers[layer].add(values, largest, smallest, batch)
 
     def _batch_of(self, rows: slice, values: torch.Tensor) -> "_Batch":
@@ -126,7 +128,8 @@ class _Layer:
 
     def __init__(self, values: torch.Tensor, batch: _Batch, sums: TokenSums) -> None:
         neurons, dtype, device = values.shape[1], values.dtype, values.device
-        self.pilot = values.mean(0, dtype=torch.float64).to(values.dtype)
+        takes_part = torch.from_numpy(batch.places >= 0).to(device)
+        self.pilot = values[takes_part].mean(0, dtype=torch.float64).to(dtype)
         rows = sums.cluster_products.shape[-1] + len(POWERS)
         self.clusters = torch.zeros((len(sums.clusters), rows, neurons), dtype=torch.float64, device=device)
         self.classes = torch.zeros((len(sums.classes) + 1, neurons), dtype=dtype, device=device)

@@ -19,7 +19,7 @@ def moments(tokens: TokenSums, neurons: NeuronSums) -> dict[str, np.ndarray]:
     vary = varies(neurons)
     return {
         "mean": neurons.pilot + mean,
-        "std": np.where(vary, np.sqrt(m2 * n / (n - 1)), 0),
+        "std": np.sqrt(np.where(vary, m2, 0) * n / (n - 1)),
         **{name: np.where(vary, values, np.nan) for name, values in shape.items()},
     }
 
