@@ -7,7 +7,7 @@ from calibration_text import Text, zscore
 from layerscope.stats.intervals import null_p, student_quantile
 from layerscope.stats.jackknife import jackknife_error, unit
 from layerscope.stats.partial_correlation import covariate_basis, residuals
-from layerscope.studies.token_length.resample_layer import LayerResamples, resample_neurons
+from layerscope.studies.token_length.resample_layer import resample_neurons
 from layerscope.studies.token_length.summaries_over_neurons import summaries
 
 FEW, MANY = 16, 48  # neurons, for size and power, and for coverage
@@ -31,7 +31,8 @@ class Neurons:
 
     def __init__(self, pool: Text, kind: str, effects: np.ndarray, rng: np.random.Generator) -> None:
         self.pool, self.kind, self.effects, self.rng, count = pool, kind, effects, rng, len(effects)
-        self.of_type = mixed(self._draw(count, pool.kinds), self._draw(SIGNALS, pool.kinds), kind == "shared", rng)
+        of_types, of_signals = (self._draw(rows, len(pool.vocabulary)) for rows in (count, SIGNALS))
+        self.of_type = mixed(of_types, of_signals, kind == "shared", rng)
         self.of_document = self._draw(count, pool.documents[-1] + 1)
         self.bends = rng.normal(size=(count, 3)) * (np.array([0.8, 0.4, 0.4]) if kind == "frequency" else 0)
         self.frequency = zscore(pool.log_frequency)
@@ -57,7 +58,7 @@ class Neurons:
     def truth(self) -> dict[str, np.ndarray]:
         """r of each neuron over the whole pool, read without end: measure → [neurons]."""
         found, fixed = {}, self.fixed(self.pool.places)
-        for measure, covariates in self.pool.confounds().covariates.items():
+        for measure, covariates in self.pool.covariates().items():
             basis = covariate_basis(covariates)
             length = unit(residuals(self.pool.lengths[None].astype(np.float64), basis))[0]
             left = residuals(fixed, basis)
@@ -75,12 +76,10 @@ def mixed(own: np.ndarray, signals: np.ndarray, shared: bool, rng: np.random.Gen
 def one_set(made: Neurons, tokens: int, rng: np.random.Generator) -> dict[str, float]:
     """Results of one data set: shares of its neurons that pass, and of each summary the value, its error and its p."""
     sample = made.pool.draw(rng, tokens)
-    resamples = LayerResamples(
-        sample.token_lengths, sample.types, sample.documents, sample.confounds(), RESAMPLES, int(rng.integers(2**31))
-    )
-    table, drawn = resample_neurons(resamples, [made.read(sample)])
+    resamples, rows = sample.resamples(RESAMPLES, int(rng.integers(2**31))), made.read(sample)
+    table, drawn = resample_neurons(resamples, [(sample.summary(rows).neurons, rows)])
     found = {f"passing {name}": (table[name] <= LEVEL).mean() for name in ("p", "p_given_all")}
-    found["documents"] = float(resamples.documents.clusters)
+    found["documents"] = float(resamples.counts["documents"])
     for (measure, statistic), of in drawn.groupby(["measure", "statistic"]):
         kinds = {k: v.to_numpy() for k, v in of.groupby("kind")["value"]}
         value, name = kinds["observed"][0], f"{measure}_{statistic}"

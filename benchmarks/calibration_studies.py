@@ -14,7 +14,7 @@ from layerscope.stats.jackknife import Jackknife, jackknife_error
 from layerscope.studies.path_length.jackknife import correlations, means, rank_correlations
 from layerscope.studies.token_length import claims as length_claims
 from layerscope.studies.token_length.dip_test import SMALLEST_P
-from layerscope.studies.token_length.resample_layer import LayerResamples, resample_neurons
+from layerscope.studies.token_length.resample_layer import resample_neurons
 from layerscope.studies.token_length.sample_claims import SampleLengths
 from layerscope.studies.token_length.summarize_multimodality import multimodality_table
 from layerscope.studies.token_length.unimodality_test import Populations, dip_table
@@ -31,9 +31,7 @@ def token_length_claims(pool: Text, tokens: int, rng: np.random.Generator) -> pd
     """Claims on two models whose neurons do not depend on length and are unimodal."""
     sample = pool.draw(rng, tokens)
     seed = int(rng.integers(2**31))
-    resamples = LayerResamples(
-        sample.token_lengths, sample.types, sample.documents, sample.confounds(), RESAMPLES, seed
-    )
+    resamples = sample.resamples(RESAMPLES, seed)
     populations = Populations.of(sample.token_lengths, sample.types)
     evidence = {}
     with tempfile.TemporaryDirectory() as folder:
@@ -41,7 +39,7 @@ def token_length_claims(pool: Text, tokens: int, rng: np.random.Generator) -> pd
             tables, paths = [], []
             for layer in range(layers):
                 rows = Neurons(pool, "shared", np.zeros(NEURONS), rng).read(sample)
-                tables.append(resample_neurons(resamples, [rows])[1])
+                tables.append(resample_neurons(resamples, [(sample.summary(rows).neurons, rows)])[1])
                 paths.append(str(Path(folder) / f"{model}_{layer}.parquet"))
                 write_table(paths[-1], dip_table(rows, populations))
             multimodality = multimodality_table({model: paths}, {model: paths})

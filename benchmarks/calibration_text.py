@@ -8,34 +8,67 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from layerscope.studies.token_length.confounds import Confounds
-from layerscope.studies.token_length.length_groups import TokenLengths
+from layerscope.stats.splines import spline_basis
+from layerscope.studies.token_length.length_groups import TokenLengths, median_length
+from layerscope.studies.token_length.resample_layer import LayerResamples
+from layerscope.studies.token_length.stored_sample import StoredSample
+from layerscope.studies.token_length.token_regressions import TokenRegressions
+from layerscope.summarize.summarize_shard import summary_of_values
+from layerscope.summarize.summary_shards import LayerSummary
+from layerscope.tokenize.token_shards import Tokens
 from layerscope.tokenize.tokenizer import load_tokenizer
-from layerscope.tokenize.vocabulary import token_types, vocabulary_table
+from layerscope.tokenize.vocabulary import takes_part, token_types
 
 ZIPF_TYPES, ZIPF_DOCUMENTS = 20_000, 300
+SEQUENCE_LENGTH = 512
 
 
 @dataclass(frozen=True)
 class Text:
-    """Tokens that take part in the statistics; arrays are [tokens] but for ``kinds``."""
+    """Tokens that take part in the statistics."""
 
-    types: np.ndarray  # numbers of the types, from 0
-    lengths: np.ndarray
-    documents: np.ndarray
-    position: np.ndarray
-    log_frequency: np.ndarray
-    leading_space: np.ndarray
-    places: np.ndarray  # of the tokens in the pool
-    kinds: int  # how many types the pool has
+    types: np.ndarray  # [tokens], numbers of the types, from 0
+    documents: np.ndarray  # [tokens]
+    position: np.ndarray  # [tokens]
+    places: np.ndarray  # [tokens], in the pool
+    vocabulary: pd.DataFrame  # of the types; counts are those in the pool
+
+    @property
+    def lengths(self) -> np.ndarray:
+        return self.vocabulary["characters"].to_numpy()[self.types]
+
+    @property
+    def log_frequency(self) -> np.ndarray:
+        return np.log1p(self.vocabulary["corpus_count"].to_numpy())[self.types]
+
+    @property
+    def token_lengths(self) -> TokenLengths:
+        return TokenLengths(np.ones(len(self.types), dtype=bool), self.lengths, median_length(self.vocabulary))
+
+    def covariates(self) -> dict[str, np.ndarray]:
+        """The covariates of each measure of r over tokens: [tokens, covariates]."""
+        counts = self.vocabulary["corpus_count"].to_numpy()
+        frequency = spline_basis(np.log1p(counts), counts)[self.types]
+        every = np.column_stack([frequency, self.vocabulary["leading_space"].to_numpy()[self.types], self.position])
+        return {"r": every[:, :0], "r_given_frequency": frequency, "r_given_all": every}
 
     @cached_property
-    def token_lengths(self) -> TokenLengths:
-        return TokenLengths(np.ones(len(self.lengths), dtype=bool), self.lengths, float(np.median(self.lengths)))
+    def tokens(self) -> Tokens:
+        # Documents are drawn, so positions do not follow each other; each token is in a sequence of its own.
+        arrays = self.types, np.arange(len(self.types)), self.position, self.documents
+        return Tokens(*(array.astype(np.int32) for array in arrays))
 
-    def confounds(self, frequency_control: str = "spline") -> Confounds:
-        columns = ("log_frequency", "leading_space", "position")
-        return Confounds(pd.DataFrame({name: getattr(self, name) for name in columns}), frequency_control)
+    def summary(self, rows: np.ndarray) -> LayerSummary:
+        """The summary of neurons [neurons, tokens]."""
+        values = np.ascontiguousarray(rows.T)
+        return summary_of_values(values, self.tokens, SEQUENCE_LENGTH, self.vocabulary, len(self.vocabulary))
+
+    def resamples(self, resamples: int, seed: int) -> LayerResamples:
+        summary, kinds = self.summary(np.zeros((1, len(self.types)))), len(self.vocabulary)
+        regressions = TokenRegressions(
+            summary.tokens, summary.covariates, self.vocabulary, kinds, "characters", "spline"
+        )
+        return LayerResamples(regressions, StoredSample.of(self.vocabulary, self.tokens, kinds), resamples, seed)
 
     def draw(self, rng: np.random.Generator, tokens: int) -> "Text":
         """As many documents as make up ``tokens``, drawn with replacement: a sample of which this is the population."""
@@ -49,11 +82,10 @@ class Text:
             documents.append(np.full(len(part), len(documents)))
             total += len(part)
         at = np.concatenate(parts)
-        columns = ("types", "lengths", "position", "log_frequency", "leading_space", "places")
-        return Text(documents=np.concatenate(documents), kinds=self.kinds, **{c: getattr(self, c)[at] for c in columns})
+        return Text(self.types[at], np.concatenate(documents), self.position[at], self.places[at], self.vocabulary)
 
 
-def read_text(documents: Path, tokenizer: Path, sequence_length: int = 512) -> Text:
+def read_text(documents: Path, tokenizer: Path, sequence_length: int = SEQUENCE_LENGTH) -> Text:
     """All documents of a JSON Lines file, packed into sequences as the workflow does."""
     loaded = load_tokenizer(
         {"name": "t", "source": str(tokenizer), "commit": None, "content": None, "path": str(tokenizer)}
@@ -63,23 +95,15 @@ def read_text(documents: Path, tokenizer: Path, sequence_length: int = 512) -> T
     ids = np.concatenate(encoded).astype(int)
     document = np.repeat(np.arange(len(texts)), [len(of) for of in encoded])
     position = (np.arange(len(ids)) + document) % sequence_length  # an end-of-text token separates documents
-    vocabulary = vocabulary_table(token_types(loaded), np.zeros(0, dtype=np.int32))
-    keep = ~(vocabulary["special"] | vocabulary["partial"]).to_numpy()[ids]
+    vocabulary = token_types(loaded)
+    keep = takes_part(vocabulary, ids)
     ids, document, position = ids[keep], np.unique(document[keep], return_inverse=True)[1], position[keep]
     kinds, types, counts = np.unique(ids, return_inverse=True, return_counts=True)
-    return Text(
-        types=types,
-        lengths=vocabulary["characters"].to_numpy()[ids],
-        documents=document,
-        position=position.astype(float),
-        log_frequency=np.log1p(counts)[types],
-        leading_space=vocabulary["leading_space"].to_numpy()[ids].astype(float),
-        places=np.arange(len(ids)),
-        kinds=len(kinds),
-    )
+    vocabulary = vocabulary.iloc[kinds].reset_index(drop=True).assign(corpus_count=counts)
+    return Text(types, document, position, np.arange(len(ids)), vocabulary)
 
 
-def zipf_text(rng: np.random.Generator, sequence_length: int = 512) -> Text:
+def zipf_text(rng: np.random.Generator, sequence_length: int = SEQUENCE_LENGTH) -> Text:
     """Types as frequent as those of GPT-2's tokenizer are in English: the r-th commonest in proportion to 1/(r + 3).
 
     Lengths fall with frequency; documents have lognormal lengths, and each repeats some rare types of its own.
@@ -95,16 +119,10 @@ def zipf_text(rng: np.random.Generator, sequence_length: int = 512) -> Text:
         documents.append(np.full(size, document))
     joined = np.concatenate(types)
     kinds, numbers, counts = np.unique(joined, return_inverse=True, return_counts=True)
-    return Text(
-        types=numbers,
-        lengths=length_of[joined],
-        documents=np.concatenate(documents),
-        position=(np.arange(len(joined)) % sequence_length).astype(float),
-        log_frequency=np.log1p(counts)[numbers],
-        leading_space=space_of[joined].astype(float),
-        places=np.arange(len(joined)),
-        kinds=len(kinds),
-    )
+    vocabulary = pd.DataFrame({"characters": length_of[kinds], "leading_space": space_of[kinds]})
+    vocabulary = vocabulary.assign(special=False, partial=False, corpus_count=counts)
+    position = np.arange(len(joined)) % sequence_length
+    return Text(numbers, np.concatenate(documents), position, np.arange(len(joined)), vocabulary)
 
 
 def zscore(values: np.ndarray) -> np.ndarray:

@@ -2,7 +2,7 @@
 
     python benchmarks/measuring.py
 
-Prints the seconds of the three jobs of a layer and their peak memory, on noise stored in a shard of that size.
+Prints the seconds of the four jobs of a layer and their peak memory, on noise stored in a shard of that size.
 """
 
 import os
@@ -17,20 +17,24 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from layerscope.extract.activation_shards import ActivationShard
 from layerscope.extract.writer import ActivationShardWriter
 from layerscope.io.files import write_json
 from layerscope.studies.token_length.correlate_layer import correlate_layer
 from layerscope.studies.token_length.resample_layer import resample_layer
 from layerscope.studies.token_length.unimodality_test import unimodality_tests
-from layerscope.tokenize.token_shards import Tokens
+from layerscope.summarize.summarize_shard import summarize_stored
+from layerscope.tokenize.token_shards import Tokens, write_token_shard
 
 TOKENS, NEURONS, TYPES, SEQUENCES, RESAMPLES = 8192, 8192, 2500, 16, 200
+RUN = {"sequences": SEQUENCES, "batch_size": 2, "model": "noise"}
+SPEC = {"site": "mlp_pre", "token_types": 8192}
 
 
 def write_shard(path: Path, ids: np.ndarray, rng: np.random.Generator) -> None:
     position = np.tile(np.arange(TOKENS // SEQUENCES, dtype=np.int32), SEQUENCES)
     sequence = np.repeat(np.arange(SEQUENCES, dtype=np.int32), TOKENS // SEQUENCES)
-    with ActivationShardWriter(path, Tokens(ids, sequence, position, sequence), {}, "float32", "none") as writer:
+    with ActivationShardWriter(path, Tokens(ids, sequence, position, sequence), RUN, "float32", "none") as writer:
         for _ in range(8):
             writer.append("mlp_pre", 0, rng.standard_normal((TOKENS // 8, NEURONS), dtype=np.float32))
         write_json(path.with_suffix(".json"), writer.finish())
@@ -39,16 +43,25 @@ def write_shard(path: Path, ids: np.ndarray, rng: np.random.Generator) -> None:
 def main() -> None:
     rng = np.random.default_rng(0)
     vocabulary = pd.DataFrame({"characters": rng.integers(1, 13, TYPES), "leading_space": rng.random(TYPES) < 0.5})
-    vocabulary = vocabulary.assign(special=False, partial=False)
-    frequency = pd.DataFrame({"count": 1_000_000 // np.arange(1, TYPES + 1)})
-    ids = rng.choice(TYPES, TOKENS, p=frequency["count"] / frequency["count"].sum()).astype(np.int32)
+    counts = 1_000_000 // np.arange(1, TYPES + 1)
+    vocabulary = vocabulary.assign(special=False, partial=False, corpus_count=counts)
+    ids = rng.choice(TYPES, TOKENS, p=counts / counts.sum()).astype(np.int32)
     with tempfile.TemporaryDirectory() as folder:
         shard = Path(folder) / "shard.h5"
         write_shard(shard, ids, rng)
         manifest = str(shard.with_suffix(".json"))
+        summary, tokens, length = (
+            [str(Path(folder) / "summary.h5")],
+            str(Path(folder) / "tokens.h5"),
+            TOKENS // SEQUENCES,
+        )
+        with ActivationShard(shard) as stored:
+            attributes = {"sequence_length": TOKENS // SEQUENCES, "sequences": SEQUENCES, "shard": 0}
+            write_token_shard(tokens, stored.tokens(), attributes)
         jobs = {
-            "correlate": lambda: correlate_layer([str(shard)], [manifest], vocabulary, 0, 2048),
-            "resample": lambda: resample_layer([str(shard)], vocabulary, frequency, 0, RESAMPLES, 0, "spline"),
+            "summarize": lambda: summarize_stored([str(shard)], tokens, vocabulary, 1, SPEC, summary[0]),
+            "correlate": lambda: correlate_layer(summary, [str(shard)], [manifest], vocabulary, 0, 2048),
+            "resample": lambda: resample_layer(summary, [str(shard)], vocabulary, 0, RESAMPLES, 0, "spline"),
             "test unimodality": lambda: unimodality_tests([str(shard)], vocabulary, 0, RESAMPLES, 0),
         }
         seconds = {}

@@ -2,7 +2,7 @@
 
     python benchmarks/summaries.py [--tokens 65536 262144 1048576] [--folder FOLDER]
 
-On GPT-Neo 125M's exact shape with random weights and tokens that follow Zipf's law, in documents of 200 to 1,200 tokens.
+On GPT-Neo 125M's exact shape with random weights, and tokens that follow Zipf's law in documents of 200 to 1,200.
 For each number of tokens, each in a process of its own:
 
 - floor: import, load, and a bare forward pass of the base model over all tokens;
