@@ -50,11 +50,7 @@ def main() -> None:
         shard = Path(folder) / "shard.h5"
         write_shard(shard, ids, rng)
         manifest = str(shard.with_suffix(".json"))
-        summary, tokens, length = (
-            [str(Path(folder) / "summary.h5")],
-            str(Path(folder) / "tokens.h5"),
-            TOKENS // SEQUENCES,
-        )
+        summary, tokens = [str(Path(folder) / "summary.h5")], str(Path(folder) / "tokens.h5")
         with ActivationShard(shard) as stored:
             attributes = {"sequence_length": TOKENS // SEQUENCES, "sequences": SEQUENCES, "shard": 0}
             write_token_shard(tokens, stored.tokens(), attributes)

@@ -39,6 +39,17 @@ def shards_of(model, corpus, ending):
     )
 
 
+def stored_token_shards(tokenizer, corpus):
+    """The token shards of the stored sample."""
+    last = CONFIG.sampling.token_shard(CONFIG.sampling.stored_shards - 1)
+    return expand(
+        "<results>/tokens/{tokenizer}/{corpus}/shard_{shard}.h5",
+        tokenizer=tokenizer,
+        corpus=corpus,
+        shard=SHARDS[: last + 1],
+    )
+
+
 def vocabulary_of(model, corpus):
     return f"<results>/tokens/{tokenizer_of(model)}/{corpus}/vocabulary.parquet"
 

@@ -106,7 +106,7 @@ rule test_unimodality:
 
 rule simulate_dip_power:
     input:
-        tokens=lambda w: LENGTH.paths("tokens/{tokenizer}/{corpus}/shard_{shard}.h5", tokenizer=w.tokenizer),
+        tokens=lambda w: stored_token_shards(w.tokenizer, LENGTH.corpus),
         vocabulary=f"<results>/tokens/{{tokenizer}}/{LENGTH.corpus}/vocabulary.parquet",
     output:
         "<results>/token_length/dip_power_{tokenizer}.csv",

@@ -86,16 +86,19 @@ def read_token_shard(path: str | Path) -> tuple[Tokens, dict[str, Any]]:
         return Tokens.read(file, attributes["digest"]), attributes
 
 
-def read_token_shards(paths: Iterable[str], tables: Sequence[pd.DataFrame] = ()) -> tuple[Tokens, dict[str, Any]]:
+def read_token_shards(
+    paths: Iterable[str], tables: Sequence[pd.DataFrame] = (), first: bool = False
+) -> tuple[Tokens, dict[str, Any]]:
     """The tokens of a sample, joined over its shards, and the attributes of a table that is made of them.
 
     Args:
         tables: tables of the sample's tokens that they are to meet.
+        first: they are the first shards of the sample, which may have more.
 
     Raises:
         UserError: as :func:`read_token_shard`, or shards and tables are not of one run.
     """
     shards = {path: read_token_shard(path) for path in paths}
     attributes = {path: attributes for path, (_, attributes) in shards.items()}
-    check_same_run(attributes, [table.attrs for table in tables])
+    check_same_run(attributes, [table.attrs for table in tables], parts=first)
     return Tokens.join(tokens for tokens, _ in shards.values()), sample_attributes(attributes)

@@ -64,6 +64,16 @@ class Sums:
     def of(self, units: np.ndarray | slice) -> "Sums":
         return Sums(self.values[:, units], self.squares[:, units])
 
+    def mean(self, counts: np.ndarray) -> np.ndarray:
+        """[units]."""
+        return self.values.sum(axis=0) / counts.sum()
+
+    def variance(self, counts: np.ndarray) -> np.ndarray:
+        """[units]; NaN where it is rounding."""
+        square = self.squares.sum(axis=0) / counts.sum()
+        variance = square - self.mean(counts) ** 2
+        return np.where(variance > NOTHING_LEFT * square, variance, np.nan)
+
     def moments_without(self, counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Means and variances with each run left out; no variance (NaN) where what is left of it is rounding."""
         n = counts.sum() - counts[:, None]

@@ -10,9 +10,9 @@ from layerscope.io.errors import UserError
 from layerscope.io.tables import read_table
 from layerscope.studies.token_length import SITE
 from layerscope.studies.token_length.document_runs import Runs, Sums, r_without
-from layerscope.studies.token_length.length_groups import token_lengths
 from layerscope.studies.token_length.match_columns import MEASURES, ROTATIONS, without
 from layerscope.studies.token_length.rotation import Rotation
+from layerscope.tokenize.vocabulary import takes_part
 
 NEURONS_AT_ONCE = 256  # whose correlations are looked at
 
@@ -59,7 +59,7 @@ def match_layer(
     tables = []
     with LayerReader(other_shards, SITE, other_layer, [vocabulary]) as other:
         tokens = other.tokens()
-        runs = Runs(tokens.document, token_lengths(vocabulary, tokens.input_ids).keep)
+        runs = Runs(tokens.document, takes_part(vocabulary, tokens.input_ids))
         mean = others["mean"].to_numpy(np.float32)
 
         def centred() -> Iterator[tuple[int, np.ndarray]]:
@@ -102,19 +102,21 @@ def best_matches(
 
     Args:
         products: [runs, neurons, other neurons], sums over the tokens of each run.
-        own: of the neurons, standardised.
-        others: of the other layer's neurons, minus their means, and of its units under each of the ``rotations``.
+        own: of the neurons, minus some value near their means.
+        others: of the other layer's neurons, likewise, and of its units under each of the ``rotations``.
         counts: [runs], tokens.
 
     Returns:
         The columns of :func:`match_layer` from ``other_neuron`` on, one row per neuron.
     """
-    covariance = products.sum(axis=0) / (counts.sum() - 1)
+    (own_mean, own_variance), *of_units = ((of.mean(counts), of.variance(counts)) for of in (own, *others))
+    covariance = products.sum(axis=0) / counts.sum() - np.outer(own_mean, of_units[0][0]).astype(np.float32)
+    covariance /= np.sqrt(own_variance)[:, None].astype(np.float32)
     table: dict[str, np.ndarray] = {}
-    for measure, units, rotation in zip(MEASURES, others, (None, *rotations), strict=True):
+    for measure, units, (_, variance), rotation in zip(MEASURES, others, of_units, (None, *rotations), strict=True):
         values = rotation(covariance) if rotation else covariance
         with np.errstate(divide="ignore", invalid="ignore"):
-            r, match = largest(values / np.sqrt(units.squares.sum(axis=0) / (counts.sum() - 1)).astype(np.float32))
+            r, match = largest(values / np.sqrt(variance).astype(np.float32))
         if rotation:
             matched = np.einsum("rno,no->rn", products, rotation.weights(match))
         else:

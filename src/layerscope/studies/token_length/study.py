@@ -66,7 +66,7 @@ class TokenLength(Study):
         "resample_token_length": ("resamples", "seed", "frequency_covariate"),
         "summarize_evidence": ("models",),
         "test_unimodality": ("resamples", "seed"),
-        "simulate_dip_power": ("resamples", "seed"),
+        "simulate_dip_power": ("resamples", "seed", "stored_tokens"),
         "summarize_multimodality": ("models",),
         "match_neurons": ("seed",),
         "summarize_matches": ("pairs",),
@@ -162,6 +162,10 @@ class TokenLength(Study):
         # Three jobs per layer, and one per layer of the other model of a pair that reads both; shards and manifests.
         matched = sum(self.models[other].layers for _, other in self.settings.pairs or ())
         return 6 * sum(model.layers for model in self.models.values()) + 4 * matched
+
+    @property
+    def stored_tokens(self) -> int:
+        return self.sampling.stored * self.sampling.sequence_length
 
     @property
     def counted_tokens(self) -> int:

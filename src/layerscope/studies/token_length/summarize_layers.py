@@ -27,6 +27,7 @@ def layer_row(model: str, layer: int, layers: int, neurons: pd.DataFrame) -> dic
         "neurons": len(neurons),
         "neurons_constant": int(neurons["r_pearson"].isna().sum()),
         "tokens": int(neurons["tokens"].iloc[0]),
+        "tokens_stored": int(neurons["tokens_stored"].iloc[0]),
         "r_mean": r.mean(),
         "r_q05": r.quantile(0.05),
         "r_q25": r.quantile(0.25),
