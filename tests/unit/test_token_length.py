@@ -17,7 +17,10 @@ from layerscope.io.tables import write_table
 from layerscope.studies.token_length.correlate_layer import correlate_layer
 from layerscope.studies.token_length.length_groups import TokenLengths, median_length, token_lengths
 from layerscope.studies.token_length.summarize_layers import layer_row, layers_table
+from layerscope.summarize.contexts import AT_QUANTILE, AT_RANDOM, DECILES
+from layerscope.summarize.extremes import CONTEXTS
 from layerscope.summarize.summarize_shard import SummarySpec, reducer_of, write
+from layerscope.summarize.token_sums import RANDOM as RANDOM_TOKENS
 from layerscope.tokenize.token_shards import Tokens
 
 TOKENS, NEURONS, BINS, LENGTH = 900, 13, 256, 10
@@ -102,12 +105,12 @@ def shards(tmp_path_factory) -> tuple[list[str], list[str], list[str]]:
 
 
 @pytest.fixture(scope="module")
-def measured(shards) -> tuple[pd.DataFrame, pd.DataFrame]:
+def measured(shards) -> tuple[pd.DataFrame, ...]:
     return correlate_layer(*shards, VOCABULARY, 1, BINS)
 
 
 def test_every_column_equals_an_independent_computation_on_every_neuron(measured):
-    neurons, _ = measured
+    neurons, _, _ = measured
     assert neurons["neuron"].tolist() == list(range(NEURONS))
     assert (neurons["tokens"] == len(KEPT)).all()
     for row in neurons.itertuples():
@@ -131,7 +134,7 @@ def test_every_column_equals_an_independent_computation_on_every_neuron(measured
 
 
 def test_a_planted_correlation_is_found_and_no_other(measured):
-    neurons, _ = measured
+    neurons, _, _ = measured
     planted = 0.8 * LENGTHS.std() / np.hypot(0.8 * LENGTHS.std(), 1)
     assert neurons["r_pearson"][PLANTED] == pytest.approx(planted, abs=0.02)
     without = neurons.drop([PLANTED, CONSTANT, TIED])
@@ -139,14 +142,14 @@ def test_a_planted_correlation_is_found_and_no_other(measured):
 
 
 def test_a_constant_neuron_has_no_r_and_is_counted(measured):
-    neurons, _ = measured
+    neurons, _, _ = measured
     assert np.flatnonzero(neurons["r_pearson"].isna()).tolist() == [CONSTANT]
     assert np.flatnonzero(neurons["r_spearman"].isna()).tolist() == [CONSTANT]
     assert layer_row("model", 1, 2, neurons)["neurons_constant"] == 1
 
 
 def test_histogram_counts_are_numpys_and_lose_no_activation(measured):
-    _, histogram = measured
+    _, histogram, _ = measured
     edges = np.append(histogram["left"], histogram["right"].iloc[-1])
     # One range for all layers, so that their histograms can be compared.
     assert edges[[0, -1]].tolist() == [min(map(np.min, LAYERS)), max(map(np.max, LAYERS))]
@@ -155,10 +158,33 @@ def test_histogram_counts_are_numpys_and_lose_no_activation(measured):
     assert histogram[["short", "median", "long"]].to_numpy().sum() == NEURONS * len(KEPT)
 
 
+def test_contexts_are_where_a_neuron_is_most_and_least_active_and_at_quantiles(measured):
+    _, _, contexts = measured
+    values = LAYERS[1]
+    place = contexts["sequence"] * LENGTH + contexts["position"]
+    np.testing.assert_array_equal(INPUT_IDS[place], contexts["token_id"])
+    np.testing.assert_array_equal(values[place, contexts["neuron"]], contexts["value"])
+    assert place.isin(KEPT).all()
+    for neuron, of in contexts.groupby("neuron"):
+        x = values[KEPT, neuron]
+        for kind, order in (("most", np.argsort(-x, kind="stable")), ("least", np.argsort(x, kind="stable"))):
+            rows = of[of["kind"] == kind]
+            assert rows["rank"].tolist() == list(range(CONTEXTS))
+            assert place[rows.index].tolist() == np.array(KEPT)[order[:CONTEXTS]].tolist()  # of equal ones the first
+        random = of[of["kind"] == "random"]
+        assert len(random) == len(set(place[random.index])) == AT_RANDOM
+        if neuron not in (CONSTANT, TIED):
+            for decile in DECILES:
+                at = of.loc[of["kind"] == f"quantile_{decile}", "value"]
+                share = (x[:, None] <= at.to_numpy()).mean()
+                assert len(at) == AT_QUANTILE and abs(share - decile / 100) < 4 * np.sqrt(0.25 / RANDOM_TOKENS)
+
+
 def assert_equal_tables(found: tuple[pd.DataFrame, ...], expected: tuple[pd.DataFrame, ...]) -> None:
     # Matrix products of other shapes may round the last digit differently.
     pd.testing.assert_frame_equal(found[0], expected[0], rtol=1e-11, atol=1e-12)
-    pd.testing.assert_frame_equal(found[1], expected[1])
+    for table, other in zip(found[1:], expected[1:], strict=True):
+        pd.testing.assert_frame_equal(table, other)
 
 
 def test_how_the_sample_is_cut_into_shards_changes_nothing(measured, tmp_path):
@@ -172,7 +198,7 @@ def test_how_many_neurons_are_held_at_once_changes_nothing(measured, shards, mon
 
 
 def test_what_is_not_stored_counts_in_all_but_ranks_and_histograms(measured, tmp_path):
-    neurons, histogram = correlate_layer(*write_shards(tmp_path, 3, stored=0.5), VOCABULARY, 1, BINS)
+    neurons, histogram, _ = correlate_layer(*write_shards(tmp_path, 3, stored=0.5), VOCABULARY, 1, BINS)
     ranked = ["r_spearman", "tokens_stored"]
     pd.testing.assert_frame_equal(neurons.drop(columns=ranked), measured[0].drop(columns=ranked), rtol=1e-9, atol=1e-10)
     kept = [i for i in KEPT if i < 600]
@@ -186,7 +212,7 @@ def test_what_is_not_stored_counts_in_all_but_ranks_and_histograms(measured, tmp
 
 def test_activations_stored_in_half_precision_are_measured_too(measured, tmp_path):
     # Rounding moves the largest activation up; it must still lie within the histogram.
-    neurons, histogram = correlate_layer(*write_shards(tmp_path, 2, "float16"), VOCABULARY, 1, BINS)
+    neurons, histogram, _ = correlate_layer(*write_shards(tmp_path, 2, "float16"), VOCABULARY, 1, BINS)
     others = [i for i in range(NEURONS) if i != OFFSET]  # varies in digits that float16 does not have
     np.testing.assert_allclose(neurons["r_spearman"][others], measured[0]["r_spearman"][others], atol=1e-3)
     assert histogram[["short", "median", "long"]].to_numpy().sum() == NEURONS * len(KEPT)
@@ -219,7 +245,7 @@ def test_a_median_between_two_lengths_leaves_the_middle_group_empty():
 def test_an_empty_group_has_no_mean_and_no_counts(tmp_path):
     ids, values = np.tile(np.array([2, 3], dtype=np.int32), 50), LAYERS[0][:100]
     vocabulary = VOCABULARY.assign(corpus_count=np.bincount(ids, minlength=len(VOCABULARY)))
-    neurons, histogram = correlate_layer(*write_shards(tmp_path, 1, ids=ids, layers=[values]), vocabulary, 0, BINS)
+    neurons, histogram, _ = correlate_layer(*write_shards(tmp_path, 1, ids=ids, layers=[values]), vocabulary, 0, BINS)
     np.testing.assert_allclose(neurons["mean_short"], values[::2].mean(axis=0, dtype=float))
     assert neurons["mean_median"].isna().all()
     assert histogram["median"].sum() == 0

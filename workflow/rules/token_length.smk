@@ -14,6 +14,7 @@ rule correlate_token_length:
     output:
         neurons="<results>/token_length/{model}/layer_{layer}.parquet",
         histogram="<results>/token_length/{model}/histogram_{layer}.parquet",
+        contexts="<results>/token_length/{model}/contexts_{layer}.parquet",
     log:
         "<logs>/correlate_token_length/{model}/layer_{layer}.log",
     benchmark:

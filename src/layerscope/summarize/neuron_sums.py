@@ -24,8 +24,10 @@ class NeuronSums:
     class_sums: np.ndarray  # [classes, neurons]: Σ (x − p)
     most_value: np.ndarray  # [contexts, neurons], from the largest down
     most_place: np.ndarray  # [contexts, neurons], int64; −1 where there are fewer tokens
+    most_token: np.ndarray  # [contexts, neurons], int32: token ids; likewise
     least_value: np.ndarray  # [contexts, neurons], from the smallest up
     least_place: np.ndarray  # [contexts, neurons]
+    least_token: np.ndarray  # [contexts, neurons]
     random_value: np.ndarray  # [random tokens, neurons]
 
     @classmethod
@@ -80,9 +82,11 @@ def shifted(sums: np.ndarray, ones: np.ndarray, moved: np.ndarray) -> np.ndarray
     )
 
 
-def _extremes(parts: Sequence[NeuronSums], name: str, sign: int) -> tuple[np.ndarray, np.ndarray]:
-    values = np.concatenate([getattr(part, f"{name}_value") for part in parts])
-    places = np.concatenate([getattr(part, f"{name}_place") for part in parts])
+def _extremes(parts: Sequence[NeuronSums], name: str, sign: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    values, places, tokens = (
+        np.concatenate([getattr(part, f"{name}_{what}") for part in parts]) for what in ("value", "place", "token")
+    )
     contexts, neurons = values.shape
     value, place = largest_of(np.tile(np.arange(neurons), contexts), sign * values.ravel(), places.ravel(), neurons)
-    return sign * value, place
+    known, first = np.unique(places, return_index=True)
+    return sign * value, place, tokens.ravel()[first[np.searchsorted(known, place)]]

@@ -48,7 +48,7 @@ class SummaryReducer:
         self.model, self.length = model, sequence_length
         self.covariates = covariates
         self.columns = covariates.of_tokens(tokens, sequence_length)
-        self.places = places_of(tokens, sequence_length)
+        self.places, self.ids = places_of(tokens, sequence_length), tokens.input_ids
         of_tokens = classes[tokens.input_ids]
         self.sums = TokenSums.of(tokens, of_tokens, self.columns, self.places)
         self.takes_part = of_tokens != NO_CLASS
@@ -106,7 +106,7 @@ class SummaryReducer:
         )
 
     def finish(self) -> tuple[TokenSums, dict[int, NeuronSums]]:
-        return self.sums, {layer: state.finish() for layer, state in sorted(self.layers.items())}
+        return self.sums, {layer: state.finish(self.places, self.ids) for layer, state in sorted(self.layers.items())}
 
 
 @dataclass(frozen=True)
@@ -157,18 +157,20 @@ class _Layer:
         if len(batch.slots):
             self.random[batch.slots] = values[batch.random].cpu().numpy()
 
-    def finish(self) -> NeuronSums:
-        self.most.merge()
-        self.least.merge()
+    def finish(self, places: np.ndarray, ids: np.ndarray) -> NeuronSums:
+        """The sums; ``ids`` are the tokens at ``places``, in the order of the text."""
+        extremes: dict[str, np.ndarray] = {}
+        for name, found in (("most", self.most), ("least", self.least)):
+            found.merge()
+            token = np.where(found.places >= 0, ids[np.searchsorted(places, found.places)], -1).astype(np.int32)
+            extremes |= {f"{name}_value": found.sign * found.values, f"{name}_place": found.places}
+            extremes[f"{name}_token"] = token
         return NeuronSums(
-            self.pilot.cpu().numpy(),
-            self.clusters.cpu().numpy(),
-            self.classes[:-1].cpu().numpy(),
-            self.most.values,
-            self.most.places,
-            -self.least.values,
-            self.least.places,
-            self.random,
+            pilot=self.pilot.cpu().numpy(),
+            cluster_sums=self.clusters.cpu().numpy(),
+            class_sums=self.classes[:-1].cpu().numpy(),
+            random_value=self.random,
+            **extremes,
         )
 
 
@@ -176,4 +178,4 @@ def summary_bytes(neurons: int, tokens: TokenSums) -> int:
     """Bytes of a summary in float32 of ``neurons`` in all."""
     of_clusters = len(tokens.clusters) * (tokens.cluster_products.shape[-1] + len(POWERS))
     numbers = 1 + of_clusters + len(tokens.classes) + len(tokens.random_place)
-    return neurons * (4 * numbers + 2 * CONTEXTS * (4 + 8)) + tokens.class_products.nbytes
+    return neurons * (4 * numbers + 2 * CONTEXTS * (4 + 8 + 4)) + tokens.class_products.nbytes
