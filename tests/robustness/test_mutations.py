@@ -356,8 +356,8 @@ MUTATIONS = {
     ),
     "ties ranked in their order": Mutation(
         "stats/correlation.py",
-        "pd.DataFrame(rows.T).rank()",
-        'pd.DataFrame(rows.T).rank(method="first")',
+        "np.repeat(first + (sizes - 1) / 2 - (n - 1) / 2, sizes)",
+        "np.arange(n) - (n - 1) / 2",
         "unit/test_correlation.py::test_correlation_equals_scipy_on_every_row",
     ),
     "moments about the mean of all neurons": Mutation(
