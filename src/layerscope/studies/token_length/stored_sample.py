@@ -22,8 +22,10 @@ class StoredSample:
     group: np.ndarray  # [tokens], 0 short, 1 median, 2 long
     documents: Jackknife
     own: np.ndarray  # [tokens], bool: of types with a class of their own
-    types: Groups  # of those tokens
-    types_of_documents: Groups  # of those tokens, by type and cluster of documents
+    cells: Groups  # of those tokens, by type and cluster of documents; the arrays below are of these
+    types: Groups
+    clusters: Groups
+    weights: np.ndarray  # [cells], of a token in r over types
     counts: dict[str, int]  # tokens, types, documents
 
     @classmethod
@@ -39,11 +41,15 @@ class StoredSample:
         ids, document = tokens.input_ids[sample.keep], tokens.document[sample.keep]
         classes, clusters = token_classes(vocabulary, token_types)[ids], document_clusters(document)
         own = classes < len(vocabulary)
-        types = Groups(ids[own])
-        counts = {"tokens": len(ids), "types": len(types), "documents": len(np.unique(document))}
-        of_documents = Groups(types.labels * BESIDE + clusters[own])
+        cells = Groups(ids[own].astype(np.int64) * BESIDE + clusters[own])
+        types, of_clusters = Groups(ids[own][cells.first]), Groups(clusters[own][cells.first])
+        sizes = types.sums(cells.sizes)
         lengths = sample.lengths.astype(np.float64)
-        return cls(sample.keep, lengths, sample.group, Jackknife(clusters), own, types, of_documents, counts)
+        weights = (unit(lengths[own][cells.first][types.first]) / sizes)[types.labels]
+        counts = {"tokens": len(ids), "types": len(types), "documents": len(np.unique(document))}
+        return cls(
+            sample.keep, lengths, sample.group, Jackknife(clusters), own, cells, types, of_clusters, weights, counts
+        )
 
     def variance_of_documents(self, rows: np.ndarray) -> np.ndarray:
         """What documents add to the variance of r over types in this sample: [neurons].
@@ -54,15 +60,13 @@ class StoredSample:
         Args:
             rows: [neurons, tokens].
         """
-        rows, types = rows[:, self.own], self.types
-        means = types.means(rows)
-        r_weights = unit(self.lengths[self.own][types.first])
+        sums, sizes = self.cells.sums(rows[:, self.own]), self.cells.sizes
+        means = self.types.sums(sums) / self.types.sums(sizes)
         middle = means.mean(axis=1, keepdims=True)
-        weights = (r_weights / types.sizes)[types.labels]
         with np.errstate(divide="ignore", invalid="ignore"):
-            of_tokens = (rows - middle) * weights / np.linalg.norm(means - middle, axis=1, keepdims=True)
-        whole = of_tokens.sum(axis=1, keepdims=True)
-        groups = Groups(self.documents.groups.labels[self.own])
-        of_documents = groups.sums(of_tokens) - whole * groups.sizes / groups.sizes.sum()
-        both = self.types_of_documents.sums(of_tokens)
-        return (of_documents**2).sum(axis=1) * len(groups) / max(1, len(groups) - 1) - (both**2).sum(axis=1)
+            scale = self.weights / np.linalg.norm(means - middle, axis=1, keepdims=True)
+            of_cells = (sums - sizes * middle) * scale
+        share = self.clusters.sums(sizes) / sizes.sum()
+        of_documents = self.clusters.sums(of_cells) - of_cells.sum(axis=1, keepdims=True) * share
+        groups = len(self.clusters)
+        return (of_documents**2).sum(axis=1) * groups / max(1, groups - 1) - (of_cells**2).sum(axis=1)
