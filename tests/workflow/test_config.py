@@ -233,7 +233,8 @@ def test_full_study_is_valid_laid_over_the_default(default):
     assert config.studies.token_length.corpus == "fineweb"
     assert config.studies.token_length.histogram_layer == 5
     assert config.studies.token_similarity.matrix_layer == 24
-    assert config.sampling.sequences * config.sampling.sequence_length == 65536
+    assert config.sampling.stored * config.sampling.sequence_length == 65_536
+    assert config.sampling.sequences * config.sampling.sequence_length == 10 * 2**20
 
 
 @pytest.mark.parametrize(

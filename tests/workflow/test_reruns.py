@@ -24,7 +24,7 @@ from planning import (
     settings,
 )
 
-from layerscope.config.sections import Extraction, Sampling
+from layerscope.config.sections import Extraction, Sampling, Summaries
 from layerscope.studies.registry import STUDIES
 from layerscope.workflow.fingerprint import code_fingerprint, module_file
 
@@ -116,6 +116,9 @@ EDITS: dict[str, Callable[[], None]] = {
     "sampling.sequences, fewer": setting("sampling.sequences", 2),
     "sampling.sequence_length": setting("sampling.sequence_length", 16),
     "sampling.sequences_per_shard": setting("sampling.sequences_per_shard", 4),
+    "sampling.stored_sequences, fewer": setting("sampling.stored_sequences", 2),
+    "sampling.stored_sequences_per_shard": setting("sampling.stored_sequences_per_shard", 1),
+    "summaries.token_types": setting("summaries.token_types", 100),
     "extraction.device": setting("extraction.device", "cpu"),
     "extraction.dtype": setting("extraction.dtype", "bfloat16"),
     "extraction.batch_size": setting("extraction.batch_size", 1),
@@ -188,6 +191,7 @@ OF_THESE: dict[str, Callable[[str, dict], bool]] = {
     "": lambda edit, wildcards: True,
     "all": lambda edit, wildcards: True,
     "the new shards": lambda edit, wildcards: wildcards["shard"] == "0002",
+    "the shards that are no longer stored": lambda edit, wildcards: wildcards.get("shard", "0001") == "0001",
     "that tokenizer": lambda edit, wildcards: wildcards["tokenizer"] == "other",
     "that corpus": lambda edit, wildcards: wildcards["corpus"] == "other",
     "that model": lambda edit, wildcards: (
@@ -212,7 +216,7 @@ def test_every_row_has_an_edit():
 
 def test_every_key_of_a_section_has_a_row():
     """So that a setting that no spec has is found."""
-    kinds = {"sampling": Sampling, "extraction": Extraction}
+    kinds = {"sampling": Sampling, "summaries": Summaries, "extraction": Extraction}
     kinds |= {f"studies.{name}": study.settings_type for name, study in STUDIES.items()}
     keys = [f"{section}.{key}" for section, kind in kinds.items() for key in kind.model_fields if key != "models"]
     assert len(keys) > 20
@@ -243,8 +247,9 @@ def test_what_follows_is_what_reads(plans):
     rows = plans["a default, or what follows from the models, written out"]["jobs"]
     reads = {job["rule"]: {rows[number]["rule"] for number in job["reads"]} for job in rows}
     assert reads["extract"] == {"fetch_model", "tokenize"} == reads["extract_paths"]
-    assert reads["correlate_token_length"] == {"extract", "vocabulary"}
-    assert reads["resample_token_length"] == {"extract", "vocabulary", "count_tokens"}
+    assert reads["correlate_token_length"] == {"extract", "summarize", "vocabulary"} == reads["resample_token_length"]
+    assert reads["summarize"] == {"extract", "tokenize", "count_tokens"}
+    assert reads["vocabulary"] == {"tokenize", "count_tokens"}
     assert reads["count_tokens"] == reads["tokenize"]
     assert reads["extract_vectors"] == {"fetch_model", "fetch_tokenizer"}
     assert reads["tokenize"] == {"resolve_corpus", "fetch_tokenizer"}
@@ -291,7 +296,7 @@ def test_growing_equals_a_run_from_scratch(finished):
     old = "results/activations/a/embedded/shard_0000.h5"
     assert (grown / old).stat().st_mtime_ns == (finished / old).stat().st_mtime_ns
     layers = [str(path.relative_to(grown)) for path in (grown / "results/token_length").glob("[ab]/*.parquet")]
-    assert len(layers) == 30
+    assert len(layers) == 34
     for path in [*TABLES, *layers]:
         assert (grown / path).read_bytes() == (scratch / path).read_bytes(), path
         assert (grown / path).read_bytes() != (finished / path).read_bytes(), path
