@@ -20,10 +20,10 @@ from layerscope.extract.activation_shards import LayerReader
 from layerscope.extract.store_activations import extract_shard
 from layerscope.stats.correlation import pearson
 from layerscope.studies.token_length.length_groups import token_lengths
+from layerscope.tokenize.frequency import frequency_table
 from layerscope.tokenize.token_shards import Tokens, write_token_shard
 from layerscope.tokenize.tokenize_shard import tokenize_shard
 from layerscope.tokenize.tokenizer import load_tokenizer
-from layerscope.tokenize.frequency import frequency_table
 from layerscope.tokenize.vocabulary import vocabulary_table
 
 PROJECT = Path(__file__).parents[1]
