@@ -18,7 +18,7 @@ def std(over: CoMoments, name: str) -> np.ndarray:
     """Standard deviation (n − 1) of a quantity."""
     at = QUANTITIES.index(name)
     with np.errstate(divide="ignore", invalid="ignore"):
-        return np.sqrt(over.products[..., at, at] / (over.tokens[..., None] - 1))
+        return np.sqrt(over.products[..., at, at] / np.maximum(over.tokens[..., None] - 1, 0))
 
 
 def r(over: CoMoments, one: str, other: str) -> np.ndarray:
