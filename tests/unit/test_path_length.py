@@ -1,6 +1,7 @@
 """Path lengths against plain hooks and numpy, and the table of layers against scipy."""
 
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 
 import h5py
@@ -18,6 +19,7 @@ from layerscope.studies.path_length.extract import extract_paths, paths_of_store
 from layerscope.studies.path_length.jackknife import jackknife_paths
 from layerscope.studies.path_length.lengths import QUANTITIES, SITES
 from layerscope.studies.path_length.path_shards import read_path_shard, write_path_shard
+from layerscope.studies.path_length.reduce_streams import PathLengths
 from layerscope.studies.path_length.sample import read_sample
 from layerscope.studies.path_length.summarize_layers import layers_table
 from layerscope.tokenize.token_shards import Tokens
@@ -122,6 +124,51 @@ def test_stream_that_is_not_finite_is_refused(tmp_path: Path, value: float) -> N
     save_random_tokens(tmp_path / "tokens.h5", 2, 8)
     with pytest.raises(UserError, match=r"models\.gpt2: mlp_out of layer 1 holds NaN or Inf"):
         extract_paths(str(tmp_path / "tokens.h5"), token_types(), record, SPEC, "cpu", 1)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize(("site", "layer"), [("resid_pre", 0), *product(SITES[1:], range(3))])
+def test_first_stream_that_is_not_finite_is_named(site: str, layer: int, value: float) -> None:
+    """Whatever it spreads to, and with its tokens counted."""
+    lengths, rng = PathLengths("m", 3, 6), np.random.default_rng(0)
+    with pytest.raises(UserError, match=rf"^models\.m: {site} of layer {layer} holds NaN or Inf in 2 of 6 tokens; "):
+        for at, name in product(range(3), SITES):
+            stream = torch.from_numpy(rng.normal(size=(6, 4)).astype(np.float32))
+            if (at, SITES.index(name)) >= (layer, SITES.index(site)):
+                stream[[1, 4], 2] = value
+            lengths.add(name, at, stream, slice(0, 6))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
+def test_norms_equal_float64_within_half_a_rounding(dtype: torch.dtype) -> None:
+    """Of streams with a massive activation, in each precision of the forward pass: after float64, one rounding."""
+    rng = np.random.default_rng(0)
+    streams = {key: torch.from_numpy(rng.normal(size=(50, 768))).to(dtype) for key in product(range(2), SITES)}
+    for stream in streams.values():
+        stream[3, 7] = 3000
+    lengths = PathLengths("m", 2, 50)
+    for start in (0, 20):  # batches that differ in size
+        tokens = slice(start, 20 if start == 0 else 50)
+        for (layer, site), stream in streams.items():
+            lengths.add(site, layer, stream[tokens], tokens)
+    of = {key: stream.float().numpy() for key, stream in streams.items()}
+    for layer in range(2):
+        attn, mlp = of[layer, "attn_out"].astype(np.float64), of[layer, "mlp_out"].astype(np.float64)
+        step = {"attn": np.linalg.norm(attn, axis=1), "mlp": np.linalg.norm(mlp, axis=1)}
+        before = of[0, "resid_pre" if layer == 0 else "resid_post"]
+        moved = (of[layer, "resid_post"] - before).astype(np.float64)  # in float32, as the streams are
+        expected = {"path_resid": np.linalg.norm(moved, axis=1)}
+        expected |= {f"step_{name}": values for name, values in step.items()}
+        expected["cosine_attn_mlp"] = (attn * mlp).sum(axis=1) / (step["attn"] * step["mlp"])
+        for name, values in expected.items():
+            np.testing.assert_allclose(lengths.quantities[name][layer], values, rtol=2**-24 + 1e-12, atol=1e-15)
+
+
+def test_stream_that_adds_nothing_has_no_cosine() -> None:
+    lengths = PathLengths("m", 1, 4)
+    for site in SITES:
+        lengths.add(site, 0, torch.ones(4, 3) * (site != "mlp_out"), slice(0, 4))
+    assert (lengths.quantities["step_mlp"] == 0).all() and np.isnan(lengths.quantities["cosine_attn_mlp"]).all()
 
 
 def save_random_paths(
