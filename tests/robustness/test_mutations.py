@@ -211,6 +211,12 @@ MUTATIONS = {
         "                if False:",
         "unit/test_path_length.py::test_stream_that_is_not_finite_is_refused",
     ),
+    "NaN and Inf in vectors that are reduced": Mutation(
+        "model/run.py",
+        "    if not np.isfinite(values).all():",
+        "    if False:",
+        "unit/test_token_similarity.py::test_vector_that_is_not_finite_is_refused",
+    ),
     "NaN and Inf in what enters layer 0": Mutation(
         "studies/path_length/reduce_streams.py",
         "        if not np.isfinite(entering).all():",

@@ -116,6 +116,8 @@ EDITS: dict[str, Callable[[], None]] = {
     "sampling.sequences, fewer": setting("sampling.sequences", 2),
     "sampling.sequence_length": setting("sampling.sequence_length", 16),
     "sampling.sequences_per_shard": setting("sampling.sequences_per_shard", 4),
+    "sampling.stored_sequences, fewer": setting("sampling.stored_sequences", 2),
+    "sampling.stored_sequences_per_shard": setting("sampling.stored_sequences_per_shard", 1),
     "extraction.device": setting("extraction.device", "cpu"),
     "extraction.dtype": setting("extraction.dtype", "bfloat16"),
     "extraction.batch_size": setting("extraction.batch_size", 1),
@@ -188,6 +190,7 @@ OF_THESE: dict[str, Callable[[str, dict], bool]] = {
     "": lambda edit, wildcards: True,
     "all": lambda edit, wildcards: True,
     "the new shards": lambda edit, wildcards: wildcards["shard"] == "0002",
+    "of shards, those stored no longer": lambda edit, wildcards: wildcards.get("shard", "0001") == "0001",
     "that tokenizer": lambda edit, wildcards: wildcards["tokenizer"] == "other",
     "that corpus": lambda edit, wildcards: wildcards["corpus"] == "other",
     "that model": lambda edit, wildcards: (
@@ -244,7 +247,7 @@ def test_what_follows_is_what_reads(plans):
     reads = {job["rule"]: {rows[number]["rule"] for number in job["reads"]} for job in rows}
     assert reads["extract"] == {"fetch_model", "tokenize"} == reads["extract_paths"]
     assert reads["correlate_token_length"] == {"extract", "vocabulary"}
-    assert reads["resample_token_length"] == {"extract", "vocabulary", "count_tokens"}
+    assert reads["resample_token_length"] == {"extract", "vocabulary"}
     assert reads["count_tokens"] == reads["tokenize"]
     assert reads["extract_vectors"] == {"fetch_model", "fetch_tokenizer"}
     assert reads["tokenize"] == {"resolve_corpus", "fetch_tokenizer"}
