@@ -14,6 +14,7 @@ from tiny_models import LAYERS, change_weights, extract, save_random_tokens, sav
 from torch import nn
 from transformers import AutoModelForCausalLM
 
+from layerscope.config.sections import Sampling
 from layerscope.io.errors import UserError
 from layerscope.studies.path_length.extract import extract_paths, paths_of_stored
 from layerscope.studies.path_length.jackknife import jackknife_paths
@@ -387,3 +388,15 @@ def test_damaged_activation_shard_is_one_line(tmp_path: Path) -> None:
         paths_of_stored(str(path), token_types(), LAYERS["gpt2"])
     damage(path, "mlp_out/layer_01")
     refused(lambda: paths_of_stored(str(path), token_types(), LAYERS["gpt2"]), path)
+
+
+def test_growing_sample_changes_what_is_stored_of_few_shards() -> None:
+    def stored(sequences: int, stored_sequences: int | None) -> list[int]:
+        of = Sampling(sequences=sequences, sequences_per_shard=8, stored_sequences=stored_sequences)
+        return [of.stored_of(shard) for shard in range(of.shards)]
+
+    assert stored(32, None) == [8, 8, 8, 8] == stored(32, 32)
+    assert stored(32, 12) == [8, 4, 0, 0]
+    assert stored(64, 12) == [8, 4, 0, 0, 0, 0, 0, 0]
+    assert stored(32, 16) == [8, 8, 0, 0]
+    assert stored(32, 4) == [4, 0, 0, 0]
