@@ -46,9 +46,15 @@ def draw_r(outputs: list[str], model: str, layers: pd.DataFrame, resamples: pd.D
             panels[i, 0].set_ylabel(f"{kind.capitalize()}'s r\nof path lengths over tokens")
         for ax in panels[1]:
             ax.set_xlabel("layer")
-        few = "" if drawn.clusters.min() >= FEWEST else f" (fewer than {FEWEST}: do not trust the intervals)"
-        ranked = "" if stored == tokens else f", Spearman's r: {stored:,}"
-        shown.suptitle(f"{model}: n = {tokens:,} tokens of {documents:,} documents{ranked}{few}", fontsize=9)
+        title = f"{model}: n = {tokens:,} tokens of {documents:,} documents{_few(drawn.clusters['r_mlp'])}"
+        if stored < tokens:
+            clusters = drawn.clusters["rho_mlp"]
+            title += f"\nSpearman's r: {stored:,} tokens in {clusters} clusters of documents{_few(clusters)}"
+        shown.suptitle(title, fontsize=9)
         handles = panels[0, 0].get_legend_handles_labels()[0]
         handles.append(Patch(color=GREY, alpha=0.6, linewidth=0, label="95% interval (jackknife over documents)"))
         shown.legend(handles=handles, loc="outside lower center", ncols=3, handlelength=3)
+
+
+def _few(clusters: int) -> str:
+    return "" if clusters >= FEWEST else f" (fewer than {FEWEST}: do not trust the intervals)"

@@ -45,7 +45,7 @@ def read_sample(paths: list[str]) -> PathSample:
         kept = {field.name: getattr(shard.tokens, field.name)[shard.included] for field in fields(Tokens)}
         stored.append((chosen(shard.quantities, shard.included), Tokens(**kept)))
     assert comoments is not None
-    check_same_run(attributes, parts=True)
+    check_same_run(attributes)
     tokens = Tokens.join(part for _, part in stored)
     filters = filters_of(tokens, np.ones(len(tokens), dtype=bool))
     if filters["without_first"].sum() < 3:
