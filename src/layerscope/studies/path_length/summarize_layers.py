@@ -57,10 +57,12 @@ def _of_model(sample: PathSample) -> pd.DataFrame:
     return pd.concat(tables)
 
 
-def _spearman(sample: PathSample, keep: np.ndarray) -> dict[str, list[float]]:
+def _spearman(sample: PathSample, keep: np.ndarray) -> dict[str, np.ndarray]:
     """Spearman's r with the residual stream's path length over stored tokens, of each layer."""
     paths = {name: sample.quantities[f"path_{name}"][:, keep].astype(np.float64) for name in ("attn", "mlp", "resid")}
-    return {
-        name: [spearman(one[None], resid)[0] for one, resid in zip(paths[name], paths["resid"], strict=True)]
-        for name in ("attn", "mlp")
-    }
+    found = {name: np.full(len(paths["resid"]), np.nan) for name in ("attn", "mlp")}
+    for name, of_layers in found.items():
+        for layer, path in enumerate(paths[name]):
+            if not np.isnan(path).any():  # as in layer 0, where there is no layer before
+                of_layers[layer] = spearman(path[None], paths["resid"][layer])[0]
+    return found
