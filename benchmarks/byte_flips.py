@@ -29,7 +29,7 @@ from layerscope.io.errors import UserError
 from layerscope.io.files import read_json, sealed_file, write_json
 from layerscope.io.tables import read_csv, read_table
 from layerscope.studies.path_length.lengths import QUANTITIES
-from layerscope.studies.path_length.path_shards import read_path_shards
+from layerscope.studies.path_length.path_shards import read_path_shard
 from layerscope.studies.token_similarity.vectors import read_vectors
 from layerscope.tokenize.documents import documents_of_corpus
 from layerscope.tokenize.token_shards import read_token_shard
@@ -78,10 +78,11 @@ def make_files(folder: Path) -> dict[str, tuple[Path, Callable[[Path], Any]]]:
     write_token_shard(shard, tokens, attributes)
     spec = {**compute, "sites": SITES, "storage_dtype": "float32", "compression": "none"}
     extract_shard(shard, model, spec, "cpu", 1, paths["activation shard"])
-    write_path_shard(paths["path-length shard"], *extract_paths(shard, model, compute, "cpu", 1))
+    types = token_types(load_tokenizer(tokenizer))
+    write_path_shard(paths["path-length shard"], *extract_paths(shard, types, model, compute, "cpu", 1))
     spec = {**compute, "sentences": str(PROJECT / "resources/sentences_her.txt"), "target": "her", "seed": 0}
     extract_vectors(model, tokenizer, spec, "cpu", 1, paths["vectors"])
-    vocabulary = vocabulary_table(token_types(load_tokenizer(tokenizer)).assign(corpus_count=1), tokens.input_ids)[:500]
+    vocabulary = vocabulary_table(types.assign(corpus_count=1), tokens.input_ids)[:500]
     write_table(paths["Parquet table"], vocabulary)
     write_csv(paths["CSV table"], vocabulary)
     write_json(paths["record of a source"], model)
@@ -90,7 +91,7 @@ def make_files(folder: Path) -> dict[str, tuple[Path, Callable[[Path], Any]]]:
     readers: list[Callable[[Path], Any]] = [
         read_token_shard,
         read_activations,
-        lambda path: read_path_shards([str(path)]),
+        read_path_shard,
         lambda path: [read_vectors(str(path), layer) for layer in range(LAYERS)],
         lambda path: read_table(path).to_dict("list"),
         lambda path: read_csv(path).to_dict("list"),
@@ -114,10 +115,13 @@ def read_activations(path: Path) -> Any:
 def places_in(path: Path) -> tuple[list[int], list[int]]:
     """Positions of the bytes of the values that are read, and of all others; only in HDF5 the two lie apart."""
     values = bytearray(path.stat().st_size)
-    read = {dataset_name(site, layer) for site in ("q", "k", "v", *SITES) for layer in range(LAYERS)} | set(QUANTITIES)
+    read = {dataset_name(site, layer) for site in ("q", "k", "v", *SITES) for layer in range(LAYERS)} | {
+        *QUANTITIES,
+        "included",
+    }
 
     def mark(name: str, dataset: Any) -> None:
-        if name in read or name.startswith("tokens/"):
+        if name in read or name.startswith(("tokens/", "comoments/", "documents/")):
             for i in range(dataset.id.get_num_chunks()):
                 chunk = dataset.id.get_chunk_info(i)
                 values[chunk.byte_offset : chunk.byte_offset + chunk.size] = b"1" * chunk.size

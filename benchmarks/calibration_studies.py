@@ -10,8 +10,11 @@ from calibration_text import Text
 
 from layerscope.io.tables import write_table
 from layerscope.stats.intervals import student_quantile
-from layerscope.stats.jackknife import Jackknife, jackknife_error
-from layerscope.studies.path_length.jackknife import correlations, means, rank_correlations
+from layerscope.stats.jackknife import jackknife_error
+from layerscope.studies.path_length.comoments import comoments_of, filters_of
+from layerscope.studies.path_length.jackknife import Summary, linear_summaries, rank_summaries
+from layerscope.studies.path_length.lengths import QUANTITIES
+from layerscope.studies.path_length.sample import PathSample
 from layerscope.studies.token_length import claims as length_claims
 from layerscope.studies.token_length.dip_test import SMALLEST_P
 from layerscope.studies.token_length.resample_layer import resample_neurons
@@ -20,6 +23,7 @@ from layerscope.studies.token_length.summarize_multimodality import multimodalit
 from layerscope.studies.token_length.unimodality_test import Populations, dip_table
 from layerscope.studies.token_similarity import claims as similarity_claims
 from layerscope.studies.token_similarity.jackknife import jackknife_layer
+from layerscope.tokenize.token_shards import Tokens
 
 NEURONS, RESAMPLES = 32, 200
 MODELS = {"small": 4, "large": 5}
@@ -64,21 +68,26 @@ def path_lengths(pool: Text, tokens: int, sets: int, seed: int) -> pd.DataFrame:
         resid, own = (Neurons(pool, "plain", np.zeros(PATHS), rng) for _ in range(2))
         for _ in range(BATCH):
             sample = pool.draw(rng, tokens)
-            of, jackknife = resid.read(sample), Jackknife(sample.documents)
-            after = np.ones(len(sample.documents), dtype=bool)
+            of = resid.read(sample)
             path = 10 + TRUE_R * of + (1 - TRUE_R**2) ** 0.5 * own.read(sample)
+            summaries = _path_summaries(path, of, sample.documents)
             for layer in range(PATHS):
-                r, rho = (
-                    found(path[[layer]], of[layer], after, jackknife) for found in (correlations, rank_correlations)
-                )
-                summaries = {"r": (r[0][0], r[1][0]), "rho": (rho[0][0], rho[1][0])}
-                summaries["mean length"] = means(path[layer], after, jackknife)
                 row = {"layer": batch * PATHS + layer}
-                for name, (value, without) in summaries.items():
-                    row |= {f"value {name}": value[0], f"error {name}": float(jackknife_error(without))}
-                    row[f"quantile {name}"] = student_quantile(jackknife.effective - 1)
+                for name, summary in summaries.items():
+                    row[f"value {name}"] = summary.observed[layer]
+                    row[f"error {name}"] = float(jackknife_error(summary.jackknife[layer]))
+                    row[f"quantile {name}"] = student_quantile(summary.clusters_effective - 1)
                 rows.append(row)
     return pd.DataFrame(rows)
+
+
+def _path_summaries(path: np.ndarray, resid: np.ndarray, documents: np.ndarray) -> dict[str, Summary]:
+    """Of path lengths [layers, tokens] of the MLP and the residual stream, none at the first of a sequence."""
+    values = dict.fromkeys(QUANTITIES, path) | {"path_resid": resid}
+    tokens, every = Tokens(*[np.ones_like(documents)] * 3, documents), np.ones(len(documents), dtype=bool)
+    sample = PathSample(comoments_of(values, tokens, every), {}, values, tokens, filters_of(tokens, every))
+    found = linear_summaries(sample.comoments) | rank_summaries(sample)
+    return {"r": found["r_mlp"], "rho": found["rho_mlp"], "mean length": found["length_mlp"]}
 
 
 def similarity_claims_of(rng: np.random.Generator) -> pd.DataFrame:

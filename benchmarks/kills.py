@@ -29,7 +29,7 @@ from PIL import Image
 from layerscope.extract.activation_shards import ActivationShard, manifest_of
 from layerscope.io.files import digest_of, read_json
 from layerscope.io.tables import read_csv, read_table
-from layerscope.studies.path_length.path_shards import read_path_shards
+from layerscope.studies.path_length.path_shards import read_path_shard
 from layerscope.studies.token_similarity.vectors import read_vectors
 from layerscope.tokenize.token_shards import read_token_shard
 
@@ -51,7 +51,7 @@ def read_hdf5(path: Path) -> Any:
             # Killed between the two renames, a shard has no manifest yet, and Snakemake makes it again.
             return read_activations(path) if manifest_of(path).exists() else None
         case "path_length":
-            return read_path_shards([str(path)])
+            return read_path_shard(path)
         case _:
             return [read_vectors(str(path), layer) for layer in range(LAYERS)]
 

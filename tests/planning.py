@@ -156,7 +156,12 @@ def plan(*arguments: str) -> dict[str, list]:
             "writes": [str(path) for path in job.output],
             "script": job.rule.script and Path(job.rule.script).name,
             "spec": job.params.get("spec"),
-            "reads": [numbers[other] for other in made[0].job_dependencies(job)],
+            # What is written anew reruns its readers, but not those that read all of it as ancient.
+            "reads": [
+                numbers[other]
+                for other, files in made[0].dependencies[job].items()
+                if not all(file.is_ancient for file in files)
+            ],
         }
         for job in jobs
     ]

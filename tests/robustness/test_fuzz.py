@@ -17,7 +17,7 @@ from layerscope.extract.writer import ActivationShardWriter
 from layerscope.io.errors import UserError
 from layerscope.preflight.load import load_config
 from layerscope.studies.path_length.lengths import QUANTITIES
-from layerscope.studies.path_length.path_shards import read_path_shards, write_path_shard
+from layerscope.studies.path_length.path_shards import read_path_shard, write_path_shard
 from layerscope.tokenize.documents import read_documents
 from layerscope.tokenize.packing import pack_shard
 from layerscope.tokenize.token_shards import Tokens, read_token_shard, write_token_shard
@@ -164,8 +164,8 @@ KINDS = {
     "tokens": (lambda path: write_token_shard(path, TOKENS, {"corpus": "any"}), read_token_shard),
     "activations": (write_activations, read_activations),
     "paths": (
-        lambda path: write_path_shard(path, dict.fromkeys(QUANTITIES, VALUES.T), TOKENS, {}),
-        lambda path: read_path_shards([str(path)]),
+        lambda path: write_path_shard(path, dict.fromkeys(QUANTITIES, VALUES.T), TOKENS, NUMBERS % 7 > 0, {}),
+        read_path_shard,
     ),
 }
 EDITS = st.lists(st.tuples(st.integers(0, 2**20), st.binary(max_size=40), st.integers(0, 40)), min_size=1, max_size=4)

@@ -206,10 +206,22 @@ MUTATIONS = {
         NOT_FINITE,
     ),
     "NaN and Inf in streams that are reduced": Mutation(
+        "studies/path_length/reduce_streams.py",
+        "                if not np.isfinite(found[name][layer]).all():",
+        "                if False:",
+        "unit/test_path_length.py::test_stream_that_is_not_finite_is_refused",
+    ),
+    "NaN and Inf in vectors that are reduced": Mutation(
         "model/run.py",
         "    if not np.isfinite(values).all():",
         "    if False:",
-        "unit/test_path_length.py::test_stream_that_is_not_finite_is_refused",
+        "unit/test_token_similarity.py::test_vector_that_is_not_finite_is_refused",
+    ),
+    "NaN and Inf in what enters layer 0": Mutation(
+        "studies/path_length/reduce_streams.py",
+        "        if not np.isfinite(entering).all():",
+        "        if False:",
+        "unit/test_path_length.py::test_first_stream_that_is_not_finite_is_named",
     ),
     "float16 storage that overflows": Mutation(
         "extract/writer.py",
@@ -333,15 +345,27 @@ MUTATIONS = {
     ),
     # The first token.
     "the first token stays": Mutation(
-        "studies/path_length/summarize_layers.py", "tokens.position > 0", "tokens.position >= 0", PATHS
+        "studies/path_length/comoments.py", "tokens.position > 0", "tokens.position >= 0", PATHS
     ),
     "the first token of documents is left out": Mutation(
-        "studies/path_length/summarize_layers.py",
+        "studies/path_length/comoments.py",
         "tokens.position > 0",
         "np.diff(tokens.document, prepend=-1) == 0",
         PATHS,
     ),
     # Statistics.
+    "products of two groups are added as if they had one mean": Mutation(
+        "studies/path_length/comoments.py",
+        "self.products + other.products + weight * (apart[..., :, None] * apart[..., None, :])",
+        "self.products + other.products",
+        "unit/test_comoments.py::test_any_split_in_any_order_gives_the_whole",
+    ),
+    "ranks of tokens that are not stored": Mutation(
+        "studies/path_length/path_shards.py",
+        "kept = tokens.part(0, int(np.searchsorted(number, stored_sequences)))",
+        "kept = tokens",
+        "unit/test_comoments.py::test_only_ranks_rest_on_the_stored_sample",
+    ),
     "r from raw sums": Mutation(
         "stats/correlation.py",
         "    centred = rows - rows.mean(axis=1, keepdims=True)\n    y = y - y.mean()\n",

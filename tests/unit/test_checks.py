@@ -6,6 +6,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 import torch
 from tiny_models import alter_loading, change_weights, extract, save_random_tokens, save_tiny_model
@@ -238,7 +239,8 @@ def test_window_is_seen_beside_a_large_bias_and_in_sharp_attention(
 
 
 def paths(case: Case, mini_tokenizer: dict) -> None:
-    extract_paths(str(case.folder / "tokens.h5"), case.record, {"dtype": "float32", "batch_size": 2}, "cpu", 1)
+    types, spec = pd.DataFrame({"special": [False] * 8192, "partial": False}), {"dtype": "float32", "batch_size": 2}
+    extract_paths(str(case.folder / "tokens.h5"), types, case.record, spec, "cpu", 1)
 
 
 def vectors(case: Case, mini_tokenizer: dict) -> None:

@@ -81,9 +81,7 @@ DRAWINGS: dict[str, Draw] = {
     "path_cumulative": lambda results, outputs: draw_cumulative(
         outputs, read_csv(results / "path_length/layers.csv"), "all"
     ),
-    "path_lengths": lambda results, outputs: draw_lengths(
-        outputs, "a", [str(path) for path in sorted((results / "path_length/a").glob("shard_*.h5"))]
-    ),
+    "path_lengths": lambda results, outputs: draw_lengths(outputs, "a", str(results / "path_length/a/shard_0000.h5")),
     "cosine_spread": lambda results, outputs: draw_spread(
         outputs, "a", read_csv(results / "token_similarity/layers.csv")
     ),

@@ -17,8 +17,6 @@ from layerscope.studies.path_length.path_shards import write_path_shard
 from layerscope.tokenize.token_shards import Tokens
 
 Values = dict[str, np.ndarray]
-NOTHING_SPECIAL = pd.DataFrame({"special": [False], "partial": [False]})
-NOTHING_SPECIAL.attrs["path"] = "vocabulary.parquet"
 STREAMS = ("resid", "attn", "mlp")
 
 
@@ -30,8 +28,9 @@ def tokens_of(sequences: int, length: int, documents: np.ndarray) -> Tokens:
 
 def resampled(folder: Path, values: Values, tokens: Tokens) -> pd.DataFrame:
     path = folder / "shard_0000.h5"
-    write_path_shard(path, {name: array.astype(np.float32) for name, array in values.items()}, tokens, {})
-    return jackknife_paths([str(path)], NOTHING_SPECIAL)
+    values = {name: array.astype(np.float32) for name, array in values.items()}
+    write_path_shard(path, values, tokens, np.ones(len(tokens), dtype=bool), {})
+    return jackknife_paths([str(path)])
 
 
 def random_values(layers: int, tokens: int, seed: int = 0) -> Values:

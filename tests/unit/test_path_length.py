@@ -1,6 +1,7 @@
 """Path lengths against plain hooks and numpy, and the table of layers against scipy."""
 
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 
 import h5py
@@ -13,17 +14,29 @@ from tiny_models import LAYERS, change_weights, extract, save_random_tokens, sav
 from torch import nn
 from transformers import AutoModelForCausalLM
 
+from layerscope.config.sections import Sampling
 from layerscope.io.errors import UserError
 from layerscope.studies.path_length.extract import extract_paths, paths_of_stored
 from layerscope.studies.path_length.jackknife import jackknife_paths
 from layerscope.studies.path_length.lengths import QUANTITIES, SITES
-from layerscope.studies.path_length.path_shards import read_path_shards, write_path_shard
+from layerscope.studies.path_length.path_shards import read_path_shard, write_path_shard
+from layerscope.studies.path_length.reduce_streams import PathLengths
+from layerscope.studies.path_length.sample import read_sample
 from layerscope.studies.path_length.summarize_layers import layers_table
 from layerscope.tokenize.token_shards import Tokens
+from layerscope.tokenize.vocabulary import takes_part
 
 SEQUENCES, LENGTH = 5, 24  # in batches of two, so that the last is not full
 SPEC = {"dtype": "float32", "batch_size": 2}
 Values = dict[str, np.ndarray]
+
+
+def token_types(special: tuple[int, ...] = (), partial: tuple[int, ...] = (), size: int = 300) -> pd.DataFrame:
+    """What shards need of the table of token types."""
+    ids = np.arange(size)
+    table = pd.DataFrame({"special": np.isin(ids, special), "partial": np.isin(ids, partial)})
+    table.attrs["path"] = "frequency.parquet"
+    return table
 
 
 def expected_values(record: dict, ids: np.ndarray) -> Values:
@@ -63,7 +76,7 @@ class Case:
     record: dict
     tokens: Tokens
     token_shard: Path
-    extracted: tuple[Values, Tokens, dict]
+    extracted: tuple[Values, Tokens, np.ndarray, dict]
 
 
 @pytest.fixture(scope="module", params=["gpt2", "gpt_neo", "llama"])
@@ -71,13 +84,13 @@ def case(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     folder = tmp_path_factory.mktemp(request.param)
     record = save_tiny_model(request.param, folder / "model")
     tokens = save_random_tokens(folder / "tokens.h5", SEQUENCES, LENGTH)
-    extracted = extract_paths(str(folder / "tokens.h5"), record, SPEC, "cpu", 1)
+    extracted = extract_paths(str(folder / "tokens.h5"), token_types(), record, SPEC, "cpu", 1)
     return Case(record, tokens, folder / "tokens.h5", extracted)
 
 
 def test_values_equal_plain_hooks_and_numpy(case: Case) -> None:
-    values, tokens, _ = case.extracted
-    assert tokens.digest() == case.tokens.digest()
+    values, tokens, included, _ = case.extracted
+    assert tokens.digest() == case.tokens.digest() and included.all()
     expected = expected_values(case.record, case.tokens.input_ids.reshape(SEQUENCES, LENGTH))
     assert set(values) == set(expected)
     for name, found in values.items():
@@ -85,7 +98,7 @@ def test_values_equal_plain_hooks_and_numpy(case: Case) -> None:
 
 
 def test_before_layer_0_there_is_resid_pre_and_nothing_of_attention_and_mlp(case: Case) -> None:
-    values, _, _ = case.extracted
+    values, *_ = case.extracted
     for name in ("path_attn", "path_mlp"):
         assert np.isnan(values[name][0]).all() and np.isfinite(values[name][1:]).all()
     assert all(np.isfinite(values[name]).all() for name in QUANTITIES if name not in ("path_attn", "path_mlp"))
@@ -96,11 +109,13 @@ def test_before_layer_0_there_is_resid_pre_and_nothing_of_attention_and_mlp(case
 
 def test_stored_streams_give_the_same_bits(case: Case, tmp_path: Path) -> None:
     extract(case.token_shard, case.record, tmp_path / "shard.h5", sites=list(SITES))
-    values, tokens, attributes = paths_of_stored(str(tmp_path / "shard.h5"), LAYERS[case.record["model_type"]])
+    layers = LAYERS[case.record["model_type"]]
+    values, tokens, included, attributes = paths_of_stored(str(tmp_path / "shard.h5"), token_types(), layers)
+    assert included.all()
     for name, found in case.extracted[0].items():
         np.testing.assert_array_equal(values[name], found, err_msg=name)
     assert tokens.digest() == case.tokens.digest()
-    assert attributes["model"] == case.extracted[2]["model"]
+    assert attributes["model"] == case.extracted[3]["model"]
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
@@ -109,10 +124,57 @@ def test_stream_that_is_not_finite_is_refused(tmp_path: Path, value: float) -> N
     change_weights(record, lambda weights: weights["transformer.h.1.mlp.c_proj.bias"][3].fill_(value))
     save_random_tokens(tmp_path / "tokens.h5", 2, 8)
     with pytest.raises(UserError, match=r"models\.gpt2: mlp_out of layer 1 holds NaN or Inf"):
-        extract_paths(str(tmp_path / "tokens.h5"), record, SPEC, "cpu", 1)
+        extract_paths(str(tmp_path / "tokens.h5"), token_types(), record, SPEC, "cpu", 1)
 
 
-def save_random_paths(path: Path, sequences: int, seed: int, layers: int = 3) -> Values:
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize(("site", "layer"), [("resid_pre", 0), *product(SITES[1:], range(3))])
+def test_first_stream_that_is_not_finite_is_named(site: str, layer: int, value: float) -> None:
+    """Whatever it spreads to, and with its tokens counted."""
+    lengths, rng = PathLengths("m", 3, 6), np.random.default_rng(0)
+    with pytest.raises(UserError, match=rf"^models\.m: {site} of layer {layer} holds NaN or Inf in 2 of 6 tokens; "):
+        for at, name in product(range(3), SITES):
+            stream = torch.from_numpy(rng.normal(size=(6, 4)).astype(np.float32))
+            if (at, SITES.index(name)) >= (layer, SITES.index(site)):
+                stream[[1, 4], 2] = value
+            lengths.add(name, at, stream, slice(0, 6))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
+def test_norms_equal_float64_within_half_a_rounding(dtype: torch.dtype) -> None:
+    """Of streams with a massive activation, in each precision of the forward pass: after float64, one rounding."""
+    rng = np.random.default_rng(0)
+    streams = {key: torch.from_numpy(rng.normal(size=(50, 768))).to(dtype) for key in product(range(2), SITES)}
+    for stream in streams.values():
+        stream[3, 7] = 3000
+    lengths = PathLengths("m", 2, 50)
+    for start in (0, 20):  # batches that differ in size
+        tokens = slice(start, 20 if start == 0 else 50)
+        for (layer, site), stream in streams.items():
+            lengths.add(site, layer, stream[tokens], tokens)
+    of = {key: stream.float().numpy() for key, stream in streams.items()}
+    for layer in range(2):
+        attn, mlp = of[layer, "attn_out"].astype(np.float64), of[layer, "mlp_out"].astype(np.float64)
+        step = {"attn": np.linalg.norm(attn, axis=1), "mlp": np.linalg.norm(mlp, axis=1)}
+        before = of[0, "resid_pre" if layer == 0 else "resid_post"]
+        moved = (of[layer, "resid_post"] - before).astype(np.float64)  # in float32, as the streams are
+        expected = {"path_resid": np.linalg.norm(moved, axis=1)}
+        expected |= {f"step_{name}": values for name, values in step.items()}
+        expected["cosine_attn_mlp"] = (attn * mlp).sum(axis=1) / (step["attn"] * step["mlp"])
+        for name, values in expected.items():
+            np.testing.assert_allclose(lengths.quantities[name][layer], values, rtol=2**-24 + 1e-12, atol=1e-15)
+
+
+def test_stream_that_adds_nothing_has_no_cosine() -> None:
+    lengths = PathLengths("m", 1, 4)
+    for site in SITES:
+        lengths.add(site, 0, torch.ones(4, 3) * (site != "mlp_out"), slice(0, 4))
+    assert (lengths.quantities["step_mlp"] == 0).all() and np.isnan(lengths.quantities["cosine_attn_mlp"]).all()
+
+
+def save_random_paths(
+    path: Path, sequences: int, seed: int, layers: int = 3, stored_sequences: int | None = None
+) -> Values:
     """Save a shard of random quantities, correlated with each other; layer 0 as the model gives it."""
     rng = np.random.default_rng(seed)
     count = sequences * LENGTH
@@ -121,35 +183,26 @@ def save_random_paths(path: Path, sequences: int, seed: int, layers: int = 3) ->
     values["path_attn"][0] = values["path_mlp"][0] = np.nan
     numbers = np.arange(count, dtype=np.int32)
     tokens = Tokens(numbers, numbers // LENGTH, numbers % LENGTH, numbers // 40)
-    write_path_shard(path, values, tokens, {"model": "random", "shard": 0})
+    every = np.ones(count, dtype=bool)
+    write_path_shard(path, values, tokens, every, {"model": "random", "shard": 0}, stored_sequences)
     return values
 
 
-def vocabulary(special: tuple[int, ...] = (), partial: tuple[int, ...] = (), size: int = 300) -> pd.DataFrame:
-    """What statistics read of the vocabulary table."""
-    ids = np.arange(size)
-    table = pd.DataFrame({"special": np.isin(ids, special), "partial": np.isin(ids, partial)})
-    table.attrs["path"] = "vocabulary.parquet"
-    return table
-
-
 def table_of(**shards: list[Path]) -> pd.DataFrame:
-    """layers.csv of models whose tokens all take part."""
-    return layers_table(
-        {model: [str(path) for path in paths] for model, paths in shards.items()}, dict.fromkeys(shards, vocabulary())
-    )
+    """layers.csv of models."""
+    return layers_table({model: [str(path) for path in paths] for model, paths in shards.items()})
 
 
 def test_shard_of_another_commit_is_refused(case: Case, tmp_path: Path) -> None:
-    values, tokens, attributes = case.extracted
+    *reduced, attributes = case.extracted
     paths = [str(tmp_path / f"{number}.h5") for number in range(3)]
     for path, commit in zip(paths, ("c0ffee", "c0ffee", "decade"), strict=True):
-        write_path_shard(path, values, tokens, {**attributes, "model_commit": commit})
-    assert len(read_path_shards(paths[:2])[1]) == 2 * len(tokens)
+        write_path_shard(path, *reduced, {**attributes, "model_commit": commit})
+    assert len(read_sample(paths[:2]).tokens) == 2 * len(case.tokens)
     with pytest.raises(
         UserError, match=r"2\.h5: its model_commit is decade, that of .*0\.h5 is c0ffee; they are from different runs"
     ):
-        read_path_shards(paths)
+        read_sample(paths)
 
 
 def test_layers_table_equals_scipy_with_and_without_the_first_token(tmp_path: Path) -> None:
@@ -197,7 +250,7 @@ def test_special_tokens_and_pieces_of_characters_take_part_in_nothing(tmp_path: 
     special, partial = (30, 47, 24), (31, 70)  # 24 is the first of its sequence
     whole = tmp_path / "shard_0000.h5"
     values = save_random_paths(whole, 4, seed=0)
-    _, tokens = read_path_shards([str(whole)])
+    tokens = read_path_shard(whole).tokens
     out = np.isin(tokens.input_ids, special + partial)
     document = np.where(tokens.input_ids == 47, 77, tokens.document).astype(np.int32)
     tokens = Tokens(tokens.input_ids, tokens.sequence, tokens.position, document)
@@ -205,42 +258,50 @@ def test_special_tokens_and_pieces_of_characters_take_part_in_nothing(tmp_path: 
     tables, draws = [], []
     for number, planted in enumerate((values, wild)):
         path = tmp_path / f"{number}.h5"
-        write_path_shard(path, {name: array.astype(np.float32) for name, array in planted.items()}, tokens, {})
-        table = layers_table({"a": [str(path)]}, {"a": vocabulary(special, partial)})
+        planted = {name: array.astype(np.float32) for name, array in planted.items()}
+        write_path_shard(path, planted, tokens, takes_part(token_types(special, partial), tokens.input_ids), {})
+        table = table_of(a=[path])
         assert set(table["tokens"]) == {4 * LENGTH - 5, 4 * LENGTH - 5 - 3} and set(table["documents"]) == {3}
         tables.append(table)
-        draws.append(jackknife_paths([str(path)], vocabulary(special, partial)))
+        draws.append(jackknife_paths([str(path)]))
     pd.testing.assert_frame_equal(*tables)
     pd.testing.assert_frame_equal(*draws)
     assert set(draws[0]["clusters"]) == {3}
     # The same values without those tokens in the file.
     kept = Tokens(*(getattr(tokens, name)[~out] for name in ("input_ids", "sequence", "position", "document")))
-    write_path_shard(tmp_path / "kept.h5", {name: array[:, ~out] for name, array in values.items()}, kept, {})
-    pd.testing.assert_frame_equal(draws[0], jackknife_paths([str(tmp_path / "kept.h5")], vocabulary()))
+    rest, every = {name: array[:, ~out] for name, array in values.items()}, np.ones(len(kept), dtype=bool)
+    write_path_shard(tmp_path / "kept.h5", rest, kept, every, {})
+    pd.testing.assert_frame_equal(draws[0], jackknife_paths([str(tmp_path / "kept.h5")]))
     # And they would move it.
-    moved = layers_table({"a": [str(tmp_path / "1.h5")]}, {"a": vocabulary(special)})
+    included = takes_part(token_types(special), tokens.input_ids)
+    write_path_shard(tmp_path / "moved.h5", planted, tokens, included, {})
+    moved = table_of(a=[tmp_path / "moved.h5"])
     assert (moved["length_resid"] > 1000).all()
 
 
-def test_vocabulary_of_another_run_is_refused(case: Case, tmp_path: Path) -> None:
-    values, tokens, attributes = case.extracted
-    write_path_shard(tmp_path / "shard.h5", values, tokens, attributes)
-    of = vocabulary()
-    of.attrs["token_shards"] = [attributes["token_shard_digest"]]
-    assert len(layers_table({"a": [str(tmp_path / "shard.h5")]}, {"a": of}))
-    of.attrs["token_shards"] = ["another"]
-    for read in (lambda path: jackknife_paths([path], of), lambda path: layers_table({"a": [path]}, {"a": of})):
-        with pytest.raises(UserError, match=r"its token_shard_digest is .*; they are from different runs"):
-            read(str(tmp_path / "shard.h5"))
+def test_token_types_of_another_run_are_refused(case: Case, tmp_path: Path) -> None:
+    extract(case.token_shard, case.record, tmp_path / "shard.h5", sites=list(SITES))
+    stored, tokens = str(tmp_path / "shard.h5"), str(case.token_shard)
+    of = token_types()
+    of.attrs["tokenizer_content"] = "here"
+    assert len(extract_paths(tokens, of, case.record, SPEC, "cpu", 1)[1]) == len(case.tokens)
+    of.attrs["tokenizer_content"] = "another"
+    for read in (
+        lambda: extract_paths(tokens, of, case.record, SPEC, "cpu", 1),
+        lambda: paths_of_stored(stored, of, LAYERS[case.record["model_type"]]),
+    ):
+        with pytest.raises(UserError, match=r"its tokenizer_content is .*; they are from different runs"):
+            read()
 
 
 def test_sample_of_too_few_tokens_is_one_line(tmp_path: Path) -> None:
-    save_random_paths(tmp_path / "shard.h5", 1, seed=0)
-    few = vocabulary(tuple(range(3, LENGTH)))
+    values = save_random_paths(tmp_path / "shard.h5", 1, seed=0)
+    tokens = read_path_shard(tmp_path / "shard.h5").tokens
+    write_path_shard(tmp_path / "few.h5", values, tokens, np.arange(LENGTH) < 3, {})
     with pytest.raises(
-        UserError, match=r"^path_length: of the sample's 24 tokens, fewer than three .*; use more text$"
+        UserError, match=r"^path_length: of the sample's 24 tokens that are stored, fewer than three .*; use more text$"
     ):
-        layers_table({"a": [str(tmp_path / "shard.h5")]}, {"a": few})
+        table_of(a=[tmp_path / "few.h5"])
 
 
 def test_first_token_outlier_collapses_only_pearson_with_the_first_token(tmp_path: Path) -> None:
@@ -261,7 +322,8 @@ def test_first_token_outlier_collapses_only_pearson_with_the_first_token(tmp_pat
 
     change_weights(record, plant)
     save_random_tokens(tmp_path / "tokens.h5", 8, 64)
-    write_path_shard(tmp_path / "paths.h5", *extract_paths(str(tmp_path / "tokens.h5"), record, SPEC, "cpu", 1))
+    reduced = extract_paths(str(tmp_path / "tokens.h5"), token_types(), record, SPEC, "cpu", 1)
+    write_path_shard(tmp_path / "paths.h5", *reduced)
     table = table_of(gpt2=[tmp_path / "paths.h5"]).set_index(["token_filter", "layer"])
     everything, rest = table.loc["all", 1], table.loc["without_first", 1]
     assert rest["r_pearson_attn"] > 0.4
@@ -287,7 +349,10 @@ def damage(path: Path, name: str) -> None:
     path.write_bytes(content)
 
 
-@pytest.mark.parametrize("name", ["path_resid", "tokens/position"])
+DATASETS = ["path_resid", "step_mlp", "tokens/position", "included", "comoments/products", "documents/all"]
+
+
+@pytest.mark.parametrize("name", DATASETS)
 def test_damaged_path_shard_is_one_line(tmp_path: Path, name: str) -> None:
     path = tmp_path / "shard.h5"
     save_random_paths(path, 2, seed=0)
@@ -295,14 +360,14 @@ def test_damaged_path_shard_is_one_line(tmp_path: Path, name: str) -> None:
     refused(lambda: table_of(a=[path]), path)
 
 
-@pytest.mark.parametrize("name", ["path_resid", "tokens/position"])
+@pytest.mark.parametrize("name", DATASETS)
 def test_value_of_a_path_shard_that_hdf5_itself_changed_is_found(tmp_path: Path, name: str) -> None:
     """Its fletcher32 is right."""
     path = tmp_path / "shard.h5"
     save_random_paths(path, 2, seed=0)
     with h5py.File(path, "r+") as file:
-        file[name][..., -1] += 1
-    with pytest.raises(UserError, match=rf"{name.partition('/')[0]} differs from what was written"):
+        file[name][..., -1] = ~file[name][..., -1] if name == "included" else file[name][..., -1] + 1
+    with pytest.raises(UserError, match=rf"{name.removesuffix('/position')} differs from what was written"):
         table_of(a=[path])
 
 
@@ -320,6 +385,18 @@ def test_damaged_activation_shard_is_one_line(tmp_path: Path) -> None:
     with h5py.File(path, "r+") as file:
         file["resid_post/layer_02"][0, 0] += 1
     with pytest.raises(UserError, match=r"shard\.h5: resid_post/layer_02 differs from what was written"):
-        paths_of_stored(str(path), LAYERS["gpt2"])
+        paths_of_stored(str(path), token_types(), LAYERS["gpt2"])
     damage(path, "mlp_out/layer_01")
-    refused(lambda: paths_of_stored(str(path), LAYERS["gpt2"]), path)
+    refused(lambda: paths_of_stored(str(path), token_types(), LAYERS["gpt2"]), path)
+
+
+def test_growing_sample_changes_what_is_stored_of_few_shards() -> None:
+    def stored(sequences: int, stored_sequences: int | None) -> list[int]:
+        of = Sampling(sequences=sequences, sequences_per_shard=8, stored_sequences=stored_sequences)
+        return [of.stored_of(shard) for shard in range(of.shards)]
+
+    assert stored(32, None) == [8, 8, 8, 8] == stored(32, 32)
+    assert stored(32, 12) == [8, 4, 0, 0]
+    assert stored(64, 12) == [8, 4, 0, 0, 0, 0, 0, 0]
+    assert stored(32, 16) == [8, 8, 0, 0]
+    assert stored(32, 4) == [4, 0, 0, 0]

@@ -10,7 +10,7 @@ import pytest
 import scipy.stats
 import torch
 from safetensors.torch import load_file
-from tiny_models import LAYERS, save_tiny_model
+from tiny_models import LAYERS, change_weights, save_tiny_model
 from torch import nn
 from transformers import AutoModelForCausalLM
 
@@ -167,6 +167,15 @@ def test_sentence_longer_than_the_positions_is_refused_by_the_job_too(tmp_path: 
     with pytest.raises(
         UserError, match=rf"has a sentence of 104 tokens, more than the 32 .* \(line {len(LINES) + 1}\)$"
     ):
+        extract_vectors(record, mini_tokenizer, spec, "cpu", 1, tmp_path / "vectors.h5")
+
+
+def test_vector_that_is_not_finite_is_refused(tmp_path: Path, mini_tokenizer: dict) -> None:
+    lines = save_lines(tmp_path / "lines", LINES)
+    record = save_tiny_model("gpt2", tmp_path / "model", vocab_size=8192)
+    change_weights(record, lambda weights: weights["transformer.h.2.attn.c_attn.bias"][3].fill_(np.nan))
+    spec = {"sentences": str(lines), "target": "her", "seed": 0, "dtype": "float32", "batch_size": 2}
+    with pytest.raises(UserError, match=r"models\.gpt2: q of layer 2 holds NaN or Inf in 4 of 128 values"):
         extract_vectors(record, mini_tokenizer, spec, "cpu", 1, tmp_path / "vectors.h5")
 
 

@@ -5,12 +5,19 @@ REDUCED = PATHS.settings.streams == "reduced"
 PATH_SHARDS = f"path_length/{{model}}/shard_{{{'shard' if REDUCED else 'stored_shard'}}}.h5"
 
 
+def types_of(model):
+    """The types of tokens. Of them the shards need the static columns, which change with the tokenizer alone, and then
+    the tokens do too."""
+    return ancient(frequency_of(model, PATHS.corpus))
+
+
 if REDUCED:
 
     rule extract_paths:
         input:
             model=lambda w: SPECS.record("models", w.model),
             tokens=lambda w: f"<results>/tokens/{tokenizer_of(w.model)}/{PATHS.corpus}/shard_{w.shard}.h5",
+            types=lambda w: types_of(w.model),
         output:
             "<results>/path_length/{model}/shard_{shard}.h5",
         log:
@@ -21,7 +28,7 @@ if REDUCED:
         resources:
             gpu=1,
         params:
-            spec=SPECS.of("extract_paths"),
+            spec=lambda w: SPECS.of("extract_paths", stored_sequences=CONFIG.sampling.stored_of(int(w.shard))),
         message:
             "Path length: extract path lengths of {wildcards.model}: shard {wildcards.shard}"
         script:
@@ -33,6 +40,7 @@ else:
         input:
             shard=lambda w: ancient(f"<results>/activations/{w.model}/{PATHS.corpus}/shard_{w.shard}.h5"),
             manifest=lambda w: f"<results>/activations/{w.model}/{PATHS.corpus}/shard_{w.shard}.json",
+            types=lambda w: types_of(w.model),
         output:
             "<results>/path_length/{model}/shard_{shard}.h5",
         log:
@@ -48,7 +56,6 @@ else:
 rule summarize_path_length:
     input:
         **of_models(PATHS, of=PATH_SHARDS),
-        **{f"vocabulary_{model}": vocabulary_of(model, PATHS.corpus) for model in PATHS.models},
     output:
         "<results>/path_length/layers.csv",
     log:
@@ -65,7 +72,6 @@ rule summarize_path_length:
 rule jackknife_paths:
     input:
         shards=lambda w: PATHS.paths(PATH_SHARDS, model=w.model),
-        vocabulary=lambda w: vocabulary_of(w.model, PATHS.corpus),
     output:
         "<results>/path_length/{model}/resamples.parquet",
     log:

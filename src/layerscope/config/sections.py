@@ -125,6 +125,10 @@ class Sampling(Section):
     def stored_shards(self) -> int:
         return self.stored // self.stored_per_shard
 
+    def stored_of(self, shard: int) -> int:
+        """How many of the sequences of a token shard are stored."""
+        return min(max(self.stored - shard * self.sequences_per_shard, 0), self.sequences_per_shard)
+
     def token_shard(self, stored: int) -> int:
         """The token shard whose tokens a shard of the stored sample holds."""
         return stored * self.stored_per_shard // self.sequences_per_shard

@@ -13,7 +13,7 @@ from layerscope.io.records import CorpusRecord, TokenizerRecord
 # the files apart, and the second says where the same content was. Batch size, device and the versions of packages move
 # values by roundings (docs/checks.md).
 MAY_DIFFER = {
-    *("format", "shard", "token_shard", "digest", "token_shard_digest"),
+    *("format", "shard", "token_shard", "digest", "token_shard_digest", "stored_sequences", "stored_tokens_digest"),
     *("model_source", "tokenizer_source", "corpus_source"),
     *("batch_size", "device", "layerscope_version", "torch_version", "transformers_version", "h5py_version"),
 }

@@ -37,7 +37,8 @@ def pearson(rows: np.ndarray, y: np.ndarray) -> np.ndarray:
 def spearman(rows: np.ndarray, y: np.ndarray) -> np.ndarray:
     """Spearman's rank correlation of each row with ``y``: Pearson's r of the ranks, ties at their mean rank.
 
-    Shapes and NaN as for :func:`pearson`. Sums of ranks minus their mean, multiples of one half, are exact.
+    Shapes and NaN as for :func:`pearson`; NaN for a row that holds NaN. Sums of ranks minus their mean, multiples of
+    one half, are exact.
     """
     of_y = pd.Series(y).rank().to_numpy() - (len(y) + 1) / 2
     squares = of_y @ of_y
@@ -47,7 +48,7 @@ def spearman(rows: np.ndarray, y: np.ndarray) -> np.ndarray:
         ranks = _ranks_of_sorted(row[order])
         with np.errstate(divide="ignore", invalid="ignore"):
             r[i] = ranks @ of_y[order] / np.sqrt(ranks @ ranks * squares)
-    return np.clip(r, -1.0, 1.0)
+    return np.where(np.isnan(rows).any(axis=1), np.nan, np.clip(r, -1.0, 1.0))
 
 
 def _ranks_of_sorted(values: np.ndarray) -> np.ndarray:

@@ -9,7 +9,6 @@ import numpy as np
 
 NOTHING_LEFT = 1e-10  # share of a row's norm below which what is left of it is rounding
 MOST = 200  # groups that are left out in turn
-CLUSTERS = 100  # of documents
 
 
 class Groups:
@@ -118,15 +117,6 @@ def coarser(labels: np.ndarray) -> np.ndarray:
     rank = np.empty(len(sizes), dtype=int)
     rank[np.argsort(-sizes, kind="stable")] = np.arange(len(sizes))
     return inverse if len(sizes) <= MOST else (rank % MOST)[inverse]
-
-
-def document_clusters(document: np.ndarray) -> np.ndarray:
-    """The cluster, 0 to ``CLUSTERS`` − 1, of each document: a group of documents fixed by their numbers.
-
-    So sums over clusters of one part of a text can be added to those of another, and each of the first documents is a
-    cluster of its own.
-    """
-    return document % CLUSTERS
 
 
 def effective_number(sizes: np.ndarray) -> float:

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 from layerscope.model.finite import not_finite
-from layerscope.stats.jackknife import document_clusters
+from layerscope.stats.document_clusters import document_clusters
 from layerscope.summarize.covariates import Covariates
 from layerscope.summarize.extremes import CONTEXTS, Extremes
 from layerscope.summarize.neuron_sums import POWERS, NeuronSums

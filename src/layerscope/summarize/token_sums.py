@@ -7,7 +7,7 @@ from typing import Self
 
 import numpy as np
 
-from layerscope.stats.jackknife import document_clusters
+from layerscope.stats.document_clusters import document_clusters
 from layerscope.summarize.token_classes import NO_CLASS
 from layerscope.tokenize.token_shards import Tokens
 

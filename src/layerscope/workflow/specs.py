@@ -197,7 +197,7 @@ class Specs:
         """The spec of the summary of a token shard, from stored activations where all of them are stored exactly."""
         sampling, extraction = self.config.sampling, self.config.extraction
         exact = extraction.storage_dtype == "float32"
-        stored = exact and (shard + 1) * sampling.sequences_per_shard <= sampling.stored
+        stored = exact and sampling.stored_of(shard) == sampling.sequences_per_shard
         [site] = {site for study in self.studies.values() for site in study.summarized_sites}
         return self.script(
             "summarize",

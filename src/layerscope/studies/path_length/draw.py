@@ -12,25 +12,25 @@ from layerscope.plotting import (
     figure,
     relative_depth_axis,
 )
-from layerscope.studies.path_length.path_shards import read_path_shards
+from layerscope.studies.path_length.path_shards import read_path_shard
 
 NAMES = {"attn": "attention output", "mlp": "MLP output", "resid": "residual stream"}
 FILTERS = {"all": "all tokens", "without_first": "without the first token of each sequence"}
 COLOURS = {"attn": BLUE, "mlp": VERMILION, "resid": GREEN}
 
 
-def draw_lengths(outputs: list[str], model: str, shards: list[str]) -> None:
+def draw_lengths(outputs: list[str], model: str, shard: str) -> None:
     """Heatmaps of layer × token for the three path lengths of the first sequence of the sample.
 
     Position 0 has a panel and a scale of its own, because its values would set the scale for all others.
     """
-    values, tokens = read_path_shards(shards[:1])
-    length = int(tokens.position.max()) + 1
+    read = read_path_shard(shard)
+    length = int(read.tokens.position.max()) + 1
     with figure(outputs, 10.2, 3.6) as drawn:
         panels = drawn.subplots(1, 6, width_ratios=[1, 9] * 3)
         for i, (name, title) in enumerate(NAMES.items()):
             first, rest = panels[2 * i], panels[2 * i + 1]
-            lengths = values[f"path_{name}"][:, :length].astype(np.float64)
+            lengths = read.quantities[f"path_{name}"][:, :length].astype(np.float64)
             layers = np.arange(len(lengths) + 1) - 0.5
             for ax, shown, edges in (
                 (first, lengths[:, :1], [-0.5, 0.5]),

@@ -24,7 +24,7 @@ def draw_r(outputs: list[str], model: str, layers: pd.DataFrame, resamples: pd.D
         resamples: of the model, from :func:`path_length.jackknife.jackknife_paths`.
     """
     rows, drawn = layers[layers["model"] == model], Resamples(resamples)
-    documents = int(resamples["clusters"].iloc[0])
+    tokens, stored, documents = (rows[name].max() for name in ("tokens", "tokens_stored", "documents"))
     with figure(outputs, 8.2, 5.8) as shown:
         panels = shown.subplots(2, 2, sharex=True, sharey=True)
         for i, (kind, statistic) in enumerate(KINDS.items()):
@@ -46,8 +46,15 @@ def draw_r(outputs: list[str], model: str, layers: pd.DataFrame, resamples: pd.D
             panels[i, 0].set_ylabel(f"{kind.capitalize()}'s r\nof path lengths over tokens")
         for ax in panels[1]:
             ax.set_xlabel("layer")
-        few = "" if documents >= FEWEST else f" (fewer than {FEWEST}: do not trust the intervals)"
-        shown.suptitle(f"{model}: n = {rows['tokens'].max():,} tokens of {documents} documents{few}", fontsize=9)
+        title = f"{model}: n = {tokens:,} tokens of {documents:,} documents{_few(drawn.clusters['r_mlp'])}"
+        if stored < tokens:
+            clusters = drawn.clusters["rho_mlp"]
+            title += f"\nSpearman's r: {stored:,} tokens in {clusters} clusters of documents{_few(clusters)}"
+        shown.suptitle(title, fontsize=9)
         handles = panels[0, 0].get_legend_handles_labels()[0]
         handles.append(Patch(color=GREY, alpha=0.6, linewidth=0, label="95% interval (jackknife over documents)"))
         shown.legend(handles=handles, loc="outside lower center", ncols=3, handlelength=3)
+
+
+def _few(clusters: int) -> str:
+    return "" if clusters >= FEWEST else f" (fewer than {FEWEST}: do not trust the intervals)"

@@ -1,92 +1,115 @@
 """Jackknife over documents of the summaries of path lengths."""
 
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
 import numpy as np
 import pandas as pd
 
-from layerscope.stats.correlation import pearson
-from layerscope.stats.jackknife import Jackknife, JackknifePearson, unit
-from layerscope.studies.path_length.included_tokens import read_included
+from layerscope.stats.document_clusters import document_clusters
+from layerscope.stats.jackknife import Jackknife
+from layerscope.studies.path_length.comoments import FILTERS, CoMoments, merge, without_each
+from layerscope.studies.path_length.moments import mean, r
+from layerscope.studies.path_length.sample import PathSample, read_sample
 
-Summary = tuple[np.ndarray, np.ndarray]  # a statistic of the sample, and of each jackknife resample
+STREAMS = ("attn", "mlp")
+SUFFIXES = {"without_first": "", "all": "_all"}  # of statistics → with which tokens
+MEANS = {f"length_{name}": f"path_{name}" for name in (*STREAMS, "resid")}
+MEANS |= {f"step_{name}": f"step_{name}" for name in STREAMS} | {"cosine": "cosine_attn_mlp"}
 
 
-def jackknife_paths(shards: list[str], vocabulary: pd.DataFrame) -> pd.DataFrame:
+@dataclass(frozen=True, eq=False)
+class Summary:
+    """A statistic of every layer."""
+
+    observed: np.ndarray  # [layers]
+    jackknife: np.ndarray  # [layers, groups]
+    tokens: int  # that it is over
+    clusters: int
+    clusters_effective: float
+
+
+def jackknife_paths(shards: list[str]) -> pd.DataFrame:
     """Summaries of every layer, as observed and for each jackknife resample.
 
     Args:
         shards: path-length shards of a sample, in order.
-        vocabulary: table of the sample's tokenizer.
 
     Returns:
-        ``statistic``, ``layer``, ``kind`` (``observed``, ``jackknife``), ``resample``, ``value``; ``clusters``, the
-        number of documents, and ``clusters_effective``. Statistics, without the first token of each sequence:
+        ``statistic``, ``layer``, ``kind`` (``observed``, ``jackknife``), ``resample``, ``value``; ``tokens``, that the
+        statistic is over; ``clusters``, the number of clusters of documents, and ``clusters_effective``. Statistics,
+        without the first token of each sequence:
 
         - ``length_attn``, ``length_mlp``, ``length_resid``: mean path lengths
         - ``step_attn``, ``step_mlp``: mean steps
         - ``cosine``: mean cosine between the outputs of attention and MLP
         - ``r_attn``, ``r_mlp``: Pearson's r of their path lengths with that of the residual stream
-        - ``rho_attn``, ``rho_mlp``: Spearman's r of the same
+        - ``rho_attn``, ``rho_mlp``: Spearman's r of the same, over the stored tokens
         - ``r_attn_all`` and so on: r with the first token included
     """
-    values, tokens = read_included(shards, vocabulary)
-    # The same documents are left out with and without the first tokens, so that the two can be compared.
-    jackknife = Jackknife(tokens.document)
+    sample = read_sample(shards)
+    found = linear_summaries(sample.comoments) | rank_summaries(sample)
+    return pd.concat([_rows(statistic, summary) for statistic, summary in found.items()], ignore_index=True)
+
+
+def _rows(statistic: str, summary: Summary) -> pd.DataFrame:
     parts = []
-    with np.errstate(divide="ignore", invalid="ignore"):  # without its only document, nothing is left
-        for layer in range(len(values["path_resid"])):
-            of = {name: array[layer].astype(np.float64) for name, array in values.items()}
-            found = layer_summaries(of, tokens.position > 0, jackknife)
-            for i, kind in enumerate(("observed", "jackknife")):
-                table = pd.DataFrame({statistic: drawn[i] for statistic, drawn in found.items()})
-                table = table.assign(resample=table.index, layer=layer, kind=kind)
-                parts.append(table.melt(["layer", "kind", "resample"], var_name="statistic"))
-    return pd.concat(parts, ignore_index=True).assign(
-        clusters=jackknife.clusters, clusters_effective=jackknife.effective
-    )
+    for kind, values in (("observed", summary.observed[:, None]), ("jackknife", summary.jackknife)):
+        layer, resample = np.indices(values.shape).reshape(2, -1)
+        parts.append(pd.DataFrame({"layer": layer, "kind": kind, "resample": resample, "value": values.ravel()}))
+    counts = {name: getattr(summary, name) for name in ("tokens", "clusters", "clusters_effective")}
+    table = pd.concat(parts).assign(**counts)
+    table.insert(0, "statistic", statistic)
+    return table
 
 
-def layer_summaries(of: dict[str, np.ndarray], after_first: np.ndarray, jackknife: Jackknife) -> dict[str, Summary]:
-    """The statistics of :func:`jackknife_paths` for one layer.
+def linear_summaries(comoments: CoMoments) -> dict[str, Summary]:
+    """Means and Pearson's r, from co-moments of groups [filters, clusters]."""
+    sizes = comoments.tokens[FILTERS.index("all")]
+    # The same documents are left out with and without the first tokens, so that the two can be compared.
+    clusters = [comoments.group(slice(None), int(cluster)) for cluster in np.flatnonzero(sizes)]
+    every, rest = merge(clusters), without_each(clusters)
+    counts = len(clusters), float(sizes.sum() ** 2 / (sizes**2).sum())
 
-    Args:
-        of: quantities [tokens].
-        after_first: [tokens], bool, false for the first token of each sequence.
-    """
-    means_of = {f"length_{name}": f"path_{name}" for name in ("attn", "mlp", "resid")}
-    means_of |= {f"step_{name}": f"step_{name}" for name in ("attn", "mlp")} | {"cosine": "cosine_attn_mlp"}
-    found = {statistic: means(of[name], after_first, jackknife) for statistic, name in means_of.items()}
-    paths = np.stack([of["path_attn"], of["path_mlp"]])
-    for suffix, keep in (("", after_first), ("_all", np.ones_like(after_first))):
-        r = correlations(paths, of["path_resid"], keep, jackknife)
-        rho = rank_correlations(paths, of["path_resid"], keep, jackknife)
-        for i, name in enumerate(("attn", "mlp")):
-            found[f"r_{name}{suffix}"] = r[0][i], r[1][i]
-            found[f"rho_{name}{suffix}"] = rho[0][i], rho[1][i]
+    def summary(statistic: Callable[[CoMoments], np.ndarray], name: str) -> Summary:
+        number = FILTERS.index(name)
+        left = np.stack([statistic(part.group(number)) for part in rest], axis=1)
+        return Summary(statistic(every.group(number)), left, int(every.tokens[number]), *counts)
+
+    found = {statistic: summary(partial(mean, name=name), "without_first") for statistic, name in MEANS.items()}
+    for filter_, suffix in SUFFIXES.items():
+        for name in STREAMS:
+            found[f"r_{name}{suffix}"] = summary(partial(r, one=f"path_{name}", other="path_resid"), filter_)
     return found
 
 
-def means(x: np.ndarray, keep: np.ndarray, jackknife: Jackknife) -> Summary:
-    """Mean of ``x`` [tokens] over the tokens ``keep``."""
-    return np.array([x[keep].mean()]), jackknife.means(x, keep)
+def rank_summaries(sample: PathSample) -> dict[str, Summary]:
+    """Spearman's r, from the quantities of the stored tokens."""
+    jackknife = Jackknife(document_clusters(sample.tokens.document))
+    found = {}
+    for filter_, suffix in SUFFIXES.items():
+        keep = sample.filters[filter_]
+        of_layers = []
+        for layers in zip(*(sample.quantities[f"path_{name}"] for name in (*STREAMS, "resid")), strict=True):
+            *paths, resid = (path.astype(np.float64) for path in layers)
+            with np.errstate(divide="ignore", invalid="ignore"):  # without its only document, nothing is left
+                of_layers.append(rank_correlations(np.stack(paths), resid, keep, jackknife))
+        for number, name in enumerate(STREAMS):
+            observed, left = (np.stack([of[kind][number] for of in of_layers]) for kind in (0, 1))
+            found[f"rho_{name}{suffix}"] = Summary(
+                observed[:, 0], left, int(keep.sum()), jackknife.clusters, jackknife.effective
+            )
+    return found
 
 
-def correlations(rows: np.ndarray, y: np.ndarray, keep: np.ndarray, jackknife: Jackknife) -> Summary:
-    """Pearson's r of each of ``rows`` [rows, tokens] with ``y`` over the tokens ``keep``.
-
-    Returns:
-        [rows, 1] and [rows, groups].
-    """
-    units = np.zeros((len(rows) + 1, len(y)))
-    units[:, keep] = unit(np.stack([*rows, y])[:, keep])
-    observed = pearson(rows[:, keep], y[keep])[:, None]
-    return observed, JackknifePearson(jackknife, units[-1], keep).of(units[:-1])
-
-
-def rank_correlations(rows: np.ndarray, y: np.ndarray, keep: np.ndarray, jackknife: Jackknife) -> Summary:
+def rank_correlations(
+    rows: np.ndarray, y: np.ndarray, keep: np.ndarray, jackknife: Jackknife
+) -> tuple[np.ndarray, np.ndarray]:
     """Spearman's r of each of ``rows`` [rows, tokens] with ``y`` over the tokens ``keep``, ranked anew each time.
 
     Returns:
-        [rows, 1] and [rows, groups].
+        Of the sample, [rows, 1], and of each jackknife resample, [rows, groups].
     """
     # Values are sorted once; each resample only changes how often each value occurs.
     counted = [np.unique(of[keep], return_inverse=True, return_counts=True)[1:] for of in (*rows, y)]

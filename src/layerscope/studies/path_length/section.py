@@ -39,7 +39,8 @@ def numbers(rows: pd.DataFrame) -> dict[str, str]:
     most = (every["r_pearson_mlp"] - without["r_pearson_mlp"]).abs().idxmax()
     return {
         "tokens, including the first of each sequence": f"{int(every['tokens'].iloc[0]):,}",
-        "documents": str(int(every["documents"].iloc[0])),
+        "of these, stored, for Spearman's r": f"{int(every['tokens_stored'].iloc[0]):,}",
+        "documents": f"{int(every['documents'].iloc[0]):,}",
         "layer with the longest path of the residual stream": f"{length.idxmax()} (of 0 to {without.index.max()})",
         "its mean path length in that layer (median over layers)": f"{length.max():.3g} ({length.median():.3g})",
         "Pearson's r of attention, median over layers": f"{r['r_pearson_attn']:+.2f}",

@@ -9,7 +9,6 @@ from layerscope.studies.path_length.lengths import SITES
 from layerscope.studies.study import Figure, Study
 
 LAYERS = "path_length/layers.csv"
-SHARDS = "path_length/{model}/shard_{shard}.h5"
 
 
 class PathLengthSettings(CorpusStudySettings):
@@ -36,7 +35,12 @@ class PathLength(Study):
         "evaluate_path_length_claims": ("models", "untrained"),
     }
     figures = (
-        Figure("path_lengths", "draw:draw_lengths", {"shards": SHARDS}, "path lengths by layer and token"),
+        Figure(
+            "path_lengths",
+            "draw:draw_lengths",
+            {"shard": "path_length/{model}/shard_0000.h5"},
+            "path lengths by layer and token",
+        ),
         Figure(
             "path_r",
             "draw_r:draw_r",

@@ -3,39 +3,24 @@
 import numpy as np
 import pandas as pd
 
-from layerscope.stats.correlation import pearson, spearman
+from layerscope.stats.correlation import spearman
 from layerscope.stats.relative_depth import relative_depth
-from layerscope.studies.path_length.included_tokens import read_included
+from layerscope.studies.path_length.comoments import FILTERS, merge
+from layerscope.studies.path_length.moments import mean, r, std
+from layerscope.studies.path_length.sample import PathSample, read_sample
 
 
-def layers_table(shards: dict[str, list[str]], vocabularies: dict[str, pd.DataFrame]) -> pd.DataFrame:
+def layers_table(shards: dict[str, list[str]]) -> pd.DataFrame:
     """layers.csv: one row per model, layer and token filter (``all``, or ``without_first`` of each sequence).
 
-    Both exclude special tokens and pieces of UTF-8 characters.
+    Both exclude special tokens and pieces of UTF-8 characters. Spearman's r is over the tokens that are stored
+    (``tokens_stored``), and everything else over all tokens of the sample.
 
     Args:
         shards: model → paths of its path-length shards, in order.
-        vocabularies: model → vocabulary table of its tokenizer.
     """
-    rows = []
-    for model, paths in shards.items():
-        values, tokens = read_included(paths, vocabularies[model])
-        filters = {"all": np.ones(len(tokens), dtype=bool), "without_first": tokens.position > 0}
-        layers = len(values["path_resid"])
-        rows += [
-            {
-                "model": model,
-                "layer": layer,
-                "relative_depth": relative_depth(layer, layers),
-                "token_filter": token_filter,
-                "tokens": int(keep.sum()),
-                "documents": len(np.unique(tokens.document[keep])),
-                **layer_row({name: array[layer, keep].astype(np.float64) for name, array in values.items()}),
-            }
-            for token_filter, keep in filters.items()
-            for layer in range(layers)
-        ]
-    table = pd.DataFrame(rows)
+    table = pd.concat([_of_model(read_sample(paths)).assign(model=model) for model, paths in shards.items()])
+    table = table[["model", *table.columns.drop("model")]].reset_index(drop=True)
     # The path so far: means over tokens, summed over the layers up to this one.
     groups = table.groupby(["model", "token_filter"], sort=False)
     for name in ("attn", "mlp", "resid"):
@@ -43,17 +28,41 @@ def layers_table(shards: dict[str, list[str]], vocabularies: dict[str, pd.DataFr
     return table
 
 
-def layer_row(values: dict[str, np.ndarray]) -> dict[str, float]:
-    """Summaries of one layer's quantities [tokens]; correlations are over tokens, with the residual's path length."""
-    row: dict[str, float] = {}
-    for name in ("attn", "mlp"):
-        path = values[f"path_{name}"][None]
-        row[f"r_pearson_{name}"] = pearson(path, values["path_resid"])[0]
-        row[f"r_spearman_{name}"] = spearman(path, values["path_resid"])[0]
-    for name in ("attn", "mlp", "resid"):
-        row[f"length_{name}"] = values[f"path_{name}"].mean()
-    for name in ("attn", "mlp"):
-        row[f"step_{name}"] = values[f"step_{name}"].mean()
-    row["cosine_attn_mlp"] = values["cosine_attn_mlp"].mean()
-    row["cosine_attn_mlp_std"] = values["cosine_attn_mlp"].std(ddof=1)
-    return row
+def _of_model(sample: PathSample) -> pd.DataFrame:
+    layers = len(sample.quantities["path_resid"])
+    tables = []
+    for number, name in enumerate(FILTERS):
+        groups = sample.comoments.group(number)
+        over = merge([groups.group(cluster) for cluster in range(len(groups.tokens))])
+        keep = sample.filters[name]
+        ranked = _spearman(sample, keep)
+        table = pd.DataFrame({"layer": np.arange(layers)})
+        table["relative_depth"] = [relative_depth(layer, layers) for layer in range(layers)]
+        table = table.assign(
+            token_filter=name,
+            tokens=int(over.tokens),
+            tokens_stored=int(keep.sum()),
+            documents=sample.documents[name],
+        )
+        for stream in ("attn", "mlp"):
+            table[f"r_pearson_{stream}"] = r(over, f"path_{stream}", "path_resid")
+            table[f"r_spearman_{stream}"] = ranked[stream]
+        for stream in ("attn", "mlp", "resid"):
+            table[f"length_{stream}"] = mean(over, f"path_{stream}")
+        for stream in ("attn", "mlp"):
+            table[f"step_{stream}"] = mean(over, f"step_{stream}")
+        table["cosine_attn_mlp"] = mean(over, "cosine_attn_mlp")
+        table["cosine_attn_mlp_std"] = std(over, "cosine_attn_mlp")
+        tables.append(table)
+    return pd.concat(tables)
+
+
+def _spearman(sample: PathSample, keep: np.ndarray) -> dict[str, np.ndarray]:
+    """Spearman's r with the residual stream's path length over stored tokens, of each layer."""
+    paths = {name: sample.quantities[f"path_{name}"][:, keep].astype(np.float64) for name in ("attn", "mlp", "resid")}
+    found = {name: np.full(len(paths["resid"]), np.nan) for name in ("attn", "mlp")}
+    for name, of_layers in found.items():
+        for layer, path in enumerate(paths[name]):
+            if not np.isnan(path).any():  # as in layer 0, where there is no layer before
+                of_layers[layer] = spearman(path[None], paths["resid"][layer])[0]
+    return found

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from layerscope.stats.jackknife import Groups, Jackknife, document_clusters, unit
+from layerscope.stats.document_clusters import document_clusters
+from layerscope.stats.jackknife import Groups, Jackknife, unit
 from layerscope.studies.token_length.length_groups import token_lengths
 from layerscope.summarize.token_classes import token_classes
 from layerscope.tokenize.token_shards import Tokens
