@@ -16,7 +16,8 @@ POWERS = ("square", "cube", "fourth")  # after the products with covariates
 class NeuronSums:
     """Sums over the tokens of :class:`TokenSums` of activations x, minus a pilot p, and of their products.
 
-    The pilot is near each neuron's mean, so that no digits cancel; it is the mean over the first batch of a shard.
+    The pilot is near each neuron's mean, so that no digits cancel; it is the mean over those of a shard's first batch
+    that has any.
     """
 
     pilot: np.ndarray  # [neurons]
