@@ -203,5 +203,10 @@ def test_scaled_values_are_standard_scores_over_tokens(pairs: list[tuple[float, 
     assert np.isfinite(found).all()
 
 
-def test_a_property_that_does_not_vary_is_centred() -> None:
-    assert scaled(np.full(4, 3.0), np.array([1, 2, 0, 1])).tolist() == [0, 0, 0, 0]
+@pytest.mark.parametrize("value", [3.0, 0.1, np.log1p(5), -1e5 / 3])
+def test_a_property_that_does_not_vary_over_counted_tokens_is_only_centred(value: float) -> None:
+    """The rounding of its mean is no spread to divide by."""
+    for count in range(1, 12):
+        values, counts = np.full(8, value), np.full(8, count)
+        values[7], counts[7] = 0, 0
+        assert scaled(values, counts) == pytest.approx([0.0] * 7 + [-value], abs=1e-10, rel=1e-12)

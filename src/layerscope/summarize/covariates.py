@@ -11,6 +11,7 @@ from layerscope.tokenize.token_shards import Tokens
 
 ONE, POSITION = "one", "position"
 SIDES = ("below", "above")
+ROUNDING = 1e-12  # share of the largest value below which a standard deviation is rounding
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,8 @@ def scaled(values: np.ndarray, counts: np.ndarray) -> np.ndarray:
         return values
     centred = values - np.average(values, weights=counts)
     spread = np.sqrt(np.average(centred**2, weights=counts))
-    return centred / spread if spread > 0 else centred
+    # The mean of equal values is one of them but for rounding.
+    return centred / spread if spread > ROUNDING * abs(values[counts > 0]).max() else centred
 
 
 def weighted_median(values: np.ndarray, counts: np.ndarray) -> float:
