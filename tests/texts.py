@@ -10,6 +10,7 @@ import torch
 
 from layerscope.summarize.covariates import Covariates
 from layerscope.summarize.neuron_sums import NeuronSums
+from layerscope.summarize.reducer import SummaryReducer
 from layerscope.summarize.summarize_shard import reducer_of
 from layerscope.summarize.summary_shards import LayerSummary
 from layerscope.summarize.token_sums import TokenSums
@@ -77,13 +78,16 @@ def covariates_of(text: Text) -> Covariates:
     return Covariates.of(text.types, {"characters": text.types["characters"].to_numpy(np.float64)})
 
 
+def reducer_of_text(text: Text, token_types: int, neurons: int) -> SummaryReducer:
+    spec = {"site": "mlp_pre", "token_types": token_types}
+    return reducer_of(spec, text.tokens, {"sequence_length": text.length}, text.types, "tiny", neurons)
+
+
 def reduced(
     text: Text, values: np.ndarray, token_types: int = TYPES, batches: Iterable[int] = ()
 ) -> tuple[TokenSums, NeuronSums]:
     """The sums of activations [tokens, neurons], received in batches of some numbers of sequences, then the rest."""
-    attributes = {"sequence_length": text.length}
-    spec = {"site": "mlp_pre", "token_types": token_types}
-    reducer = reducer_of(spec, text.tokens, attributes, text.types, "tiny", values.shape[1])
+    reducer = reducer_of_text(text, token_types, values.shape[1])
     rows = torch.from_numpy(values).unflatten(0, (-1, text.length))
     edges = [0, *(edge for edge in np.cumsum([*batches]).tolist() if edge < len(rows)), len(rows)]
     for start, stop in pairwise(edges):
@@ -91,6 +95,20 @@ def reduced(
     tokens, layers = reducer.finish()
     assert list(layers) == [3]
     return tokens, layers[3]
+
+
+def filled(text: Text, values: np.ndarray, batch: int, layers: int = 2) -> SummaryReducer:
+    """A reducer that received activations [tokens, neurons], the same in some layers, in batches of sequences."""
+    attributes = {"sequence_length": text.length}
+    reducer = reducer_of(
+        {"site": "mlp_pre", "token_types": TYPES}, text.tokens, attributes, text.types, "tiny", layers * values.shape[1]
+    )
+    rows = torch.from_numpy(values).unflatten(0, (-1, text.length))
+    for start in range(0, len(rows), batch):
+        for layer in range(layers):
+            part = rows[start : start + batch]
+            reducer.receive("mlp_pre", layer, part, slice(start, start + len(part)))
+    return reducer
 
 
 def summary_of(
