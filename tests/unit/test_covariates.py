@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from texts import PARTIAL, SPECIAL, TYPES, Text, covariates_of, table_of_types, text_of
 
 from layerscope.stats.splines import INTERIOR_KNOTS, spline_basis
-from layerscope.summarize.covariates import ONE, POSITION, Covariates, scaled, weighted_median
+from layerscope.summarize.covariates import ONE, POSITION, Covariates, orthogonal, scaled, weighted_median
 from layerscope.summarize.token_classes import NO_CLASS, token_classes
 
 
@@ -101,9 +101,28 @@ def test_covariates_have_mean_zero_and_variance_one_over_counted_tokens(text: Te
     covariates, types = covariates_of(text), text.types
     counts = np.where(left_out(types), 0, types["corpus_count"])
     of_tokens = np.repeat(covariates.of_types, counts, axis=0)
-    for name, values in zip(covariates.names, of_tokens.T, strict=False):
-        if name not in (ONE, "characters_below", "characters_above"):
-            assert values.mean() == pytest.approx(0, abs=1e-12) and values.std() == pytest.approx(1, abs=1e-12), name
+    for name in ("characters", "leading_space"):
+        values = of_tokens[:, covariates.names.index(name)]
+        assert values.mean() == pytest.approx(0, abs=1e-12) and values.std() == pytest.approx(1, abs=1e-12), name
+
+
+def test_frequency_covariates_are_orthogonal_over_tokens_of_one_more_than_their_counts(text: Text) -> None:
+    covariates, types = covariates_of(text), text.types
+    of_tokens = np.repeat(covariates.of_types, np.where(left_out(types), 0, 1 + types["corpus_count"]), axis=0)
+    given = [i for i, name in enumerate(covariates.names) if name == ONE or "frequency" in name]
+    gram = of_tokens[:, given].T @ of_tokens[:, given] / len(of_tokens)
+    assert gram == pytest.approx(np.eye(len(given)), abs=1e-12)
+
+
+def test_orthogonal_variables_are_those_that_are_no_combination_of_others() -> None:
+    rng = np.random.default_rng(0)
+    a, b, counts = rng.normal(size=50), rng.normal(size=50), rng.integers(0, 5, 50)
+    some = counts > 0
+    found = orthogonal([a, a + 1e-4 * b, 3 * a - b, b], counts)
+    assert len(found) == 2
+    gram = [[np.average(x * y, weights=counts) for x in found] for y in found]
+    assert np.array(gram) == pytest.approx(np.eye(2), abs=1e-12)
+    assert np.linalg.matrix_rank(np.column_stack([*found, a, b, np.ones(50)])[some], tol=1e-6) == 3
 
 
 def test_left_out_tokens_have_covariates_of_zero(text: Text) -> None:
