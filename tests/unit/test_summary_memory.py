@@ -1,10 +1,15 @@
-"""What a summary's reducer holds while it receives batches."""
+"""Memory: of a reducer while it receives batches, and of the summaries of shards while they are merged."""
+
+import shutil
+import tracemalloc
+from pathlib import Path
 
 import numpy as np
 import torch
-from texts import TYPES, activations, filled, reducer_of_text, text_of
+from texts import TYPES, activations, filled, reduced, reducer_of_text, text_of
 
 from layerscope.summarize.extremes import CONTEXTS
+from layerscope.summarize.summary_shards import read_layer_summary, write_summary
 
 
 def bytes_held(thing: object, seen: set[int]) -> int:
@@ -64,3 +69,21 @@ def test_reducers_do_not_change_what_they_receive() -> None:
         before = values.copy()
         filled(text, values, 3)
         assert np.array_equal(values, before)
+
+
+def test_shards_are_merged_one_at_a_time(tmp_path: Path) -> None:
+    """Nine more take less than one does: only extremes, random values and products of clusters are kept of each."""
+    text = text_of(0, 40, 128, types=2500)
+    paths = [str(tmp_path / f"shard_{number}.h5") for number in range(12)]
+    tokens, neurons = reduced(text, activations(text, 40).astype(np.float32), token_types=2500)
+    write_summary(paths[0], "mlp_pre", tokens, {3: neurons}, {})
+    for path in paths[1:]:
+        shutil.copy(paths[0], path)
+    held = {}
+    for shards in (1, 3, 12):  # whatever is imported or cached is with the first
+        tracemalloc.start()
+        read_layer_summary(paths[:shards], 3)
+        held[shards] = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+    of_classes = tokens.class_products.nbytes + neurons.class_sums.nbytes  # most of a shard
+    assert held[12] - held[3] < of_classes
