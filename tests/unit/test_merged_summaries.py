@@ -10,7 +10,7 @@ from summary_loop import COUNTS, KEPT, MERGED, Loop, ordered, same_bits
 from texts import activations, reduced, summary_of, text_of
 
 from layerscope.summarize.neuron_sums import NeuronSums, shifted
-from layerscope.summarize.token_sums import TokenSums
+from layerscope.summarize.token_sums import RANDOM, TokenSums
 
 MERGE_TEXT = text_of(16, 10, 48, longest=60)
 MERGE_VALUES = activations(MERGE_TEXT, 4, mean=5.0)
@@ -45,6 +45,7 @@ def test_any_shards_and_any_batches_give_the_same_summary(cuts: set[int], batche
 
 
 def test_the_whole_text_equals_a_loop() -> None:
+    assert WHOLE.tokens.tokens > len(WHOLE.tokens.random_place) == RANDOM
     WHOLE_LOOP.check(WHOLE.tokens, WHOLE.neurons)
 
 

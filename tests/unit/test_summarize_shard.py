@@ -1,4 +1,4 @@
-"""Summaries of models that run equal those of their stored activations; the file is whole, and damage is found."""
+"""Summaries of models that run equal those of their stored activations, each sequence once and in its place."""
 
 import re
 import shutil
@@ -9,9 +9,10 @@ import h5py
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from summary_files import read, refusal
-from summary_loop import UNIT, Loop
-from texts import Text, table_of_types
+from summary_loop import UNIT, Loop, same_bits
+from texts import Text, activations, reduced, table_of_types, text_of
 from tiny_models import COMMON, LAYERS, change_weights, extract, save_random_tokens, save_tiny_model
 
 from layerscope.extract.activation_shards import ActivationShard
@@ -99,6 +100,35 @@ def test_summary_of_a_run_is_that_of_its_stored_activations(
             loop = Loop(text, values, summary.neurons.pilot, SPEC["token_types"])
             # 50 tokens of a document are multiplied at once; and a class has fewer than 64. Of files in float32.
             loop.check(summary.tokens, summary.neurons, 72 * UNIT)
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+def test_summary_of_a_run_in_lower_precision(
+    gpt2: dict, shard: Path, types: pd.DataFrame, tmp_path: Path, dtype: str
+) -> None:
+    """Its activations are exact in float32, in which they are stored and summed."""
+    extract(shard, gpt2, tmp_path / "activations.h5", sites=["mlp_pre"], batch_size=BATCH, dtype=dtype)
+    compute = {"dtype": dtype, "batch_size": BATCH}
+    summarize_run(str(shard), types, gpt2, compute, SPEC, "cpu", 1, tmp_path / "run.h5")
+    other = stored(shard, types, [tmp_path / "activations.h5"], LAYERS["gpt2"], tmp_path / "stored.h5")
+    found = content_of(tmp_path / "run.h5")
+    assert all(found[name].tobytes() == values.tobytes() for name, values in content_of(other).items())
+
+
+def test_threads_and_places_in_memory_move_no_bit() -> None:
+    """A run says how many threads it takes; the job that reads stored activations takes what there are."""
+    text, width = text_of(0, 2, 256, longest=300), 2048
+    values = activations(text, width).astype(np.float32)
+    shifted = np.empty(values.size + 1, np.float32)[1:].reshape(values.shape)
+    shifted[:] = values
+    threads, found = torch.get_num_threads(), []
+    try:
+        for count, of in ((1, values), (2, values), (1, shifted)):
+            torch.set_num_threads(count)
+            found.append(reduced(text, of)[1])
+    finally:
+        torch.set_num_threads(threads)
+    assert same_bits(found[0], found[1]) and same_bits(found[0], found[2])
 
 
 @pytest.fixture
