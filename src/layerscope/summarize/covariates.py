@@ -1,6 +1,6 @@
 """Covariates: quantities of a token whose products with activations are summed while the model runs."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +11,8 @@ from layerscope.tokenize.token_shards import Tokens
 
 ONE, POSITION = "one", "position"
 SIDES = ("below", "above")
+ROUNDING = 1e-12  # share of the largest value below which a standard deviation is rounding
+NOTHING_LEFT = 1e-10  # share of a variance below which what is left of it is rounding
 
 
 @dataclass(frozen=True)
@@ -28,8 +30,9 @@ class Covariates:
     def of(cls, types: pd.DataFrame, properties: Mapping[str, np.ndarray]) -> "Covariates":
         """The covariates: each property, and 1 for tokens below and above its median; frequency; the leading space.
 
-        Frequency is the logarithm of 1 + the count in the corpus, and the splines of it that span any smooth curve
-        together with it and a constant.
+        Frequency is the logarithm of 1 + the count in the corpus, and curves of it that span its splines together with
+        it and a constant. They are orthogonal over tokens of these counts: splines are nearly combinations of each
+        other, so that in what is left of a neuron given them, the rounding of float32 would be multiplied.
 
         Args:
             types: table of :mod:`layerscope.tokenize.frequency`.
@@ -39,13 +42,17 @@ class Covariates:
         counts = np.where(takes_part, types["corpus_count"], 0)
         log_frequency = np.log1p(types["corpus_count"].to_numpy())
         splines = spline_basis(log_frequency, counts) if counts.any() else log_frequency[:, None]
+        # Types that were not counted may be in the sample, so they count too.
+        line, *curves = orthogonal(
+            [log_frequency, *splines.T[1:-1]], takes_part * (1 + types["corpus_count"].to_numpy())
+        )
         columns = {ONE: np.ones(len(types))}
         for name, values in properties.items():
             side = np.sign(values - weighted_median(values, counts))
             columns[name] = scaled(values, counts)
             columns |= {f"{name}_{which}": side == sign for which, sign in zip(SIDES, (-1, 1), strict=True)}
-        columns["log_frequency"] = scaled(log_frequency, counts)
-        columns |= {f"frequency_spline_{i}": scaled(splines[:, i], counts) for i in range(1, splines.shape[1] - 1)}
+        columns["log_frequency"] = line
+        columns |= {f"frequency_spline_{i}": curve for i, curve in enumerate(curves, start=1)}
         columns["leading_space"] = scaled(types["leading_space"].to_numpy(np.float64), counts)
         return cls((*columns, POSITION), np.column_stack(list(columns.values())) * takes_part[:, None])
 
@@ -67,7 +74,23 @@ def scaled(values: np.ndarray, counts: np.ndarray) -> np.ndarray:
         return values
     centred = values - np.average(values, weights=counts)
     spread = np.sqrt(np.average(centred**2, weights=counts))
-    return centred / spread if spread > 0 else centred
+    # The mean of equal values is one of them but for rounding.
+    return centred / spread if spread > ROUNDING * abs(values[counts > 0]).max() else centred
+
+
+def orthogonal(variables: Iterable[np.ndarray], counts: np.ndarray) -> list[np.ndarray]:
+    """``variables`` [types], scaled, each minus its projections on those before it, and scaled again (Gram–Schmidt).
+
+    Without those that are a combination of those before them.
+    """
+    found: list[np.ndarray] = []
+    for values in variables:
+        left = scaled(values, counts)
+        for of in 2 * found:  # twice, as rounding leaves some of them the first time
+            left = left - of * np.average(of * left, weights=counts)
+        if not found or np.average(left**2, weights=counts) > NOTHING_LEFT:
+            found.append(scaled(left, counts))
+    return found
 
 
 def weighted_median(values: np.ndarray, counts: np.ndarray) -> float:

@@ -1,6 +1,6 @@
 """What a summary keeps of the neurons of a layer: sums over tokens, and some of their activations."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Self
 
@@ -10,13 +10,15 @@ from layerscope.summarize.extremes import largest_of
 from layerscope.summarize.token_sums import TokenSums, merged_random
 
 POWERS = ("square", "cube", "fourth")  # after the products with covariates
+EXTREME = tuple(f"{which}_{what}" for which in ("most", "least") for what in ("value", "place", "token"))
 
 
 @dataclass(frozen=True, eq=False)
 class NeuronSums:
     """Sums over the tokens of :class:`TokenSums` of activations x, minus a pilot p, and of their products.
 
-    The pilot is near each neuron's mean, so that no digits cancel; it is the mean over the first batch of a shard.
+    The pilot is near each neuron's mean, so that no digits cancel; it is the mean over those of a shard's first batch
+    that has any.
     """
 
     pilot: np.ndarray  # [neurons]
@@ -31,7 +33,7 @@ class NeuronSums:
     random_value: np.ndarray  # [random tokens, neurons]
 
     @classmethod
-    def merge(cls, tokens: Sequence[TokenSums], parts: Sequence[Self], merged: TokenSums) -> Self:
+    def merge(cls, tokens: Sequence[TokenSums], parts: Iterable[Self], merged: TokenSums) -> Self:
         """The sums of several shards, added in order, in float64.
 
         Sums about one pilot become those about another by the binomial formula, whose case of means is Pébay's (2008,
@@ -39,22 +41,25 @@ class NeuronSums:
 
         Args:
             tokens: of the shards.
-            parts: of the shards.
+            parts: of the shards; each is asked for when those before it are added, and not kept.
             merged: ``tokens``, merged.
         """
-        pilot = parts[0].pilot.astype(np.float64)
-        width = parts[0].cluster_sums.shape[1]
-        cluster_sums = np.zeros((len(merged.clusters), width, len(pilot)))
-        class_sums = np.zeros((len(merged.classes), len(pilot)))
-        for of, part in zip(tokens, parts, strict=True):
+        kept: dict[str, list[np.ndarray]] = {name: [] for name in (*EXTREME, "random_value")}
+        for number, (of, part) in enumerate(zip(tokens, parts, strict=True)):
+            if number == 0:
+                pilot = part.pilot.astype(np.float64)
+                cluster_sums = np.zeros((len(merged.clusters), *part.cluster_sums.shape[1:]))
+                class_sums = np.zeros((len(merged.classes), len(pilot)))
             moved = part.pilot - pilot
             at = np.searchsorted(merged.clusters, of.clusters)
             cluster_sums[at] += shifted(part.cluster_sums.astype(np.float64), of.cluster_products[:, 0], moved)
             at = np.searchsorted(merged.classes, of.classes)
             class_sums[at] += part.class_sums + of.class_counts[:, None] * moved
-        most, least = (_extremes(parts, name, sign) for name, sign in (("most", 1), ("least", -1)))
-        random = np.concatenate([part.random_value for part in parts])[merged_random(tokens)]
-        return cls(pilot, cluster_sums, class_sums, *most, *least, random)
+            for name, values in kept.items():
+                values.append(getattr(part, name))
+        joined = {name: np.concatenate(values) for name, values in kept.items()}
+        most, least = (_extremes(joined, name, sign) for name, sign in (("most", 1), ("least", -1)))
+        return cls(pilot, cluster_sums, class_sums, *most, *least, joined["random_value"][merged_random(tokens)])
 
     def block(self, start: int, stop: int) -> Self:
         """Those of the neurons ``start`` to ``stop``."""
@@ -82,10 +87,8 @@ def shifted(sums: np.ndarray, ones: np.ndarray, moved: np.ndarray) -> np.ndarray
     )
 
 
-def _extremes(parts: Sequence[NeuronSums], name: str, sign: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    values, places, tokens = (
-        np.concatenate([getattr(part, f"{name}_{what}") for part in parts]) for what in ("value", "place", "token")
-    )
+def _extremes(joined: Mapping[str, np.ndarray], name: str, sign: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    values, places, tokens = (joined[f"{name}_{what}"] for what in ("value", "place", "token"))
     contexts, neurons = values.shape
     value, place = largest_of(np.tile(np.arange(neurons), contexts), sign * values.ravel(), places.ravel(), neurons)
     known, first = np.unique(places, return_index=True)

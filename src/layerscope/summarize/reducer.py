@@ -71,13 +71,11 @@ class SummaryReducer:
         if self.batch is None or self.batch.rows != rows:
             self.batch = self._batch_of(rows, values)
         batch = self.batch
+        if layer not in self.layers:
+            self.layers[layer] = _Layer(values, self.sums)
         largest, smallest = values.amax(0), values.amin(0)
         if not (torch.isfinite(largest).all() and torch.isfinite(smallest).all()):
             raise not_finite(self.model, site, layer, values.float().cpu().numpy())
-        if len(batch.left_out) == len(values):
-            return
-        if layer not in self.layers:
-            self.layers[layer] = _Layer(values, batch, self.sums)
         self.layers[layer].add(values, largest, smallest, batch)
 
     def _batch_of(self, rows: slice, values: torch.Tensor) -> "_Batch":
@@ -126,10 +124,9 @@ class _Batch:
 class _Layer:
     """Sums of one layer."""
 
-    def __init__(self, values: torch.Tensor, batch: _Batch, sums: TokenSums) -> None:
+    def __init__(self, values: torch.Tensor, sums: TokenSums) -> None:
         neurons, dtype, device = values.shape[1], values.dtype, values.device
-        takes_part = torch.from_numpy(batch.places >= 0).to(device)
-        self.pilot = values[takes_part].mean(0, dtype=torch.float64).to(dtype)
+        self.pilot, self.has_pilot = torch.zeros(neurons, dtype=dtype, device=device), False
         rows = sums.cluster_products.shape[-1] + len(POWERS)
         self.clusters = torch.zeros((len(sums.clusters), rows, neurons), dtype=torch.float64, device=device)
         self.classes = torch.zeros((len(sums.classes) + 1, neurons), dtype=dtype, device=device)
@@ -138,6 +135,14 @@ class _Layer:
         self.centred = torch.empty_like(values)
 
     def add(self, values: torch.Tensor, largest: torch.Tensor, smallest: torch.Tensor, batch: _Batch) -> None:
+        if not batch.runs:  # no token takes part
+            return
+        if not self.has_pilot:
+            # Tokens that are left out, such as a first special one, may have massive activations.
+            takes_part = torch.ones(len(values), dtype=torch.bool, device=values.device)
+            takes_part[batch.left_out] = False
+            self.pilot = values[takes_part].mean(0, dtype=torch.float64).to(values.dtype)
+            self.has_pilot = True
         if self.centred.shape != values.shape:
             self.centred = torch.empty_like(values)
         x = torch.sub(values, self.pilot, out=self.centred)

@@ -9,6 +9,7 @@ import pandas as pd
 import torch
 
 from layerscope.extract.activation_shards import ActivationShard, dataset_name
+from layerscope.io.errors import UserError, damaged
 from layerscope.io.provenance import check_same_run, of_token_shard
 from layerscope.io.records import ModelRecord
 from layerscope.model.run import ComputeSpec, ModelRun
@@ -83,6 +84,8 @@ def summarize_stored(
             of_run = {key: value for key, value in shard.attributes.items() if key not in NOT_OF_SUMMARY}
             check_same_run({path: shard.attributes}, [attributes], parts=True)
             sequences = int(shard.attributes["sequences"])
+            if shard.tokens() != tokens.part(first * length, (first + sequences) * length):
+                raise damaged(path, f"its tokens are not those of its place in {token_shard}")
             batch = int(shard.attributes["batch_size"])
             for layer in range(layers):
                 reading_pass = shard.reading_pass(dataset_name(spec["site"], layer))
@@ -92,6 +95,8 @@ def summarize_stored(
                     rows = slice(first + start, first + start + count)
                     reducer.receive(spec["site"], layer, torch.from_numpy(values), rows)
         first += sequences
+    if first * length != len(tokens):
+        raise UserError(f"{token_shard}: the activations of only {first} of its sequences are given")
     write(output, spec, reducer, of_run | of_token_shard(attributes))
 
 

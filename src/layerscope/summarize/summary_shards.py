@@ -70,12 +70,15 @@ def read_layer_summary(paths: Sequence[str], layer: int, tables: Sequence[pd.Dat
         opened = {path: _open(stack, path) for path in paths}
         attributes = {path: attributes for path, (_, attributes) in opened.items()}
         check_same_run(attributes, [table.attrs for table in tables])
-        tokens, neurons = [], []
-        for path, (file, of) in opened.items():
-            tokens.append(_read(path, file, "tokens", TokenSums))
-            neurons.append(_read(path, file, dataset_name(of["site"], layer), NeuronSums))
-    merged = TokenSums.merge(tokens)
-    return LayerSummary(attributes[paths[0]], merged, NeuronSums.merge(tokens, neurons, merged))
+        # One shard at a time, so that memory does not grow with their number.
+        tokens: list[TokenSums] = []
+        merged: list[TokenSums] = []
+        for path, (file, _) in opened.items():
+            part = _read(path, file, "tokens", TokenSums)
+            merged = [TokenSums.merge([*merged, part])]
+            tokens.append(part.without_class_products())
+        parts = (_read(path, file, dataset_name(of["site"], layer), NeuronSums) for path, (file, of) in opened.items())
+        return LayerSummary(attributes[paths[0]], merged[0], NeuronSums.merge(tokens, parts, merged[0]))
 
 
 def _open(stack: ExitStack, path: str) -> tuple[h5py.File, dict[str, Any]]:

@@ -1,7 +1,7 @@
 """What a summary keeps of tokens alone: sums without any activation."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import reduce
 from typing import Self
 
@@ -79,6 +79,10 @@ class TokenSums:
             clusters, cluster_products, classes, class_products, types, type_counts,
             _union(part.documents for part in parts), place, token,
         )  # fmt: skip
+
+    def without_class_products(self) -> Self:
+        """All that :meth:`NeuronSums.merge` needs; of the products of classes, which are most of the bytes, counts."""
+        return replace(self, class_products=self.class_products[:, :1, :1].copy())
 
     @property
     def tokens(self) -> int:

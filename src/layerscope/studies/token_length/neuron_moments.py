@@ -5,6 +5,8 @@ import numpy as np
 from layerscope.summarize.neuron_sums import NeuronSums
 from layerscope.summarize.token_sums import TokenSums
 
+NOTHING_LEFT = 1e-6  # share of a neuron's squares below which what is left of them is the rounding of float32
+
 
 def moments(tokens: TokenSums, neurons: NeuronSums) -> dict[str, np.ndarray]:
     """Mean, standard deviation (n − 1), skewness and excess kurtosis (biased, as scipy's default) of each neuron.
@@ -26,11 +28,12 @@ def moments(tokens: TokenSums, neurons: NeuronSums) -> dict[str, np.ndarray]:
 
 def kurtosis_without(tokens: TokenSums, neurons: NeuronSums) -> np.ndarray:
     """Excess kurtosis with each cluster left out: [neurons, clusters]; NaN where nothing is left, or does not vary."""
-    sums = power_sums(neurons)
-    n = tokens.cluster_counts
-    _, m2, _, m4 = central_moments(n.sum() - n, sums.sum(axis=1, keepdims=True) - sums)
+    sums, n = power_sums(neurons), tokens.cluster_counts
+    whole, rest = sums.sum(axis=1, keepdims=True), n.sum() - n
+    _, m2, _, m4 = central_moments(rest, whole - sums)
+    least = NOTHING_LEFT * n.sum() * central_moments(n.sum(keepdims=True), whole)[1]
     with np.errstate(divide="ignore", invalid="ignore"):
-        return np.where((m2 > 0) & varies(neurons), m4 / m2**2 - 3, np.nan).T
+        return np.where((rest[:, None] * m2 > least) & varies(neurons), m4 / m2**2 - 3, np.nan).T
 
 
 def varies(neurons: NeuronSums) -> np.ndarray:
