@@ -62,6 +62,12 @@ def test_what_waits_to_be_merged_is_bounded() -> None:
     assert most <= CONTEXTS * neurons
 
 
+def test_values_equal_to_those_kept_do_not_wait() -> None:
+    text, neurons = text_of(0, 20, 32), 5
+    reducer = filled(text, np.full((20 * 32, neurons), 0.5, np.float32), 1, layers=1)
+    assert not reducer.layers[0].most.waiting and not reducer.layers[0].least.waiting
+
+
 def test_reducers_do_not_change_what_they_receive() -> None:
     text = text_of(0, 20, 32)
     for dtype in (np.float32, np.float64):

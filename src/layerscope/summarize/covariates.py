@@ -30,9 +30,10 @@ class Covariates:
     def of(cls, types: pd.DataFrame, properties: Mapping[str, np.ndarray]) -> "Covariates":
         """The covariates: each property, and 1 for tokens below and above its median; frequency; the leading space.
 
-        Frequency is the logarithm of 1 + the count in the corpus, and curves of it that span its splines together with
-        it and a constant. They are orthogonal over tokens of these counts: splines are nearly combinations of each
-        other, so that in what is left of a neuron given them, the rounding of float32 would be multiplied.
+        Frequency is the logarithm of 1 + the count in the corpus, and curves that span its splines together with it and
+        a constant. They are orthogonal over 1 + count tokens of each type, so that types that were not counted do not
+        stand out: splines are nearly combinations of each other, and residuals given them would multiply the rounding
+        of float32 sums.
 
         Args:
             types: table of :mod:`layerscope.tokenize.frequency`.
@@ -42,7 +43,6 @@ class Covariates:
         counts = np.where(takes_part, types["corpus_count"], 0)
         log_frequency = np.log1p(types["corpus_count"].to_numpy())
         splines = spline_basis(log_frequency, counts) if counts.any() else log_frequency[:, None]
-        # Types that were not counted may be in the sample, so they count too.
         line, *curves = orthogonal(
             [log_frequency, *splines.T[1:-1]], takes_part * (1 + types["corpus_count"].to_numpy())
         )
