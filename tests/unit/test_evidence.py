@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import scipy.stats
+from encoded import encode
 from samples import DOCUMENTS, RESAMPLES, TOKENS, Sample
 from scipy.interpolate import BSpline
 
@@ -150,10 +151,10 @@ def test_confounds_and_their_correlation_with_length() -> None:
 def test_counting_stops_at_the_limit_and_at_the_end(mini_tokenizer: dict) -> None:
     tokenizer = load_tokenizer(mini_tokenizer)
     texts = ["one two", "three four", "five"]
-    whole = frequency_table(tokenizer, iter(texts), 10**6)
+    whole = frequency_table(encode(tokenizer, texts, 10**6), 10**6, tokenizer.size)
     expected = np.bincount([i for t in texts for i in [*tokenizer.encode([t])[0], tokenizer.end_of_text]])
     np.testing.assert_array_equal(whole["count"][: len(expected)], expected)
-    assert frequency_table(tokenizer, iter(texts), 1)["count"].sum() < whole["count"].sum()
+    assert frequency_table(encode(tokenizer, texts, 1), 1, tokenizer.size)["count"].sum() < whole["count"].sum()
 
 
 @pytest.fixture(scope="module")

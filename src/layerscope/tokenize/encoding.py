@@ -12,8 +12,9 @@ from layerscope.io.records import CorpusRecord, TokenizerRecord
 from layerscope.tokenize.encoded_documents import EncodedDocuments, bounds, read_part, write_part
 from layerscope.tokenize.tokenizer import LoadedTokenizer, load_tokenizer
 
-BATCH = 64  # documents encoded at once,
-CHARACTERS = 10_000_000  # or fewer, if they are this long together: encoding takes a hundred bytes per character
+# Documents encoded at once, or fewer, if they are this many characters together: what is encoded beyond the end of a
+# part is encoded again for the next one, and encoding takes a hundred bytes per character.
+BATCH, CHARACTERS = 64, 250_000
 QUICK = 100_000  # characters that are encoded in a tenth of a second
 
 # Numbers and texts of the documents of a corpus from a number on, from 0; those without text are passed over.
