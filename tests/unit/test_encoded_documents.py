@@ -118,19 +118,16 @@ def test_shards_and_counts_are_those_of_one_stream(
 
 
 def test_documents_are_encoded_once(tokenizer: LoadedTokenizer, monkeypatch: pytest.MonkeyPatch) -> None:
-    """But for those of a batch in which a part ends."""
     encoded: list[str] = []
     encode_texts = LoadedTokenizer.encode
     monkeypatch.setattr(
         LoadedTokenizer, "encode", lambda self, texts: encoded.extend(texts) or encode_texts(self, texts)
     )
     monkeypatch.setattr(encoded_documents, "UNIT", 500)
-    monkeypatch.setattr(encoding, "BATCH", 5)
     texts = [f"number {i}" + text_of(20) for i in range(1000)]
-    parts = encode(tokenizer, texts, 20_000)
-    assert 1 < len(parts) < 30
-    assert set(encoded) == set(texts[: len(set(encoded))])
-    assert len(encoded) - len(set(encoded)) <= 4 * len(parts)
+    parts = encode(tokenizer, texts, 15_000)
+    assert len(parts) == len(parts_with(0, 15_000)) > 10
+    assert encoded == texts[: parts[-1].documents]
 
 
 def test_a_corpus_may_end_at_a_bound(small_parts: None, tokenizer: LoadedTokenizer) -> None:
@@ -171,15 +168,15 @@ def test_a_document_that_cannot_be_used_has_its_number_within_the_corpus(
     small_parts: None, tmp_path: Path, mini_tokenizer: dict
 ) -> None:
     corpus = write_corpus(tmp_path, ["", *[text_of(10)] * 10])
-    paths = encode_files(tmp_path, corpus, mini_tokenizer, 0, 3 * UNIT)
+    paths = encode_files(tmp_path, corpus, mini_tokenizer, 0, 6 * UNIT)
     with Path(corpus["source"]).open("a") as file:
         file.write('{"text": 3}\n')
-    assert read_part(paths[-1])[0].rows == 6
+    assert read_part(paths[-1])[0].rows == 11
     with pytest.raises(UserError, match="corpus mine: field 'text' of document 11 is int, not text"):
-        encode_part(corpus, mini_tokenizer, 3, paths[-1], local_documents, tmp_path / "part_0003.h5")
+        encode_part(corpus, mini_tokenizer, 6, paths[-1], local_documents, tmp_path / "part_0006.h5")
     Path(corpus["source"]).write_text('{"text": "a"}\n' * 11 + "{")
     with pytest.raises(UserError, match=r"corpus\.jsonl cannot be read: ValueError: line 12, column 2"):
-        encode_part(corpus, mini_tokenizer, 3, paths[-1], local_documents, tmp_path / "part_0003.h5")
+        encode_part(corpus, mini_tokenizer, 6, paths[-1], local_documents, tmp_path / "part_0006.h5")
     assert {path.name for path in tmp_path.iterdir()} == {"corpus.jsonl", *(Path(path).name for path in paths)}
 
 

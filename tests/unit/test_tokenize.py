@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
-from encoded import pack, tokenize
+from encoded import encode, pack, tokenize
 from pyarrow import parquet
 from tokenizers import Tokenizer, models
 
@@ -528,13 +528,14 @@ def test_a_tokenizer_that_gives_no_tokens_gets_one_line(tokenizer_folder, monkey
 
 def test_documents_are_encoded_by_their_characters(tokenizer, monkeypatch):
     sizes: list[int] = []
-    encode = LoadedTokenizer.encode
+    at_once = LoadedTokenizer.encode
     monkeypatch.setattr(
-        LoadedTokenizer, "encode", lambda self, texts: (sizes.append(len(texts)), encode(self, texts))[1]
+        LoadedTokenizer, "encode", lambda self, texts: (sizes.append(len(texts)), at_once(self, texts))[1]
     )
     monkeypatch.setattr(encoding, "CHARACTERS", 100)
     short, long = "a" * 30, "b" * 500
-    assert len(list(encoding.token_runs(tokenizer, [short] * 5 + [long] * 2 + [short] * 2))) == 9
+    [part] = encode(tokenizer, [short] * 5 + [long] * 2 + [short] * 2, 1)
+    assert len(part.ends) == 9
     assert sizes == [4, 2, 1, 2]
 
 

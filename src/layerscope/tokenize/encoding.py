@@ -1,7 +1,7 @@
 """Encode the documents of a corpus, part by part, each document once."""
 
-from collections.abc import Callable, Iterable, Iterator
-from itertools import islice, tee
+from collections.abc import Callable, Iterator
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -12,30 +12,28 @@ from layerscope.io.records import CorpusRecord, TokenizerRecord
 from layerscope.tokenize.encoded_documents import EncodedDocuments, bounds, read_part, write_part
 from layerscope.tokenize.tokenizer import LoadedTokenizer, load_tokenizer
 
-# Documents encoded at once, or fewer, if they are this many characters together: what is encoded beyond the end of a
-# part is encoded again for the next one, and encoding takes a hundred bytes per character.
-BATCH, CHARACTERS = 64, 250_000
+BATCH = 64  # documents encoded at once,
+CHARACTERS = 10_000_000  # or fewer, if they are this long together: encoding takes a hundred bytes per character
 QUICK = 100_000  # characters that are encoded in a tenth of a second
 
 # Numbers and texts of the documents of a corpus from a number on, from 0; those without text are passed over.
 Documents = Callable[[CorpusRecord, int], Iterator[tuple[int, str]]]
 
 
-def token_runs(tokenizer: LoadedTokenizer, texts: Iterable[str]) -> Iterator[np.ndarray]:
-    """Token ids of each document, int32, with the end-of-text token after its last.
+def token_runs(tokenizer: LoadedTokenizer, texts: list[str]) -> Iterator[np.ndarray]:
+    """Token ids of each document, int32, with the end-of-text token after its last; all are encoded at once.
 
     Raises:
         UserError: the tokenizer fails on a document, or gives the end-of-text token within one.
     """
-    for batch in _batches(texts):
-        for text, ids in zip(batch, tokenizer.encode(batch), strict=True):
-            if tokenizer.end_of_text in ids:
-                name = tokenizer.backend.id_to_token(tokenizer.end_of_text)
-                raise UserError(
-                    f"{tokenizer.place} gives its end-of-text token '{name}' within the document that begins "
-                    f"{text[:40]!r}, but it may only separate documents; name another eos_token, or remove the document"
-                )
-            yield np.asarray([*ids, tokenizer.end_of_text], dtype=np.int32)
+    for text, ids in zip(texts, tokenizer.encode(texts), strict=True):
+        if tokenizer.end_of_text in ids:
+            name = tokenizer.backend.id_to_token(tokenizer.end_of_text)
+            raise UserError(
+                f"{tokenizer.place} gives its end-of-text token '{name}' within the document that begins "
+                f"{text[:40]!r}, but it may only separate documents; name another eos_token, or remove the document"
+            )
+        yield np.asarray([*ids, tokenizer.end_of_text], dtype=np.int32)
 
 
 def check_document(corpus: str, tokenizer: LoadedTokenizer, text: str) -> None:
@@ -51,19 +49,6 @@ def check_document(corpus: str, tokenizer: LoadedTokenizer, text: str) -> None:
                 f"{tokenizer.place} gives no tokens for the first document of corpus {corpus}, which begins "
                 f"{text[:40]!r}; name the tokenizer that the model was trained with"
             )
-
-
-def _batches(texts: Iterable[str]) -> Iterator[list[str]]:
-    batch: list[str] = []
-    characters = 0
-    for text in texts:
-        batch.append(text)
-        characters += len(text)
-        if len(batch) == BATCH or characters >= CHARACTERS:
-            yield batch
-            batch, characters = [], 0
-    if batch:
-        yield batch
 
 
 def encode_part(
@@ -101,26 +86,35 @@ def encode_documents(
         UserError: as :func:`token_runs`, or the tokenizer gives no tokens for any document.
     """
     start, stop = islice(bounds(), part, part + 2)
-    runs, found, rows, ended = [], 0, 0, False
+    runs, found, rows = [], 0, 0
     if previous:
-        found, rows, ended = previous.tokens, previous.rows, previous.ended
+        found, rows = previous.tokens, previous.rows
         if found > start:  # its last document crosses the bound
             runs = np.split(previous.input_ids, previous.ends[-2:-1])[-1:]
     first_token = found - sum(map(len, runs))
     first_document = previous.documents - len(runs) if previous else 0
-    if found < stop and not ended:
-        texts, numbers = tee(documents(corpus, rows))
-        for (number, _), ids in zip(numbers, token_runs(tokenizer, (text for _, text in texts)), strict=False):
-            runs.append(ids)
-            found, rows = found + len(ids), number + 1
-            if found >= stop:
-                break
-        else:
-            ended = True
+    following = iter(()) if previous and previous.ended else documents(corpus, rows)
+    # A token is a character or more, so a batch of as many characters as tokens are missing seldom goes beyond the end.
+    while found < stop and (batch := _batch(following, min(CHARACTERS, stop - found))):
+        for (number, _), ids in zip(batch, token_runs(tokenizer, [text for _, text in batch]), strict=True):
+            if found < stop:
+                runs.append(ids)
+                found, rows = found + len(ids), number + 1
     if found == first_document + len(runs) > 0:
         raise UserError(
             f"{tokenizer.place} gives no tokens for any of the {found} documents of corpus {corpus['name']} read so far"
         )
     input_ids = np.concatenate([np.empty(0, np.int32), *runs])
     ends = np.cumsum([len(ids) for ids in runs], dtype=np.int64)
-    return EncodedDocuments(input_ids, ends, first_document, first_token, rows, ended)
+    return EncodedDocuments(input_ids, ends, first_document, first_token, rows, ended=found < stop)
+
+
+def _batch(documents: Iterator[tuple[int, str]], characters: int) -> list[tuple[int, str]]:
+    """The next documents: ``BATCH``, or fewer, if they are so long together."""
+    batch: list[tuple[int, str]] = []
+    for number, text in islice(documents, BATCH):
+        batch.append((number, text))
+        characters -= len(text)
+        if characters <= 0:
+            break
+    return batch
