@@ -156,6 +156,7 @@ EDITS: dict[str, Callable[[], None]] = {
     "a helper of two studies (stats/correlation.py)": appended("src/layerscope/stats/correlation.py"),
     "the code of the extraction (model/hooks.py)": appended("src/layerscope/model/hooks.py"),
     "the writer of activation shards (extract/writer.py)": appended("src/layerscope/extract/writer.py"),
+    "the code of encoding (tokenize/encoding.py)": appended("src/layerscope/tokenize/encoding.py"),
     "the code of tokenizing (tokenize/tokenize_shard.py)": appended("src/layerscope/tokenize/tokenize_shard.py"),
     "a caption, or the page of the report": every(
         appended("src/layerscope/studies/token_similarity/captions/cosines.rst", "More.\n"),
@@ -245,9 +246,10 @@ def test_what_follows_is_what_reads(plans):
     assert reads["extract"] == {"fetch_model", "tokenize"} == reads["extract_paths"]
     assert reads["correlate_token_length"] == {"extract", "vocabulary"}
     assert reads["resample_token_length"] == {"extract", "vocabulary", "count_tokens"}
-    assert reads["count_tokens"] == reads["tokenize"]
+    assert reads["count_tokens"] == {"encode_documents", "fetch_tokenizer"}
     assert reads["extract_vectors"] == {"fetch_model", "fetch_tokenizer"}
-    assert reads["tokenize"] == {"resolve_corpus", "fetch_tokenizer"}
+    assert reads["tokenize"] == {"encode_documents"}
+    assert reads["encode_documents"] == {"resolve_corpus", "fetch_tokenizer"}
     drawn = {rule for rule in reads if rule.startswith("draw_")}
     assert drawn | {f"summarize_{study}" for study in CONFIG["studies"]} <= reads["report"]
 
