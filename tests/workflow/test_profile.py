@@ -1,5 +1,6 @@
 """The cluster profile, planned without a cluster and without a network."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -23,7 +24,8 @@ def test_full_study(project: Path) -> None:
 
 def test_many_shards_of_a_local_corpus(project: Path, tmp_path: Path) -> None:
     """Fifty token shards share a job, and so do all parts of the documents, each of which reads the one before."""
-    (tmp_path / "many.json").write_text('{"sampling": {"sequences": 4800, "sequences_per_shard": 40}}')
+    sampling = {"sequences": 4800, "sequences_per_shard": 40, "sequence_length": 512}
+    (tmp_path / "many.json").write_text(json.dumps({"sampling": sampling}))
     config = ["--configfile", "config/config.yaml", str(tmp_path / "many.json")]
     plan = snakemake(project, "--profile", "profiles/slurm", "--dry-run", "--forceall", *config)
     assert plan.returncode == 0, plan.stderr[-3000:]
