@@ -14,7 +14,6 @@ from pathlib import Path
 from shutil import copytree
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -26,7 +25,7 @@ from tiny_models import save_tiny_model
 from layerscope.extract.activation_shards import ActivationShard
 from layerscope.io.errors import UserError
 from layerscope.io.files import read_json
-from layerscope.tokenize.encoded_documents import EncodedDocuments, read_part
+from layerscope.tokenize.encoded_documents import EncodedDocuments, documents_in, read_part
 from layerscope.tokenize.encoding import token_runs
 from layerscope.tokenize.tokenize_shard import tokenize_shard
 from layerscope.tokenize.tokenizer import load_tokenizer
@@ -263,13 +262,7 @@ def test_documents(
 
 
 def texts_of(parts: list[EncodedDocuments], tokenizer: dict) -> list[str]:
-    """The texts of the documents of parts, each once."""
-    runs: dict[int, list[int]] = {}
-    for part in parts:
-        ids = np.split(part.input_ids, part.ends[:-1]) if len(part.ends) else []
-        runs |= {part.first_document + number: run.tolist()[:-1] for number, run in enumerate(ids)}
-    assert list(runs) == list(range(len(runs)))
-    return load_tokenizer(tokenizer).decode(list(runs.values()))
+    return load_tokenizer(tokenizer).decode([ids[:-1].tolist() for ids in documents_in(parts)])
 
 
 def test_a_larger_sample_downloads_only_what_it_adds(tmp_path: Path, texts: list[str], mini_tokenizer: dict) -> None:

@@ -20,7 +20,7 @@ from pyarrow import parquet
 from layerscope.io.errors import UserError
 from layerscope.tokenize import encoded_documents, encoding
 from layerscope.tokenize.documents import local_documents
-from layerscope.tokenize.encoded_documents import bounds, parts_with, read_part, write_part
+from layerscope.tokenize.encoded_documents import bounds, documents_in, parts_with, read_part, write_part
 from layerscope.tokenize.encoding import encode_part
 from layerscope.tokenize.frequency import frequency_table
 from layerscope.tokenize.packing import pack_shard
@@ -112,7 +112,7 @@ def test_shards_and_counts_are_those_of_one_stream(
             np.testing.assert_array_equal(tokens.document, documents[shard * size : (shard + 1) * size])
         for limit in {1, size, len(stream) - 1, len(stream), len(stream) + 1}:
             whole = np.searchsorted(np.cumsum(lengths), min(limit, len(stream))) + 1
-            table = frequency_table([parts[number] for number in parts_with(0, limit)], limit, tokenizer.size)
+            table = frequency_table(tokenizer, documents_in(parts[number] for number in parts_with(0, limit)), limit)
             expected = np.bincount(np.concatenate(runs[:whole]), minlength=tokenizer.size)
             np.testing.assert_array_equal(table["count"], expected)
 

@@ -6,7 +6,6 @@ import numpy as np
 import pandas as pd
 import pytest
 import scipy.stats
-from encoded import encode
 from samples import DOCUMENTS, RESAMPLES, TOKENS, Sample
 from scipy.interpolate import BSpline
 
@@ -20,6 +19,7 @@ from layerscope.studies.token_length.measures import MEASURES
 from layerscope.studies.token_length.resample_layer import LayerResamples, resample_neurons
 from layerscope.studies.token_length.summaries_over_neurons import STATISTICS
 from layerscope.studies.token_length.summarize_evidence import discoveries, evidence_table
+from layerscope.tokenize.encoding import token_runs
 from layerscope.tokenize.frequency import frequency_table
 from layerscope.tokenize.token_shards import Tokens
 from layerscope.tokenize.tokenizer import load_tokenizer
@@ -151,10 +151,10 @@ def test_confounds_and_their_correlation_with_length() -> None:
 def test_counting_stops_at_the_limit_and_at_the_end(mini_tokenizer: dict) -> None:
     tokenizer = load_tokenizer(mini_tokenizer)
     texts = ["one two", "three four", "five"]
-    whole = frequency_table(encode(tokenizer, texts, 10**6), 10**6, tokenizer.size)
+    whole = frequency_table(tokenizer, token_runs(tokenizer, texts), 10**6)
     expected = np.bincount([i for t in texts for i in [*tokenizer.encode([t])[0], tokenizer.end_of_text]])
     np.testing.assert_array_equal(whole["count"][: len(expected)], expected)
-    assert frequency_table(encode(tokenizer, texts, 1), 1, tokenizer.size)["count"].sum() < whole["count"].sum()
+    assert frequency_table(tokenizer, token_runs(tokenizer, texts), 1)["count"].sum() < whole["count"].sum()
 
 
 @pytest.fixture(scope="module")

@@ -90,3 +90,16 @@ def read_parts(paths: Iterable[str]) -> tuple[list[EncodedDocuments], dict[str, 
     attributes = {path: origin for path, (_, origin) in parts.items()}
     check_same_run(attributes)
     return [encoded for encoded, _ in parts.values()], next(iter(attributes.values()))
+
+
+def documents_in(parts: Iterable[EncodedDocuments]) -> Iterator[np.ndarray]:
+    """Token ids of each document, end-of-text token included; of a document that is in several parts, once.
+
+    Args:
+        parts: some that follow one another.
+    """
+    known = 0
+    for part in parts:
+        documents = np.split(part.input_ids, part.ends[:-1])[: len(part.ends)]
+        yield from documents[max(0, known - part.first_document) :]
+        known = part.documents
