@@ -21,7 +21,7 @@ from layerscope.io.provenance import check_same_run, text_origin_of
 FORMAT = "layerscope documents 1"
 PLACE = "documents/{tokenizer}/{corpus}/part_{part:04d}.h5"
 OWN = ("first_document", "first_token", "rows", "ended")  # attributes: the fields of EncodedDocuments of that name
-UNIT = 2**20  # tokens of each of the first eight parts; a later one is an eighth of those before it
+UNIT = 2**20  # tokens of each of the first sixteen parts; a later one is an eighth of those before it
 
 
 def bounds() -> Iterator[int]:
