@@ -94,7 +94,7 @@ def encode_documents(
     first_token = found - sum(map(len, runs))
     first_document = previous.documents - len(runs) if previous else 0
     following = iter(()) if previous and previous.ended else documents(corpus, rows)
-    # A token is a character or more, so a batch of as many characters as tokens are missing seldom goes beyond the end.
+    # A token is seldom less than a character, so that a batch of as many characters as tokens are missing ends in time.
     while found < stop and (batch := _batch(following, min(CHARACTERS, stop - found))):
         for (number, _), ids in zip(batch, token_runs(tokenizer, [text for _, text in batch]), strict=True):
             if found < stop:
