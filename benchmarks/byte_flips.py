@@ -26,12 +26,12 @@ import numpy as np
 
 from layerscope.extract.activation_shards import LayerReader, dataset_name
 from layerscope.io.errors import UserError
-from layerscope.io.files import read_json, sealed_file, write_json
+from layerscope.io.files import read_json, write_json
 from layerscope.io.tables import read_csv, read_table
 from layerscope.studies.path_length.lengths import QUANTITIES
 from layerscope.studies.path_length.path_shards import read_path_shard
 from layerscope.studies.token_similarity.vectors import read_vectors
-from layerscope.tokenize.documents import documents_of_corpus
+from layerscope.tokenize.encoded_documents import read_part
 from layerscope.tokenize.token_shards import read_token_shard
 
 PROJECT = Path(__file__).parents[1]
@@ -48,6 +48,8 @@ def make_files(folder: Path) -> dict[str, tuple[Path, Callable[[Path], Any]]]:
     from layerscope.studies.path_length.extract import extract_paths
     from layerscope.studies.path_length.path_shards import write_path_shard
     from layerscope.studies.token_similarity.extract import extract_vectors
+    from layerscope.tokenize.documents import local_documents
+    from layerscope.tokenize.encoding import encode_part
     from layerscope.tokenize.token_shards import write_token_shard
     from layerscope.tokenize.tokenize_shard import tokenize_shard
     from layerscope.tokenize.tokenizer import load_tokenizer
@@ -58,11 +60,10 @@ def make_files(folder: Path) -> dict[str, tuple[Path, Callable[[Path], Any]]]:
 
     model = record("neo-2m", "resources/models/neo-2m") | {"model_type": "gpt_neo", "weights": "trained"}
     tokenizer = record("mini", "resources/tokenizers/mini")
-    source = PROJECT / "resources/corpus/documents.jsonl"
-    corpus = {"name": "embedded", "source": str(source)}
+    corpus = {"name": "embedded", "source": str(PROJECT / "resources/corpus/documents.jsonl")}
     corpus |= {"text_field": "text", **dict.fromkeys(("subset", "split", "commit", "content"))}
     compute = {"dtype": "float32", "batch_size": "auto"}
-    sampling = {"text_field": "text", "sequence_length": 64, "sequences_per_shard": 4}
+    sampling = {"sequence_length": 64, "sequences_per_shard": 4}
     paths = {
         "token shard": folder / "tokens/mini/embedded/shard_0000.h5",
         "activation shard": folder / "activations/neo-2m/embedded/shard_0000.h5",
@@ -71,9 +72,10 @@ def make_files(folder: Path) -> dict[str, tuple[Path, Callable[[Path], Any]]]:
         "Parquet table": folder / "vocabulary.parquet",
         "CSV table": folder / "vocabulary.csv",
         "record of a source": folder / "sources/neo-2m.json",
-        "fetched documents": folder / "documents/shards_1.jsonl",
+        "encoded documents": folder / "documents/mini/embedded/part_0000.h5",
     }
-    tokens, attributes = tokenize_shard(corpus, tokenizer, sampling, 0, None)
+    encode_part(corpus, tokenizer, 0, None, local_documents, paths["encoded documents"])
+    tokens, attributes = tokenize_shard([str(paths["encoded documents"])], sampling, 0)
     shard = str(paths["token shard"])
     write_token_shard(shard, tokens, attributes)
     spec = {**compute, "sites": SITES, "storage_dtype": "float32", "compression": "none"}
@@ -86,8 +88,6 @@ def make_files(folder: Path) -> dict[str, tuple[Path, Callable[[Path], Any]]]:
     write_table(paths["Parquet table"], vocabulary)
     write_csv(paths["CSV table"], vocabulary)
     write_json(paths["record of a source"], model)
-    with sealed_file(paths["fetched documents"]) as temporary, source.open() as file:
-        temporary.write_text("".join(file.readlines()[:3]))
     readers: list[Callable[[Path], Any]] = [
         read_token_shard,
         read_activations,
@@ -96,7 +96,7 @@ def make_files(folder: Path) -> dict[str, tuple[Path, Callable[[Path], Any]]]:
         lambda path: read_table(path).to_dict("list"),
         lambda path: read_csv(path).to_dict("list"),
         read_json,
-        lambda path: list(documents_of_corpus({"name": "web"}, "text", str(path))),
+        read_part,
     ]
     return {kind: (paths[kind], reader) for kind, reader in zip(paths, readers, strict=True)}
 
@@ -115,10 +115,8 @@ def read_activations(path: Path) -> Any:
 def places_in(path: Path) -> tuple[list[int], list[int]]:
     """Positions of the bytes of the values that are read, and of all others; only in HDF5 the two lie apart."""
     values = bytearray(path.stat().st_size)
-    read = {dataset_name(site, layer) for site in ("q", "k", "v", *SITES) for layer in range(LAYERS)} | {
-        *QUANTITIES,
-        "included",
-    }
+    read = {"input_ids", "ends", "included", *QUANTITIES}
+    read |= {dataset_name(site, layer) for site in ("q", "k", "v", *SITES) for layer in range(LAYERS)}
 
     def mark(name: str, dataset: Any) -> None:
         if name in read or name.startswith(("tokens/", "comoments/", "documents/")):

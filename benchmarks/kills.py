@@ -31,6 +31,7 @@ from layerscope.io.files import digest_of, read_json
 from layerscope.io.tables import read_csv, read_table
 from layerscope.studies.path_length.path_shards import read_path_shard
 from layerscope.studies.token_similarity.vectors import read_vectors
+from layerscope.tokenize.encoded_documents import read_part
 from layerscope.tokenize.token_shards import read_token_shard
 
 PROJECT = Path(__file__).parents[1]
@@ -45,6 +46,8 @@ def read_activations(path: Path) -> Any:
 
 def read_hdf5(path: Path) -> Any:
     match path.parts[path.parts.index("results") + 1]:
+        case "documents":
+            return read_part(path)
         case "tokens":
             return read_token_shard(path)
         case "activations":

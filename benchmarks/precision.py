@@ -20,6 +20,8 @@ from layerscope.extract.activation_shards import LayerReader
 from layerscope.extract.store_activations import extract_shard
 from layerscope.stats.correlation import pearson
 from layerscope.studies.token_length.length_groups import token_lengths
+from layerscope.tokenize.documents import local_documents
+from layerscope.tokenize.encoding import encode_part
 from layerscope.tokenize.frequency import frequency_table
 from layerscope.tokenize.token_shards import Tokens, write_token_shard
 from layerscope.tokenize.tokenize_shard import tokenize_shard
@@ -64,10 +66,12 @@ def r_of_layers(
 
 
 def tokens_of(folder: Path, sequences: int) -> Tokens:
-    sampling = {"text_field": "text", "sequence_length": 512, "sequences_per_shard": sequences}
+    sampling = {"sequence_length": 512, "sequences_per_shard": sequences}
     corpus = record("embedded", "resources/corpus/documents.jsonl")
     corpus |= {"source": corpus["path"], "text_field": "text", **dict.fromkeys(("subset", "split"))}
-    tokens, attributes = tokenize_shard(corpus, record("mini", "resources/tokenizers/mini"), sampling, 0, None)
+    documents = folder / "part_0000.h5"
+    encode_part(corpus, record("mini", "resources/tokenizers/mini"), 0, None, local_documents, documents)
+    tokens, attributes = tokenize_shard([str(documents)], sampling, 0)
     write_token_shard(folder / "tokens.h5", tokens, attributes)
     return tokens
 

@@ -72,6 +72,7 @@ class HubStandIn(ThreadingHTTPServer):
     ) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
         self.requests: list[str] = []  # method and path, in order of arrival
+        self.ranges: list[tuple[str, int, int]] = []  # path of a file, and which bytes of it were sent
         self.authorizations: set[str] = set()  # what clients said to prove who they are
         self.refusing = refusing
         self.instead = instead or {}
@@ -146,6 +147,7 @@ class Handler(BaseHTTPRequestHandler):
         if asked := RANGE.fullmatch(self.headers.get("Range", "")):
             start, stop = int(asked[1]), min(int(asked[2] or len(content)) + 1, len(content))
             headers["Content-Range"] = f"bytes {start}-{stop - 1}/{len(content)}"
+            self.server.ranges.append((path, start, stop))
             return self.send(206, content[start:stop], headers)
         return self.send(200, content, headers)
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import yaml
+from encoded import pack
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -19,7 +20,6 @@ from layerscope.preflight.load import load_config
 from layerscope.studies.path_length.lengths import QUANTITIES
 from layerscope.studies.path_length.path_shards import read_path_shard, write_path_shard
 from layerscope.tokenize.documents import read_documents
-from layerscope.tokenize.packing import pack_shard
 from layerscope.tokenize.token_shards import Tokens, read_token_shard, write_token_shard
 from layerscope.tokenize.tokenizer import LoadedTokenizer, load_tokenizer
 
@@ -58,7 +58,7 @@ def test_shards_are_slices_of_one_stream(
     numbers = np.repeat(np.arange(len(documents)), [len(ids) for ids in documents])
     size = sequences * length
     whole = len(stream) // size
-    shards = [pack_shard("any", tokenizer, texts, shard, sequences, length) for shard in range(whole)]
+    shards = [pack(tokenizer, texts, shard, sequences, length) for shard in range(whole)]
     for shard, tokens in enumerate(shards):
         here = slice(shard * size, (shard + 1) * size)
         assert all(array.dtype == np.int32 and array.shape == (size,) for array in vars(tokens).values())
@@ -67,7 +67,7 @@ def test_shards_are_slices_of_one_stream(
         np.testing.assert_array_equal(tokens.sequence, np.arange(len(stream))[here] // length)
         np.testing.assert_array_equal(tokens.position, np.arange(len(stream))[here] % length)
     with pytest.raises(UserError) as error:
-        pack_shard("any", tokenizer, texts, whole, sequences, length)
+        pack(tokenizer, texts, whole, sequences, length)
     check_line(str(error.value))
 
 
@@ -89,8 +89,8 @@ def test_any_file_of_documents_is_packed_or_refused_in_one_line(
     path = tmp_path_factory.getbasetemp() / f"documents.{ending}"
     path.write_bytes(content)
     try:
-        documents = read_documents("any", str(path), "text")
-        assert len(pack_shard("any", tokenizer, documents, 0, 1, 2)) == 2
+        texts = (text for _, text in read_documents("any", str(path), "text"))
+        assert len(pack(tokenizer, texts, 0, 1, 2)) == 2
     except UserError as error:
         check_line(str(error))
 

@@ -9,6 +9,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from pathlib import Path
 from shutil import copytree
 from typing import Any
@@ -24,8 +25,9 @@ from tiny_models import save_tiny_model
 from layerscope.extract.activation_shards import ActivationShard
 from layerscope.io.errors import UserError
 from layerscope.io.files import read_json
-from layerscope.tokenize.documents import documents_of_corpus
-from layerscope.tokenize.packing import token_runs
+from layerscope.tokenize.encoded_documents import EncodedDocuments, documents_in, read_part
+from layerscope.tokenize.encoding import token_runs
+from layerscope.tokenize.tokenize_shard import tokenize_shard
 from layerscope.tokenize.tokenizer import load_tokenizer
 
 CLIENT = """
@@ -36,10 +38,24 @@ time.sleep = lambda seconds: None  # between tries
 if "PATIENCE" in os.environ:
     from layerscope.fetch import client
     client.PATIENCE = float(os.environ["PATIENCE"])
+if "UNIT" in os.environ:
+    from layerscope.tokenize import encoded_documents
+    encoded_documents.UNIT = int(os.environ["UNIT"])
+if "BLOCK" in os.environ:  # how much of a file is read at least
+    from huggingface_hub.hf_file_system import HfFileSystemFile
+    HfFileSystemFile.DEFAULT_BLOCK_SIZE = int(os.environ["BLOCK"])
+def fetch_documents(name, corpus, tokenizer, folder, first=0, last=0):
+    from layerscope.tokenize.encoding import encode_part
+    place = folder + "/part_{:04d}.h5"
+    for part in range(first, last + 1):
+        previous = place.format(part - 1) if part else None
+        record = {"name": name, "content": None, **corpus}
+        encode_part(record, tokenizer, part, previous, corpora.hub_documents, place.format(part))
+functions = {**vars(corpora), **vars(models), "fetch_documents": fetch_documents}
 answers = []
 for function, *arguments in json.load(sys.stdin):
     try:
-        answers.append(getattr(models if hasattr(models, function) else corpora, function)(*arguments))
+        answers.append(functions[function](*arguments))
     except UserError as error:
         answers.append(f"error: {error}")
 print(json.dumps(answers))
@@ -213,10 +229,7 @@ def test_tokenizer(hub: HubStandIn, tmp_path: Path, texts: list[str], mini_token
 def test_documents(
     hub: HubStandIn, tmp_path: Path, texts: list[str], mini_tokenizer: dict, revision: str | None, first: int
 ) -> None:
-    """They are the first of the data set in its order, just enough, and a larger sample begins with a smaller one.
-
-    What is only wanted for counting is taken as far as the data set goes.
-    """
+    """They are the first of the data set in its order, as far as a part goes, and the next part goes on from there."""
     corpus = {**CORPUS, "revision": revision}
     [record] = ask(hub.endpoint, tmp_path, ("resolve_corpus", "web", corpus))
     commit = hub.commit("datasets/acme/web", revision or "main")
@@ -231,44 +244,73 @@ def test_documents(
         "files": None,
     }
     lengths = [len(ids) for ids in token_runs(load_tokenizer(mini_tokenizer), texts[first:])]
-    few, many = sum(lengths[:3]), sum(lengths[:22]) + 1
-    samples = [(few, tmp_path / "few.jsonl"), (few + 1, tmp_path / "more.jsonl"), (many, tmp_path / "many.jsonl")]
-    counts = ask(
-        hub.endpoint,
-        tmp_path,
-        *(
-            ("fetch_documents", "web", {**corpus, "needed": n, "wanted": n}, record, mini_tokenizer, str(path))
-            for n, path in samples
-        ),
-    )
-    assert counts == [3, 4, 23]
-    contents = [path.read_text(encoding="utf-8") for _, path in samples]
-    assert contents[1].startswith(contents[0]) and contents[2].startswith(contents[1])
-    assert [json.loads(line)["text"] for line in contents[2].splitlines()] == texts[first : first + 23]
+    unit = sum(lengths[:12])
+    fetched = [("fetch_documents", "web", record, mini_tokenizer, str(tmp_path), part, part) for part in range(2)]
+    ask(hub.endpoint, tmp_path, *fetched, UNIT=str(unit))
     assert all(commit in request for request in hub.requests if "/resolve/" in request)
-    assert files_asked(hub) == {"README.md", "000_00000.parquet", "001_00000.parquet"}, "no file beyond the sample"
-    spec = {**corpus, "needed": few, "wanted": 10**9}
-    [count] = ask(
-        hub.endpoint, tmp_path, ("fetch_documents", "web", spec, record, mini_tokenizer, str(tmp_path / "all.jsonl"))
-    )
-    assert count == len(texts[first:])
+    assert files_asked(hub) == {"README.md", "000_00000.parquet", "001_00000.parquet"}, "no file beyond the parts"
+    few, more = (read_part(tmp_path / f"part_{part:04d}.h5")[0] for part in range(2))
+    assert (few.documents, few.tokens, few.ended) == (12, unit, False)
+    assert 20 < more.documents < 30 and sum(lengths[: more.documents - 1]) < 2 * unit <= more.tokens
+    assert texts_of([few, more], mini_tokenizer) == texts[first : first + more.documents]
+
+    rest = ("fetch_documents", "web", record, mini_tokenizer, str(tmp_path), 2, 8)
+    ask(hub.endpoint, tmp_path, rest, UNIT=str(unit))
+    encoded = [read_part(tmp_path / f"part_{part:04d}.h5")[0] for part in range(9)]
+    assert encoded[-1].ended and encoded[-1].rows == len(texts[first:])
+    assert texts_of(encoded, mini_tokenizer) == texts[first:]
+
+
+def texts_of(parts: list[EncodedDocuments], tokenizer: dict) -> list[str]:
+    return load_tokenizer(tokenizer).decode([ids[:-1].tolist() for ids in documents_in(parts)])
+
+
+def test_a_larger_sample_downloads_only_what_it_adds(tmp_path: Path, texts: list[str], mini_tokenizer: dict) -> None:
+    """Of a Parquet file, no row group of which all documents were read; the one in which a part ends is read again."""
+    texts = [f"{number} {text}" for number in range(4) for text in texts]
+    folder = tmp_path / "large"
+    folder.mkdir()
+    table = pa.table({"text": texts})
+    pq.write_table(table, folder / "all.parquet", row_group_size=8, compression="none", use_dictionary=False)
+    groups = pq.read_metadata(folder / "all.parquet")
+    columns = [groups.row_group(number).column(0) for number in range(groups.num_row_groups)]
+    begin = [column.data_page_offset for column in columns]
+    # With what is read of the end of a file at once, for its metadata.
+    assert begin[12] < (folder / "all.parquet").stat().st_size - 2**16
+    lengths = [len(ids) for ids in token_runs(load_tokenizer(mini_tokenizer), texts)]
+    settings = {"UNIT": str(sum(lengths[:20])), "BLOCK": "100"}
+    with HubStandIn({"datasets/acme/large": {"main": folder}}) as hub:
+        record = {**CORPUS, "source": "acme/large", "subset": None, "commit": hub.commit("datasets/acme/large")}
+        encoded, read = [], []
+        for part in range(4):
+            hub.ranges.clear()
+            fetching = ("fetch_documents", "large", record, mini_tokenizer, str(tmp_path), part, part)
+            assert ask(hub.endpoint, tmp_path, fetching, **settings) == [None]
+            encoded.append(read_part(tmp_path / f"part_{part:04d}.h5")[0])
+            # The bytes between two blocks before the row group and two before its end.
+            within = pairwise(begin)
+            sent = [(start, stop) for _, start, stop in hub.ranges]
+            read.append([any(a < stop - 200 and b > start + 200 for a, b in sent) for start, stop in within])
+    assert texts_of(encoded, mini_tokenizer) == texts[: encoded[-1].documents]
+    for number, part in enumerate(encoded):
+        first, last = (encoded[number - 1].rows if number else 0) // 8, (part.rows - 1) // 8
+        assert read[number][:12] == [first <= group <= last for group in range(12)]
 
 
 def test_documents_of_a_data_set_that_is_not_parquet(
     hub: HubStandIn, tmp_path: Path, texts: list[str], mini_tokenizer: dict
 ) -> None:
-    spec = {"source": "acme/lines", "subset": None, "split": "train", "text_field": "body"}
-    spec |= {"needed": 1000, "wanted": 1000}
-    record = {"commit": hub.commit("datasets/acme/lines")}
-    output = tmp_path / "lines.jsonl"
-    [count] = ask(hub.endpoint, tmp_path, ("fetch_documents", "lines", spec, record, mini_tokenizer, str(output)))
-    written = [json.loads(line)["text"] for line in output.read_text(encoding="utf-8").splitlines()]
-    assert written == texts[:count]
-
-    assert list(documents_of_corpus({"name": "lines"}, "body", str(output))) == written
-    output.write_text(output.read_text(encoding="utf-8").replace("the", "The", 1), encoding="utf-8")
-    with pytest.raises(UserError, match=r"lines\.jsonl: differs from what was written; delete it and run again"):
-        list(documents_of_corpus({"name": "lines"}, "body", str(output)))
+    record = {"source": "acme/lines", "subset": None, "split": "train", "text_field": "body"}
+    record |= {"commit": hub.commit("datasets/acme/lines"), "content": None}
+    ask(
+        hub.endpoint,
+        tmp_path,
+        ("fetch_documents", "lines", record, mini_tokenizer, str(tmp_path), 0, 2),
+        UNIT="5000",
+    )
+    encoded = [read_part(tmp_path / f"part_{part:04d}.h5")[0] for part in range(3)]
+    assert encoded[-1].tokens >= 15_000 and 0 < encoded[0].rows < encoded[1].rows < encoded[2].rows < len(texts)
+    assert texts_of(encoded, mini_tokenizer) == texts[: encoded[-1].documents]
 
 
 GONE = "hub: cannot be reached for {source} ("
@@ -322,18 +364,16 @@ def redirect(hub: Handler) -> None:
     hub.send(302, "", {"Location": f"http://localhost:{hub.server.server_port}/login"})
 
 
-def fetches(hub: HubStandIn, tokenizer: dict[str, Any], output: Path) -> dict[str, tuple]:
+def fetches(hub: HubStandIn, tokenizer: dict[str, Any], folder: Path) -> dict[str, tuple]:
     """A call of every function that asks the hub, by name."""
-    wanted = {"needed": 100, "wanted": 100}
     calls: dict[str, tuple] = {
         "resolve_corpus": ("web", CORPUS),
         "fetch_tokenizer": ("mini", TOKENIZER),
         "fetch_model": ("neo", MODEL, tokenizer),
     }
     for name, spec in {"web": CORPUS, "lines": {**CORPUS, "subset": None, "text_field": "body"}}.items():
-        record = {"commit": hub.commit(f"datasets/acme/{name}")}
-        spec = {**spec, **wanted, "source": f"acme/{name}"}
-        calls[f"fetch_documents {name}"] = (name, spec, record, tokenizer, str(output))
+        record = {**spec, "source": f"acme/{name}", "commit": hub.commit(f"datasets/acme/{name}")}
+        calls[f"fetch_documents {name}"] = (name, record, tokenizer, str(folder))
     return {name: (name.split()[0], *arguments) for name, arguments in calls.items()}
 
 
@@ -378,12 +418,12 @@ def test_the_line_says_what_was_answered(
 ) -> None:
     """Whatever the clients make of it."""
     with HubStandIn(repositories, instead={place: answer, "/login": page}) as hub:
-        every = fetches(hub, mini_tokenizer, tmp_path / "documents.jsonl")
+        every = fetches(hub, mini_tokenizer, tmp_path)
         answers = ask(hub.endpoint, tmp_path, *(every[name] for name in calls), NO_PROXY="*")
     for name, said in zip(calls, answers, strict=True):
         assert said.startswith(f"error: hub: {every[name][2]['source']} could not be fetched"), (name, said)
         assert line in said and said.endswith("needs no network") and "\n" not in said, (name, said)
-    assert not (tmp_path / "documents.jsonl").exists()
+    assert not list(tmp_path.glob("*part_*"))
 
 
 @pytest.mark.parametrize(
@@ -395,7 +435,7 @@ def test_answer_that_drips_is_given_up(
 ) -> None:
     """Metadata, files and ranges of files; the headers, since it takes a second to send them."""
     with HubStandIn(repositories, instead={place: lambda hub: hub.drip(bytes(10**6))}) as hub:
-        every = fetches(hub, mini_tokenizer, tmp_path / "documents.jsonl")
+        every = fetches(hub, mini_tokenizer, tmp_path)
         answers = ask(hub.endpoint, tmp_path, *(every[name] for name in calls), PATIENCE="0.4")
     for name, said in zip(calls, answers, strict=True):
         begin = f"error: hub: {every[name][2]['source']} could not be fetched: it answers at "
@@ -603,28 +643,29 @@ def test_corpora_that_are_refused(hub: HubStandIn, tmp_path: Path, texts: list[s
     commit = hub.commit("datasets/acme/web")
 
     def fetch(**changes: object) -> tuple:
-        spec = {**CORPUS, "needed": 1000, "wanted": 1000, **changes}
-        return "fetch_documents", "web", spec, {"commit": commit}, mini_tokenizer, str(tmp_path / "web.jsonl")
+        return "fetch_documents", "web", {**CORPUS, "commit": commit, **changes}, mini_tokenizer, str(tmp_path)
 
-    subset, split, field, size, gated = ask(
+    subset, split, field, gated = ask(
         hub.endpoint,
         tmp_path,
         fetch(subset="sample-10bt"),
         fetch(split="test"),
         fetch(text_field="body"),
-        fetch(needed=10**9, wanted=10**9),
         fetch(source="acme/gated"),
     )
     assert subset == "error: corpora.web.subset: sample-10bt is not a subset of acme/web; it has default, sample-10BT"
     assert split == "error: corpora.web.split: test is not a split of acme/web; it has train"
     assert field.startswith("error: corpus web: document 0 has no field 'body'; it has text, id, dump, url, date,")
-    assert size.startswith(f"error: corpus web: acme/web has {len(texts)} documents with ")
-    assert "but 1000000000 are needed (sampling.sequences x sampling.sequence_length)" in size
     assert gated.startswith("error: corpus web: acme/gated cannot be read after 0 documents: DatasetNotFoundError: ")
     [offline] = ask(hub.endpoint, tmp_path, fetch(), HF_HUB_OFFLINE="1")
     assert offline.startswith("error: hub: acme/web cannot be fetched while HF_HUB_OFFLINE is set: unset it")
-    assert not any("\n" in answer for answer in (subset, split, field, size, gated, offline))
-    assert not list(tmp_path.glob("*web*.jsonl")), "a sample that is not whole is not left behind"
+    assert not any("\n" in answer for answer in (subset, split, field, gated, offline))
+    assert not list(tmp_path.glob("*part_*")), "a part that is not whole is not left behind"
+
+    ask(hub.endpoint, tmp_path, fetch())
+    with pytest.raises(UserError, match=f"^corpus web: its {len(texts)} documents give .* but shard 0 ends at") as size:
+        tokenize_shard([str(tmp_path / "part_0000.h5")], {"sequences_per_shard": 1, "sequence_length": 10**6}, 0)
+    assert "lower sampling.sequences_per_shard or sampling.sequence_length, or add documents" in str(size.value)
 
 
 @pytest.mark.slow
@@ -663,8 +704,7 @@ def test_only_fetching_needs_the_hub(hub: HubStandIn, tmp_path: Path) -> None:
     run(online, *tables, options=("--until", *fetching))
     records = {name: list((tmp_path / "results/sources" / name).iterdir()) for name in sources}
     assert {name: read_json(record)["commit"] for name, [record] in records.items()} == sources
-    parts = {path.stem for path in (tmp_path / "results/documents/hub-mini/web").glob("*.jsonl")}
-    assert parts == {"shards_1", "shards_2", "frequency"}
+    assert [path.name for path in (tmp_path / "results/documents/hub-mini/web").iterdir()] == ["part_0000.h5"]
 
     with HubStandIn({}) as silent:
         proxies = {"HTTP_PROXY": silent.endpoint, "HTTPS_PROXY": silent.endpoint}
@@ -681,7 +721,8 @@ def test_only_fetching_needs_the_hub(hub: HubStandIn, tmp_path: Path) -> None:
     # A larger sample fetches what it lacks, and all that follows is in the same plan; the shards before it stay.
     assert plan(*tables) == {}
     follows = {"vocabulary": 1, "correlate_token_length": LAYERS, "summarize_token_length": 1}
-    new = {"fetch_documents": 1, "tokenize": 1, "extract": 1}
-    assert plan(*tables, sampling={**SAMPLING, "sequences": 6}) == {**new, **follows, "total": 4 + LAYERS + 1}
-    counting = {"token_length": {**study["studies"]["token_length"], "frequency_tokens": 2000}}
-    assert plan(*tables, studies=counting) == {"fetch_documents": 1, "count_tokens": 1, "total": 2}
+    new = {"tokenize": 1, "extract": 1}
+    assert plan(*tables, sampling={**SAMPLING, "sequences": 6}) == {**new, **follows, "total": 3 + LAYERS + 1}
+    for tokens, counted in ((2000, {}), (2**20, {}), (2**20 + 1, {"fetch_documents": 1})):
+        counting = {"token_length": {**study["studies"]["token_length"], "frequency_tokens": tokens}}
+        assert plan(*tables, studies=counting) == {**counted, "count_tokens": 1, "total": len(counted) + 1}

@@ -35,6 +35,9 @@ GROUPS = "unit/test_token_length.py::test_groups_are_shorter_equal_and_longer_th
 LEVERAGE = "unit/test_sign_flip_null.py::test_one_type_of_most_tokens_does_not_make_the_null_too_narrow"
 UNIFORM = "unit/test_sign_flip_null.py::test_p_is_uniform_where_there_is_nothing"
 TWO_WAY = "unit/test_sign_flip_null.py::test_what_documents_add_to_r_over_types_is_that_of_two_way_clusters"
+SLICES = "unit/test_encoded_documents.py::test_shards_and_counts_are_those_of_one_stream"
+READ_ON = "unit/test_encoded_documents.py::test_every_kind_of_file_is_read_on[.jsonl]"
+WITHOUT_TEXT = "unit/test_encoded_documents.py::test_documents_without_text_have_rows_and_no_numbers"
 VERDICT = "unit/test_claims.py::test_a_verdict_is_on_the_whole_interval_the_null_and_the_clusters"
 NOT_FINITE = "unit/test_extraction.py::test_weight_that_is_not_finite_is_found_at_its_site[nan]"
 
@@ -327,6 +330,21 @@ MUTATIONS = {
         "    backend.encode_special_tokens = True\n",
         "",
         "unit/test_tokenize.py::test_what_a_special_token_is_called_is_text_within_a_document",
+    ),
+    "a document that crosses a bound is lost to the next part": Mutation(
+        "tokenize/encoding.py", "        if found > start:", "        if False:", SLICES
+    ),
+    "documents of a part are encoded again": Mutation(
+        "tokenize/documents.py", "islice(rows, first, None), first)", "rows, first)", READ_ON
+    ),
+    "documents without text are not counted": Mutation(
+        "tokenize/encoding.py", "found + len(ids), number + 1", "found + len(ids), rows + 1", WITHOUT_TEXT
+    ),
+    "rows of a row group that were read are read again": Mutation(
+        "tokenize/readers.py",
+        "batch.slice(min(first, batch.num_rows))",
+        "batch",
+        "unit/test_encoded_documents.py::test_rows_before_the_first_are_passed_over",
     ),
     "copies that editors keep are documents": Mutation(
         "tokenize/documents.py",

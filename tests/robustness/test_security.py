@@ -226,16 +226,17 @@ FETCH = """
 import sys, time
 from layerscope.io.errors import UserError
 from layerscope.fetch import corpora, hub, models
+from layerscope.tokenize.encoding import encode_part
 time.sleep = lambda seconds: None  # between tries
 spec = {"source": "acme/thing", "revision": None, "subset": None, "split": "train", "text_field": "text"}
 spec |= {"digest": None}
 mini = {"name": "mini", "path": sys.argv[1]}
-tokens = {"needed": 10, "wanted": 10}
+web = {"name": "x", **spec, "commit": "0" * 40}
 for fetch in (
     lambda: models.fetch_model("x", {**spec, "layers": 1, "weights": "trained"}, mini),
     lambda: models.fetch_tokenizer("x", spec),
     lambda: corpora.resolve_corpus("x", spec),
-    lambda: corpora.fetch_documents("x", {**spec, **tokens}, {"commit": "0" * 40}, mini, "documents.jsonl"),
+    lambda: encode_part(web, mini, 0, None, corpora.hub_documents, "part_0000.h5"),
     lambda: hub.download("acme/thing", "0" * 40, ["config.json"]),
 ):
     try:

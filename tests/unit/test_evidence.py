@@ -20,8 +20,8 @@ from layerscope.studies.token_length.measures import MEASURES
 from layerscope.studies.token_length.resample_layer import resample_neurons
 from layerscope.studies.token_length.summaries_over_neurons import STATISTICS
 from layerscope.studies.token_length.summarize_evidence import discoveries, evidence_table
+from layerscope.tokenize.encoding import token_runs
 from layerscope.tokenize.frequency import frequency_table
-from layerscope.tokenize.packing import token_runs
 from layerscope.tokenize.token_shards import Tokens
 from layerscope.tokenize.tokenizer import load_tokenizer
 

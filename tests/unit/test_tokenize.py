@@ -5,7 +5,7 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,16 +14,15 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
+from encoded import encode, pack, tokenize
 from pyarrow import parquet
 from tokenizers import Tokenizer, models
 
 from layerscope.io.errors import UserError
 from layerscope.tokenize import documents as tokenize_documents
-from layerscope.tokenize import packing, readers
+from layerscope.tokenize import encoded_documents, encoding, readers
 from layerscope.tokenize.documents import read_documents
-from layerscope.tokenize.packing import pack_shard
 from layerscope.tokenize.token_shards import FORMAT, Tokens, read_token_shard, read_token_shards, write_token_shard
-from layerscope.tokenize.tokenize_shard import tokenize_shard
 from layerscope.tokenize.tokenizer import LoadedTokenizer, load_tokenizer
 from layerscope.tokenize.vocabulary import token_types, vocabulary_table
 
@@ -59,7 +58,12 @@ WRITERS: dict[str, Callable[[Path, list[str]], None]] = {
 
 
 def documents(source: Path, text_field: str = "text") -> list[str]:
-    return list(read_documents("mine", str(source), text_field))
+    return [text for _, text in read_documents("mine", str(source), text_field)]
+
+
+def corpus_record(source: Path) -> dict[str, Any]:
+    unset = dict.fromkeys(("subset", "split", "commit", "content"))
+    return {"name": "mine", "source": str(source), "text_field": "text", **unset}
 
 
 def one_line(error: pytest.ExceptionInfo[UserError]) -> str:
@@ -128,11 +132,8 @@ def test_what_is_hidden_in_a_folder_is_no_document(tmp_path, caplog, mini_tokeni
     (folder / "c.jsonl").mkdir()
     assert documents(folder) == [*TEXTS[2:], *TEXTS[:2]]
     assert documents(folder / ".#a.jsonl") == TEXTS[2:]
-    corpus = {"name": "mine", "source": str(folder)}
-    corpus |= {"text_field": "text", **dict.fromkeys(("subset", "split", "commit", "content"))}
-    spec = {"text_field": "text", "sequences_per_shard": 1, "sequence_length": 8}
     with caplog.at_level("INFO"):
-        tokenize_shard(corpus, mini_tokenizer, spec, 0, None)
+        tokenize(tmp_path, corpus_record(folder), mini_tokenizer, {"sequences_per_shard": 1, "sequence_length": 8}, 0)
     assert f"corpus mine: files in {folder}: 2" in caplog.text
 
 
@@ -219,7 +220,7 @@ def test_rows_of_a_parquet_file_are_held_by_their_bytes(tmp_path, monkeypatch):
     monkeypatch.setattr(readers, "BATCH_BYTES", 2_500_000)
     before = pa.total_allocated_bytes()
     most = count = 0
-    for text in read_documents("mine", str(tmp_path), "text"):
+    for _, text in read_documents("mine", str(tmp_path), "text"):
         most = max(most, pa.total_allocated_bytes() - before)
         count += text == "a" * 1_000_000
     assert count == 200
@@ -266,15 +267,9 @@ def test_a_folder_without_one_kind_of_documents_gets_one_line(tmp_path, names):
 @pytest.mark.parametrize(("name", "content"), [("c.jsonl", ""), ("c.json", ""), ("c.json", "[]"), ("c.txt", "")])
 def test_an_empty_corpus_gets_one_line(tmp_path, mini_tokenizer, name, content):
     (tmp_path / name).write_text(content)
-    corpus = {
-        "name": "mine",
-        "source": str(tmp_path / name),
-        "text_field": "text",
-        **dict.fromkeys(("subset", "split", "commit", "content")),
-    }
-    spec = {"text_field": "text", "sequences_per_shard": 2, "sequence_length": 8}
+    spec = {"sequences_per_shard": 2, "sequence_length": 8}
     with pytest.raises(UserError, match=r"corpus mine: .*no documents") as error:
-        tokenize_shard(corpus, mini_tokenizer, spec, 0, None)
+        tokenize(tmp_path, corpus_record(tmp_path / name), mini_tokenizer, spec, 0)
     one_line(error)
 
 
@@ -296,10 +291,12 @@ def stream(tokenizer) -> Tokens:
 
 @pytest.mark.parametrize("shard", [0, 1, 4])
 @pytest.mark.parametrize("batch", [1, 7, 64])
-def test_a_shard_is_its_slice_of_the_one_long_stream(tokenizer, stream, monkeypatch, shard, batch):
-    monkeypatch.setattr(packing, "BATCH", batch)
+@pytest.mark.parametrize("unit", [3, 128, 200, 2**20])
+def test_a_shard_is_its_slice_of_the_one_long_stream(tokenizer, stream, monkeypatch, shard, batch, unit):
+    monkeypatch.setattr(encoding, "BATCH", batch)
+    monkeypatch.setattr(encoded_documents, "UNIT", unit)
     sequences, length = 4, 32
-    tokens = pack_shard("mine", tokenizer, STORIES, shard, sequences, length)
+    tokens = pack(tokenizer, STORIES, shard, sequences, length)
     start, stop = shard * sequences * length, (shard + 1) * sequences * length
     np.testing.assert_array_equal(tokens.input_ids, stream.input_ids[start:stop])
     np.testing.assert_array_equal(tokens.document, stream.document[start:stop])
@@ -309,25 +306,30 @@ def test_a_shard_is_its_slice_of_the_one_long_stream(tokenizer, stream, monkeypa
 
 
 def test_documents_have_one_end_of_text_token_between(tokenizer, stream):
-    tokens = pack_shard("mine", tokenizer, STORIES, 0, 30, 32)
+    tokens = pack(tokenizer, STORIES, 0, 30, 32)
     ends = np.flatnonzero(np.diff(tokens.document))
     assert len(ends) >= 10
     assert np.flatnonzero(tokens.input_ids[:-1] == tokenizer.end_of_text).tolist() == ends.tolist()
     assert tokenizer.backend.id_to_token(tokenizer.end_of_text) == "<|endoftext|>"
 
 
+class Endless:
+    def __iter__(self) -> Iterator[str]:
+        return itertools.cycle(STORIES)
+
+
 def test_longer_samples_and_longer_corpora_leave_the_earlier_shards_alone(tokenizer):
-    first = pack_shard("mine", tokenizer, STORIES[:60], 1, 4, 32)
-    assert pack_shard("mine", tokenizer, STORIES, 1, 4, 32).digest() == first.digest()
-    assert pack_shard("mine", tokenizer, itertools.cycle(STORIES), 1, 4, 32).digest() == first.digest()
+    first = pack(tokenizer, STORIES[:60], 1, 4, 32)
+    assert pack(tokenizer, STORIES, 1, 4, 32).digest() == first.digest()
+    assert pack(tokenizer, Endless(), 1, 4, 32).digest() == first.digest()
 
 
 def test_the_last_shard_may_end_with_the_corpus_and_not_after_it(tokenizer, stream):
     total = len(stream)
-    whole = pack_shard("mine", tokenizer, STORIES, 0, 1, total)
+    whole = pack(tokenizer, STORIES, 0, 1, total)
     np.testing.assert_array_equal(whole.input_ids, stream.input_ids)
     with pytest.raises(UserError) as error:
-        pack_shard("mine", tokenizer, STORIES, 0, 1, total + 1)
+        pack(tokenizer, STORIES, 0, 1, total + 1)
     assert f"corpus mine: its 90 documents give {total} tokens" in one_line(error)
     assert "lower sampling.sequences_per_shard or sampling.sequence_length, or add" in one_line(error)
 
@@ -335,14 +337,14 @@ def test_the_last_shard_may_end_with_the_corpus_and_not_after_it(tokenizer, stre
 def test_too_few_documents_say_how_many_sequences_there_could_be(tokenizer, stream):
     shards = len(stream) // (4 * 32)
     with pytest.raises(UserError, match=f"lower sampling.sequences to at most {shards * 4}, or add") as error:
-        pack_shard("mine", tokenizer, STORIES, shards + 1, 4, 32)
+        pack(tokenizer, STORIES, shards + 1, 4, 32)
     one_line(error)
-    assert len(pack_shard("mine", tokenizer, STORIES, shards - 1, 4, 32)) == 128
+    assert len(pack(tokenizer, STORIES, shards - 1, 4, 32)) == 128
 
 
 def test_no_documents_with_text_are_an_error(tokenizer):
     with pytest.raises(UserError, match="corpus mine: contains no documents with text; 128 tokens are needed"):
-        pack_shard("mine", tokenizer, [], 0, 4, 32)
+        pack(tokenizer, [], 0, 4, 32)
 
 
 def reference_ids(folder: Path, texts: list[str]) -> list[list[int]]:
@@ -359,16 +361,10 @@ def test_gpt2_encodes_real_text_as_transformers_does(shared_data):
     assert gpt2.end_of_text == 50256
 
 
-def test_the_embedded_corpus_is_tokenized_as_transformers_does(project, mini_tokenizer):
+def test_the_embedded_corpus_is_tokenized_as_transformers_does(tmp_path, project, mini_tokenizer):
     source = project / "resources/corpus/documents.jsonl"
-    corpus = {
-        "name": "embedded",
-        "source": str(source),
-        "text_field": "text",
-        **dict.fromkeys(("subset", "split", "commit", "content")),
-    }
-    spec = {"text_field": "text", "sequences_per_shard": 16, "sequence_length": 512}
-    tokens, attributes = tokenize_shard(corpus, mini_tokenizer, spec, 1, None)
+    spec = {"sequences_per_shard": 16, "sequence_length": 512}
+    tokens, attributes = tokenize(tmp_path, corpus_record(source), mini_tokenizer, spec, 1)
     texts = [json.loads(line)["text"] for line in source.read_text(encoding="utf-8").splitlines()]
     end_of_text = tokens.input_ids[np.flatnonzero(np.diff(tokens.document))[0]]
     stream = [i for ids in reference_ids(mini_tokenizer["path"], texts) for i in [*ids, end_of_text]]
@@ -431,7 +427,7 @@ def forget(folder: Path) -> None:
 
 def check_boundaries(tokenizer: LoadedTokenizer) -> None:
     texts = ["Ends with <|endoftext|>", "<|endoftext|>", "<|endoftext|> within<|endoftext|><|endoftext|>it"] * 5
-    tokens = pack_shard("mine", tokenizer, texts, 0, 10, 20)
+    tokens = pack(tokenizer, texts, 0, 10, 20)
     ends = np.flatnonzero(np.diff(tokens.document))
     assert len(ends) > 8
     assert np.flatnonzero(tokens.input_ids[:-1] == tokenizer.end_of_text).tolist() == ends.tolist()
@@ -456,7 +452,7 @@ def test_an_end_of_text_token_that_words_give_is_refused(tokenizer_folder):
     edit_json(tokenizer_folder / "tokenizer_config.json", eos_token="Ġthe")
     loaded = load_tokenizer({"name": "mini", "path": str(tokenizer_folder)})
     with pytest.raises(UserError) as error:
-        pack_shard("mine", loaded, ["Into the rain."], 0, 1, 2)
+        pack(loaded, ["Into the rain."], 0, 1, 2)
     assert one_line(error) == (
         f"tokenizers.mini: {tokenizer_folder}/tokenizer.json gives its end-of-text token 'Ġthe' within the "
         "document that begins 'Into the rain.', but it may only separate documents; name another eos_token, or "
@@ -518,26 +514,28 @@ def test_a_tokenizer_that_fails_gets_one_line(tokenizer_folder, changes, said):
     assert one_line(error).startswith(f"tokenizers.mini: {tokenizer_folder}/tokenizer.json cannot ")
 
 
-def test_a_tokenizer_that_gives_no_tokens_gets_one_line(tokenizer_folder):
+def test_a_tokenizer_that_gives_no_tokens_gets_one_line(tokenizer_folder, monkeypatch):
+    monkeypatch.setattr(encoded_documents, "UNIT", 70)
     everything = {"type": "Replace", "pattern": {"Regex": "[\\s\\S]"}, "content": ""}
     edit_json(tokenizer_folder / "tokenizer.json", normalizer=everything)
     loaded = load_tokenizer({"name": "mini", "path": str(tokenizer_folder)})
     with pytest.raises(
         UserError, match=r"gives no tokens for any of the 70 documents of corpus mine read so far$"
     ) as error:
-        pack_shard("mine", loaded, ["a text"] * 100, 0, 7, 10)
+        pack(loaded, ["a text"] * 100, 0, 7, 10)
     one_line(error)
 
 
 def test_documents_are_encoded_by_their_characters(tokenizer, monkeypatch):
     sizes: list[int] = []
-    encode = LoadedTokenizer.encode
+    at_once = LoadedTokenizer.encode
     monkeypatch.setattr(
-        LoadedTokenizer, "encode", lambda self, texts: (sizes.append(len(texts)), encode(self, texts))[1]
+        LoadedTokenizer, "encode", lambda self, texts: (sizes.append(len(texts)), at_once(self, texts))[1]
     )
-    monkeypatch.setattr(packing, "CHARACTERS", 100)
+    monkeypatch.setattr(encoding, "CHARACTERS", 100)
     short, long = "a" * 30, "b" * 500
-    assert len(list(packing.token_runs(tokenizer, [short] * 5 + [long] * 2 + [short] * 2))) == 9
+    [part] = encode(tokenizer, [short] * 5 + [long] * 2 + [short] * 2, 1)
+    assert len(part.ends) == 9
     assert sizes == [4, 2, 1, 2]
 
 
@@ -571,7 +569,7 @@ def test_a_tokenizer_without_an_end_of_text_token_gets_one_line(tokenizer_folder
 
 @pytest.fixture
 def token_shard(tmp_path, tokenizer) -> tuple[Path, Tokens]:
-    tokens = pack_shard("mine", tokenizer, STORIES, 1, 4, 32)
+    tokens = pack(tokenizer, STORIES, 1, 4, 32)
     write_token_shard(tmp_path / "shard_0001.h5", tokens, {"corpus": "mine", "shard": 1})
     return tmp_path / "shard_0001.h5", tokens
 
@@ -589,7 +587,7 @@ def test_token_shard_round_trip(token_shard):
 def test_sample_is_joined_from_shards_of_the_same_commits(tokenizer, tmp_path):
     paths = [str(tmp_path / f"{number}.h5") for number in range(3)]
     for number, path in enumerate(paths):
-        tokens = pack_shard("mine", tokenizer, STORIES, number, 1, 32)
+        tokens = pack(tokenizer, STORIES, number, 1, 32)
         write_token_shard(path, tokens, {"corpus_commit": "decade" if number == 2 else "c0ffee"})
     both = [read_token_shard(path)[0] for path in paths[:2]]
     assert read_token_shards(paths[:2])[0] == Tokens.join(both)
@@ -654,7 +652,7 @@ def test_a_token_shard_that_is_not_as_written_gets_one_line(token_shard, damage,
 
 
 def test_a_token_shard_of_another_corpus_under_the_right_name_is_refused(tmp_path, tokenizer):
-    tokens = pack_shard("mine", tokenizer, STORIES, 1, 4, 32)
+    tokens = pack(tokenizer, STORIES, 1, 4, 32)
     attributes = {"tokenizer": "mini", "corpus": "mine", "shard": 1}
     path = tmp_path / "tokens/mini/mine/shard_0001.h5"
     write_token_shard(path, tokens, attributes)

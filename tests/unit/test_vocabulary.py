@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers, pre_tokenizers
 
-from layerscope.tokenize.packing import token_runs
+from layerscope.tokenize.encoding import token_runs
 from layerscope.tokenize.tokenizer import LoadedTokenizer, load_tokenizer
 from layerscope.tokenize.vocabulary import token_types, vocabulary_table
 

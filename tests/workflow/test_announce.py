@@ -68,5 +68,5 @@ def test_fingerprints_are_taken_once_a_plan(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(specs, "code_fingerprint", lambda script: str(taken.append(script)))
     plan = specs.Specs(study(2), PROJECT / "workflow/scripts", "digests.json")
     for _ in range(3):
-        plan.extract("a", "embedded"), plan.tokenize("embedded")
+        plan.extract("a", "embedded"), plan.tokenize()
     assert len(taken) == 2

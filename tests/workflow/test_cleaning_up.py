@@ -15,7 +15,7 @@ from planning import CONFIG, Plans, jobs_of, named, rows_of, rules_of, run_study
 from project import PROJECT
 from snakemake.utils import update_config
 
-from layerscope.io.files import partial_file, read_json, seal_of, sealed_file, write_json
+from layerscope.io.files import partial_file, read_json, seal_of, write_json
 from layerscope.preflight.load import load_config
 from layerscope.studies.study import RESULTS
 from layerscope.workflow.specs import Specs
@@ -100,7 +100,7 @@ EDITS: dict[str, Callable[[], None]] = {
 
 @pytest.fixture(scope="module")
 def from_hub(finished) -> Path:
-    """The finished study as if its sources were on the hub, with documents and a cache: local ones have neither."""
+    """The finished study as if its sources were on the hub, with a cache: local ones have none."""
     folder = finished.parent / "from_hub"
     shutil.copytree(finished, folder)
     config = json.loads((folder / "study.yaml").read_text())
@@ -117,9 +117,6 @@ def from_hub(finished) -> Path:
             record.rename(folder / specs.record(*record.parts[-3:-1]).replace(RESULTS, "results"))
         record = folder / specs.record("models", "a").replace(RESULTS, "results")
     write_json(record, {**read_json(record), "path": "cache"})
-    for part in ("shards_1", "shards_2", "frequency"):
-        with sealed_file(folder / f"results/documents/mini/embedded/{part}.jsonl") as documents:
-            documents.touch()
     run_study(folder, "--touch")  # all files count as made with these settings
     return folder
 

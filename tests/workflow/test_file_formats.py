@@ -12,7 +12,7 @@ import pytest
 PAGE = Path(__file__).parents[2] / "docs/file-formats.md"
 CSV_TYPES = {"int64": "integer", "float64": "number", "str": "text", "bool": "bool"}
 PANDAS_TYPES = {"str": "text"}
-ATTRIBUTE_TYPES = {"int64": "integer"}  # all others are texts
+ATTRIBUTE_TYPES = {"int64": "integer", "bool": "bool"}  # all others are texts
 KINDS = ("column", "dataset", "attribute", "key")
 
 

@@ -159,6 +159,7 @@ EDITS: dict[str, Callable[[], None]] = {
     "a helper of two studies (stats/correlation.py)": appended("src/layerscope/stats/correlation.py"),
     "the code of the extraction (model/hooks.py)": appended("src/layerscope/model/hooks.py"),
     "the writer of activation shards (extract/writer.py)": appended("src/layerscope/extract/writer.py"),
+    "the code of encoding (tokenize/encoding.py)": appended("src/layerscope/tokenize/encoding.py"),
     "the code of tokenizing (tokenize/tokenize_shard.py)": appended("src/layerscope/tokenize/tokenize_shard.py"),
     "a caption, or the page of the report": every(
         appended("src/layerscope/studies/token_similarity/captions/cosines.rst", "More.\n"),
@@ -250,9 +251,10 @@ def test_what_follows_is_what_reads(plans):
     assert reads["correlate_token_length"] == {"extract", "summarize", "vocabulary"} == reads["resample_token_length"]
     assert reads["summarize"] == {"extract", "tokenize", "count_tokens"}
     assert reads["vocabulary"] == {"tokenize", "count_tokens"}
-    assert reads["count_tokens"] == reads["tokenize"]
+    assert reads["count_tokens"] == {"encode_documents", "fetch_tokenizer"}
     assert reads["extract_vectors"] == {"fetch_model", "fetch_tokenizer"}
-    assert reads["tokenize"] == {"resolve_corpus", "fetch_tokenizer"}
+    assert reads["tokenize"] == {"encode_documents"}
+    assert reads["encode_documents"] == {"resolve_corpus", "fetch_tokenizer"}
     drawn = {rule for rule in reads if rule.startswith("draw_")}
     assert drawn | {f"summarize_{study}" for study in CONFIG["studies"]} <= reads["report"]
 

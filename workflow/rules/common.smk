@@ -13,7 +13,7 @@ wildcard_constraints:
     corpus=r"[a-z0-9][a-z0-9._-]*",
     tokenizer=r"[a-z0-9][a-z0-9._-]*",
     shard=r"\d{4}",
-    part=r"shards_\d+|frequency",
+    part=r"\d{4}",
     layer=r"\d{2,3}",
     content=r"[0-9a-f]{12}",
 
@@ -21,6 +21,18 @@ wildcard_constraints:
 STUDIES = CONFIG.chosen()
 SHARDS = [f"{shard:04d}" for shard in range(CONFIG.sampling.shards)]
 STORED_SHARDS = [f"{shard:04d}" for shard in range(CONFIG.sampling.stored_shards)]
+
+
+def corpora_that_are(local):
+    """A pattern for the names of the corpora on this machine, or of those on the hub."""
+    names = [re.escape(name) for name, corpus in CONFIG.corpora.items() if is_local(corpus.source) == local]
+    return "|".join(names) or "(?!)"
+
+
+def part_before(wildcards):
+    """The part of the encoded documents where a part begins."""
+    part = int(wildcards.part)
+    return f"<results>/documents/{{tokenizer}}/{{corpus}}/part_{part - 1:04d}.h5" if part else []
 
 
 def tokenizer_of(model):

@@ -50,19 +50,21 @@ rule resolve_corpus:
         "../scripts/resolve_corpus.py"
 
 
-# Only for data sets on the hub; local files are read in place. A part is never extended, so the input of a shard does
-# not change when the sample grows.
+# Their texts are not kept: what is fetched is encoded at once (tokenize.smk).
 rule fetch_documents:
     input:
         corpus=lambda w: SPECS.record("corpora", w.corpus),
         tokenizer=lambda w: SPECS.record("tokenizers", w.tokenizer),
+        previous=part_before,
     output:
-        "<results>/documents/{tokenizer}/{corpus}/{part}.jsonl",
+        "<results>/documents/{tokenizer}/{corpus}/part_{part}.h5",
     log:
-        "<logs>/fetch_documents/{tokenizer}/{corpus}/{part}.log",
+        "<logs>/fetch_documents/{tokenizer}/{corpus}/part_{part}.log",
+    wildcard_constraints:
+        corpus=corpora_that_are(local=False),
     params:
-        spec=lambda w: SPECS.fetch_documents(w.corpus, w.part),
+        spec=SPECS.script("fetch_documents"),
     message:
-        "Fetch documents of {wildcards.corpus} for {wildcards.tokenizer}: {wildcards.part}"
+        "Fetch and encode documents of {wildcards.corpus} for {wildcards.tokenizer}: part {wildcards.part}"
     script:
         "../scripts/fetch_documents.py"

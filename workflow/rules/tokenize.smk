@@ -1,27 +1,44 @@
-# Documents to token shards of fixed-length sequences, and a table of the vocabulary.
+# Documents to their token ids, those to token shards of fixed-length sequences, and a table of the vocabulary.
+
+from layerscope.tokenize.encoded_documents import parts_with
 
 
-def documents_of(corpus, part):
-    """Documents fetched from the hub; a local corpus is read in place, and its record has its digest."""
-    if is_local(CONFIG.corpora[corpus].source):
-        return []
-    return f"<results>/documents/{{tokenizer}}/{{corpus}}/{part}.jsonl"
+def documents_with(start, stop):
+    """The parts of the encoded documents that hold these tokens of a corpus."""
+    parts = [f"{part:04d}" for part in parts_with(start, stop)]
+    return expand("<results>/documents/{{tokenizer}}/{{corpus}}/part_{part}.h5", part=parts)
 
 
-def shards_with(shard):
-    """The part of the documents that covers a shard: up to the next power of two of shards.
+def documents_of_shard(wildcards):
+    size, shard = CONFIG.sampling.sequences_per_shard * CONFIG.sampling.sequence_length, int(wildcards.shard)
+    return documents_with(shard * size, (shard + 1) * size)
 
-    So the part of a shard does not depend on the size of the sample. A larger sample fetches a further part and keeps
-    the earlier ones, and all parts together are at most four times the sample.
-    """
-    return f"shards_{1 << int(shard).bit_length()}"
+
+# Data sets on the hub are encoded as they are fetched (fetch.smk).
+rule encode_documents:
+    input:
+        corpus=lambda w: SPECS.record("corpora", w.corpus),
+        tokenizer=lambda w: SPECS.record("tokenizers", w.tokenizer),
+        previous=part_before,
+    output:
+        "<results>/documents/{tokenizer}/{corpus}/part_{part}.h5",
+    log:
+        "<logs>/encode_documents/{tokenizer}/{corpus}/part_{part}.log",
+    benchmark:
+        "<logs>/encode_documents/{tokenizer}/{corpus}/part_{part}.benchmark.tsv"
+    wildcard_constraints:
+        corpus=corpora_that_are(local=True),
+    params:
+        spec=SPECS.script("encode_documents"),
+    message:
+        "Encode documents of {wildcards.corpus} with {wildcards.tokenizer}: part {wildcards.part}"
+    script:
+        "../scripts/encode_documents.py"
 
 
 rule tokenize:
     input:
-        corpus=lambda w: SPECS.record("corpora", w.corpus),
-        tokenizer=lambda w: SPECS.record("tokenizers", w.tokenizer),
-        documents=lambda w: documents_of(w.corpus, shards_with(w.shard)),
+        documents=documents_of_shard,
     output:
         "<results>/tokens/{tokenizer}/{corpus}/shard_{shard}.h5",
     log:
@@ -29,7 +46,7 @@ rule tokenize:
     benchmark:
         "<logs>/tokenize/{tokenizer}/{corpus}/shard_{shard}.benchmark.tsv"
     params:
-        spec=lambda w: SPECS.tokenize(w.corpus),
+        spec=SPECS.tokenize(),
     message:
         "Tokenize {wildcards.corpus} with {wildcards.tokenizer}: shard {wildcards.shard}"
     script:
@@ -38,15 +55,14 @@ rule tokenize:
 
 rule count_tokens:
     input:
-        corpus=lambda w: SPECS.record("corpora", w.corpus),
         tokenizer=lambda w: SPECS.record("tokenizers", w.tokenizer),
-        documents=lambda w: documents_of(w.corpus, "frequency"),
+        documents=lambda w: documents_with(0, SPECS.counted_tokens),
     output:
         "<results>/tokens/{tokenizer}/{corpus}/frequency.parquet",
     log:
         "<logs>/count_tokens/{tokenizer}/{corpus}.log",
     params:
-        spec=lambda w: SPECS.count_tokens(w.corpus),
+        spec=SPECS.count_tokens(),
     message:
         "Count the tokens of {wildcards.tokenizer} in {wildcards.corpus}"
     script:

@@ -1,19 +1,15 @@
-"""Corpora: which files or which commit, and the documents of a hub data set brought to this machine."""
+"""Corpora: which files or which commit, and the documents of a data set on the hub."""
 
-import json
 from collections.abc import Iterable, Iterator
-from pathlib import Path
+from itertools import islice
 from typing import Any
 
 from layerscope.fetch.places import is_local
 from layerscope.fetch.settings import import_hub
 from layerscope.io.errors import UserError
-from layerscope.io.files import sealed_file
-from layerscope.io.records import CorpusRecord, TokenizerRecord
-from layerscope.tokenize.documents import corpus_files, texts_of
-from layerscope.tokenize.packing import token_runs
+from layerscope.io.records import CorpusRecord
+from layerscope.tokenize.documents import corpus_files, numbered_texts
 from layerscope.tokenize.readers import parquet_rows
-from layerscope.tokenize.tokenizer import load_tokenizer
 
 
 def resolve_corpus(name: str, spec: dict[str, Any]) -> CorpusRecord:
@@ -39,47 +35,28 @@ def resolve_corpus(name: str, spec: dict[str, Any]) -> CorpusRecord:
     }
 
 
-def fetch_documents(
-    name: str, spec: dict[str, Any], corpus: CorpusRecord, tokenizer: TokenizerRecord, output: str | Path
-) -> int:
-    """Write the first documents of a hub data set: enough for ``spec["wanted"]`` tokens, or all that it has.
+def hub_documents(corpus: CorpusRecord, first: int) -> Iterator[tuple[int, str]]:
+    """Numbers and texts of the documents of a data set on the hub from number ``first`` on.
 
-    Those of a larger sample begin with those of a smaller one.
+    Of Parquet files, row groups before it are not downloaded; of others, everything is.
 
     Args:
-        spec: of the corpus, with ``needed`` and ``wanted``, how many tokens there must be and how many are better.
-        output: JSON Lines file with a field ``text``.
-
-    Returns:
-        How many documents were written.
+        corpus: record from :func:`resolve_corpus`.
 
     Raises:
-        UserError: the data set cannot be read or is too small.
+        UserError: the data set cannot be read, or as :func:`layerscope.tokenize.documents.numbered_texts`.
     """
-    loaded = load_tokenizer(tokenizer)
-    written = found = 0
-    with sealed_file(output) as temporary, temporary.open("w", encoding="utf-8") as file:
-        for text in texts_of(name, spec["source"], spec["text_field"], _hub_rows(name, spec, corpus["commit"])):
-            file.write(json.dumps({"text": text}) + "\n")
-            written += 1
-            found += sum(len(ids) for ids in token_runs(loaded, [text]))
-            if found >= spec["wanted"]:
-                break
-        if found < spec["needed"]:
-            raise UserError(
-                f"corpus {name}: {spec['source']} has {written} documents with {found} tokens, "
-                f"but {spec['needed']} are needed (sampling.sequences x sampling.sequence_length); lower one of them"
-            )
-    return written
+    return numbered_texts(corpus["name"], corpus["source"], corpus["text_field"], _hub_rows(corpus, first), first)
 
 
-def _hub_rows(name: str, spec: dict[str, Any], commit: str | None) -> Iterator[dict[str, Any]]:
+def _hub_rows(corpus: CorpusRecord, first: int) -> Iterator[dict[str, Any]]:
     hub = import_hub()
     import datasets  # takes two seconds, and a local corpus does without
     from huggingface_hub import HfFileSystem
 
     datasets.disable_progress_bars()
-    source, subset, split = spec["source"], spec["subset"], spec["split"]
+    name, source, commit = corpus["name"], corpus["source"], corpus["commit"]
+    subset, split = corpus["subset"], corpus["split"]
     # What is wrong with the documents themselves is a matter of who reads them.
     with hub.one_line_errors(source, commit, unforeseen=False):
         try:
@@ -96,9 +73,10 @@ def _hub_rows(name: str, spec: dict[str, Any], commit: str | None) -> Iterator[d
             raise UserError(f"corpora.{name}.split: {split} is not a split of {source}; it has {_shown(files)}")
         if all(path.startswith("hf://") and path.endswith(".parquet") for path in files[split]):
             system = HfFileSystem()
-            yield from parquet_rows((system.open(path, "rb") for path in files[split]), spec["text_field"])
+            opened = (system.open(path, "rb") for path in files[split])
+            yield from parquet_rows(opened, corpus["text_field"], first)
         else:
-            yield from builder.as_streaming_dataset(split)
+            yield from islice(builder.as_streaming_dataset(split), first, None)
 
 
 def _shown(names: Iterable[str]) -> str:

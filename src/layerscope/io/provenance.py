@@ -18,6 +18,10 @@ MAY_DIFFER = {
     *("batch_size", "device", "layerscope_version", "torch_version", "transformers_version", "h5py_version"),
 }
 
+# What :func:`text_origin` gives.
+TEXT_ORIGIN = [f"corpus{of}" for of in ("", "_source", "_commit", "_content", "_subset", "_split", "_text_field")]
+TEXT_ORIGIN += [f"tokenizer{of}" for of in ("", "_source", "_commit", "_content")]
+
 Attributes = Mapping[str, Any]
 
 
@@ -45,6 +49,11 @@ def text_origin(corpus: CorpusRecord, tokenizer: TokenizerRecord) -> dict[str, s
         "corpus_text_field": corpus["text_field"],
         **origin("tokenizer", tokenizer),
     }
+
+
+def text_origin_of(attributes: Attributes) -> dict[str, Any]:
+    """The attributes of :func:`text_origin` among those of a file that was made from the tokens."""
+    return {name: attributes[name] for name in TEXT_ORIGIN}
 
 
 def of_token_shard(attributes: Attributes) -> dict[str, Any]:

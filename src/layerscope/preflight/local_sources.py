@@ -25,7 +25,7 @@ from layerscope.model.model_config import (
 from layerscope.model.weights import check_plain, check_weights, model_files
 from layerscope.preflight.config import Config
 from layerscope.tokenize.documents import corpus_files, read_documents
-from layerscope.tokenize.packing import check_document
+from layerscope.tokenize.encoding import check_document
 from layerscope.tokenize.tokenizer import LoadedTokenizer, load_tokenizer
 from layerscope.tokenize.tokenizer_files import check_tokenizer, tokenizer_files
 
@@ -208,8 +208,7 @@ def _check_corpus(name: str, corpus: Corpus) -> str:
     _check_readable(key, files)
     if files[0].suffix == ".json":
         return ""
-    documents: Any = read_documents(name, source, corpus.text_field)
-    text = next(documents, None)
-    if text is None:
+    document = next(read_documents(name, source, corpus.text_field), None)
+    if document is None:
         raise UserError(f"corpus {name}: {source} contains no documents with text")
-    return text
+    return document[1]

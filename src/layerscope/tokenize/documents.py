@@ -4,11 +4,11 @@ import logging
 import os
 import stat
 from collections.abc import Iterable, Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from layerscope.io.errors import UserError
-from layerscope.io.files import check_seal
 from layerscope.io.records import CorpusRecord
 from layerscope.tokenize.readers import KINDS, LARGEST, READERS, TooLargeError, too_large
 
@@ -53,54 +53,52 @@ def _is_special(file: Path) -> bool:
         return False
 
 
-def read_documents(corpus: str, source: str, text_field: str) -> Iterator[str]:
-    """Texts of the documents of a local ``corpus``, as :func:`texts_of`.
+def read_documents(corpus: str, source: str, text_field: str, first: int = 0) -> Iterator[tuple[int, str]]:
+    """Numbers and texts of the documents of a local ``corpus``, as :func:`numbered_texts`.
 
     Args:
         corpus: its name, for error lines.
+        first: number of the first document that is wanted; those before it are read again, and not checked.
 
     Raises:
-        UserError: as :func:`texts_of`.
+        UserError: as :func:`numbered_texts`.
     """
     files = corpus_files(source)
     field = "text" if files[0].suffix == ".txt" else text_field
-    return texts_of(corpus, source, field, _local_rows(corpus, files, field))
+    rows = _local_rows(corpus, files, field)
+    return numbered_texts(corpus, source, field, islice(rows, first, None), first)
 
 
-def documents_of_corpus(corpus: CorpusRecord, text_field: str, fetched: str | None) -> Iterator[str]:
-    """The texts of a corpus, where they are now.
+def local_documents(corpus: CorpusRecord, first: int) -> Iterator[tuple[int, str]]:
+    """Numbers and texts of the documents of a local corpus from number ``first`` on.
 
     Args:
         corpus: record from :func:`layerscope.fetch.corpora.resolve_corpus`.
-        text_field: of a local corpus.
-        fetched: JSON Lines file with the documents of a hub data set; None for a local corpus.
 
     Raises:
-        UserError: as :func:`texts_of`, or the fetched file is not what was written.
+        UserError: as :func:`numbered_texts`.
     """
-    if fetched:
-        check_seal(fetched)
-    else:
-        logging.info(
-            "corpus %s: files in %s: %d", corpus["name"], corpus["source"], len(corpus_files(corpus["source"]))
-        )
-    source, field = (fetched, "text") if fetched else (corpus["source"], text_field)
-    return read_documents(corpus["name"], source, field)
+    name, source = corpus["name"], corpus["source"]
+    logging.info("corpus %s: files in %s: %d", name, source, len(corpus_files(source)))
+    return read_documents(name, source, corpus["text_field"], first)
 
 
-def texts_of(corpus: str, source: str, field: str, rows: Iterator[dict[str, Any]]) -> Iterator[str]:
-    """Texts of documents in their order; documents without text are skipped.
+def numbered_texts(
+    corpus: str, source: str, field: str, rows: Iterator[dict[str, Any]], first: int
+) -> Iterator[tuple[int, str]]:
+    """Numbers and texts of documents in their order; documents without text have a number and are passed over.
 
     Args:
         corpus: its name, for error lines.
         source: likewise.
         field: the field of each row that holds the text.
         rows: the documents.
+        first: number of the first of them within the corpus.
 
     Raises:
         UserError: the rows cannot be read, have no such field, or a text is too large or not a string.
     """
-    number = 0
+    number = first
     while True:
         try:
             row = next(rows)
@@ -126,9 +124,9 @@ def texts_of(corpus: str, source: str, field: str, rows: Iterator[dict[str, Any]
             raise UserError(f"corpus {corpus}: document {number} {too_large(len(text))}")
         if not text.isascii():
             _check_characters(corpus, field, number, text)
-        number += 1
         if text:
-            yield text
+            yield number, text
+        number += 1
 
 
 def _fields(row: dict[str, Any]) -> str:

@@ -83,8 +83,10 @@ def _delimited_fields(lines: TextIO, kind: str) -> Iterator[tuple[int, list[str]
         raise ValueError(f"the row in line {line} is not valid {kind}: {error}") from None
 
 
-def parquet_rows(files: Iterable[BinaryIO], field: str) -> Iterator[dict[str, Any]]:
+def parquet_rows(files: Iterable[BinaryIO], field: str, first: int = 0) -> Iterator[dict[str, Any]]:
     """Rows of Parquet files, with ``field`` alone; of a file without it, one row with the names of its columns.
+
+    The rows before number ``first`` are passed over; of a row group that they fill, nothing is read.
 
     Not by the datasets library: the threads of its reader outlive it, and now and then one of them aborts Python when
     the job ends (https://github.com/apache/arrow/issues/45214).
@@ -100,9 +102,14 @@ def parquet_rows(files: Iterable[BinaryIO], field: str) -> Iterator[dict[str, An
                 yield from [dict.fromkeys(parquet.schema_arrow.names)] * min(1, parquet.metadata.num_rows)
                 continue
             for number in range(parquet.num_row_groups):
-                rows = _rows_at_once(parquet.metadata.row_group(number), field)
+                group = parquet.metadata.row_group(number)
+                if first >= group.num_rows:
+                    first -= group.num_rows
+                    continue
+                rows = _rows_at_once(group, field)
                 for batch in parquet.iter_batches(rows, row_groups=[number], columns=[field], use_threads=False):
-                    yield from batch.to_pylist()
+                    yield from batch.slice(min(first, batch.num_rows)).to_pylist()
+                    first = max(0, first - batch.num_rows)
 
 
 def _rows_at_once(group: Any, field: str) -> int:

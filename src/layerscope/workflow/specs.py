@@ -150,37 +150,18 @@ class Specs:
             "text_field": corpus.text_field,
         }
 
-    def fetch_documents(self, name: str, part: str) -> Spec:
-        """The spec of a part: ``shards_N``, documents for the first N shards, of which more than half are required; or
-        ``frequency``."""
-        sampling = self.config.sampling
-        size = sampling.sequences_per_shard * sampling.sequence_length
-        if part == "frequency":
-            needed, wanted = 0, self._counted_tokens
-        else:
-            shards = int(part.removeprefix("shards_"))
-            needed, wanted = (shards // 2 + 1) * size, shards * size
-        return self.script(
-            "fetch_documents", **self._documents(self.config.corpora[name]), needed=needed, wanted=wanted
-        )
-
     @property
-    def _counted_tokens(self) -> int:
+    def counted_tokens(self) -> int:
         """Tokens of a corpus that are counted for frequencies: the most that any study asks for."""
         return max((study.counted_tokens for study in self.studies.values()), default=0)
 
-    def count_tokens(self, corpus: str) -> Spec:
-        return self.script(
-            "count_tokens", text_field=self.config.corpora[corpus].text_field, tokens=self._counted_tokens
-        )
+    def count_tokens(self) -> Spec:
+        return self.script("count_tokens", tokens=self.counted_tokens)
 
-    def tokenize(self, corpus: str) -> Spec:
+    def tokenize(self) -> Spec:
         sampling = self.config.sampling
         return self.script(
-            "tokenize",
-            text_field=self.config.corpora[corpus].text_field,
-            sequence_length=sampling.sequence_length,
-            sequences_per_shard=sampling.sequences_per_shard,
+            "tokenize", sequence_length=sampling.sequence_length, sequences_per_shard=sampling.sequences_per_shard
         )
 
     def sites(self, model: str, corpus: str) -> list[str]:

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import encoded
 import numpy as np
 import pytest
 import torch
@@ -17,7 +18,6 @@ from changes import cut, edit
 from tiny_models import change_weights, extract, save_random_tokens, save_tiny_model
 
 from layerscope.io.errors import UserError
-from layerscope.tokenize.tokenize_shard import tokenize_shard
 from layerscope.tokenize.tokenizer import load_tokenizer
 
 
@@ -30,8 +30,8 @@ def tokenize(mini_tokenizer: dict, lines: list[str], shard: int = 0) -> np.ndarr
         "text_field": "text",
         **dict.fromkeys(("subset", "split", "commit", "content")),
     }
-    spec = {"text_field": "text", "sequences_per_shard": 2, "sequence_length": 64}
-    return tokenize_shard(corpus, mini_tokenizer, spec, shard, None)[0].input_ids
+    spec = {"sequences_per_shard": 2, "sequence_length": 64}
+    return encoded.tokenize(Path(), corpus, mini_tokenizer, spec, shard)[0].input_ids
 
 
 @pytest.mark.parametrize(
