@@ -114,7 +114,7 @@ def test_shards_and_counts_are_those_of_one_stream(
             whole = np.searchsorted(np.cumsum(lengths), min(limit, len(stream))) + 1
             table = frequency_table(tokenizer, documents_in(parts[number] for number in parts_with(0, limit)), limit)
             expected = np.bincount(np.concatenate(runs[:whole]), minlength=tokenizer.size)
-            np.testing.assert_array_equal(table["count"], expected)
+            np.testing.assert_array_equal(table["corpus_count"], expected)
 
 
 def test_documents_are_encoded_once(tokenizer: LoadedTokenizer, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -150,7 +150,11 @@ BAD = [
         }.items()
     ),
     ("studies", {}, f"studies: no study is named; allowed are {', '.join(Studies.model_fields)}"),
-    ("seed", 1, "seed: unknown key; allowed are models, tokenizers, corpora, sampling, extraction, studies, results"),
+    (
+        "seed",
+        1,
+        "seed: unknown key; allowed are models, tokenizers, corpora, sampling, extraction, summaries, studies, results",
+    ),
     (
         "studies/token_length/pairs",
         [["neo-2m", "gpt2-xl"]],

@@ -8,7 +8,9 @@ import json
 import re
 import tomllib
 from pathlib import Path
+from types import SimpleNamespace
 
+import numpy as np
 import pandas as pd
 import pytest
 import yaml
@@ -16,6 +18,9 @@ from project import snakemake
 from readme_rows import FIGURE, TABLE, check_figure, check_rows
 from safetensors.numpy import load_file
 
+from layerscope.config.sections import Sampling, Summaries
+from layerscope.summarize.reducer import summary_bytes
+from layerscope.summarize.token_sums import RANDOM
 from layerscope.tokenize.tokenizer import load_tokenizer
 
 SMALL, LARGE = "neo-2m", "neo-8m"
@@ -60,13 +65,23 @@ def rows() -> Rows:
 
 
 def full_study(project: Path, config: dict) -> str:
-    """How much the activation shards of config/gpt_neo.yaml hold, in float32."""
+    """How much the activation shards and the summaries of config/gpt_neo.yaml hold, in float32."""
     full = yaml.safe_load((project / "config/gpt_neo.yaml").read_text(encoding="utf-8"))
-    tokens = full["sampling"]["sequences"] * full["sampling"]["sequence_length"]
+    sampling = Sampling(**full["sampling"])
+    tokens = sampling.stored * sampling.sequence_length
     neurons = {"gpt-neo-125m": 3072, "gpt-neo-1.3b": 8192}  # of a layer: four times the models' hidden sizes
     names = full["studies"]["token_length"]["models"]
-    values = sum(config["models"][name]["layers"] * neurons[name.removesuffix("-random")] * tokens for name in names)
-    return f"The activations of token_length take {values * 4 / 1e9:.0f} GB"
+    units = sum(config["models"][name]["layers"] * neurons[name.removesuffix("-random")] for name in names)
+    classes, products = Summaries().token_types, np.zeros((100, 13, 13))  # of as many covariates
+    sums = SimpleNamespace(
+        clusters=np.arange(100), cluster_products=products, classes=np.arange(classes), class_products=products,
+        random_place=np.arange(RANDOM),
+    )  # fmt: skip
+    summaries = sampling.shards * summary_bytes(units, sums) / 1e9
+    return (
+        f"The stored activations of token_length take {units * tokens * 4 / 1e9:.0f} GB, the summaries about "
+        f"{round(summaries, -1):.0f} GB"
+    )
 
 
 def number(value: float) -> str:

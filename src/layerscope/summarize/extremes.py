@@ -4,6 +4,7 @@ import numpy as np
 import torch
 
 CONTEXTS = 16  # values that are kept per neuron
+FEW = 1 / 8  # share of the neurons
 
 
 class Extremes:
@@ -22,7 +23,7 @@ class Extremes:
         # Times the sign, from the largest down.
         self.values = np.full(shape, -np.inf, dtype=str(dtype).removeprefix("torch."))
         self.places = np.full(shape, -1, dtype=np.int64)
-        self.least = torch.full((neurons,), -torch.inf, dtype=dtype, device=device)
+        self.bound = torch.full((neurons,), -sign * torch.inf, dtype=dtype, device=device)  # the last of these
         self.waiting: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
 
     def add(self, values: torch.Tensor, extreme: torch.Tensor, places: np.ndarray) -> None:
@@ -39,16 +40,20 @@ class Extremes:
                 of_part = values[part].amax(0) if self.sign > 0 else values[part].amin(0)
                 self.add(values[part], of_part, places[part])
             return
-        columns = (self.sign * extreme > self.least).nonzero().squeeze(1)
+        beyond = torch.gt if self.sign > 0 else torch.lt
+        columns = beyond(extreme, self.bound).nonzero().squeeze(1)
         if not len(columns):
             return
-        some = self.sign * (values if len(columns) == self.neurons else values.index_select(1, columns))
-        token, column = (some > self.least[columns]).nonzero(as_tuple=True)
+        if len(columns) < self.neurons * FEW:  # else it is faster to look at all than to take them out
+            token, column = beyond(values.index_select(1, columns), self.bound[columns]).nonzero(as_tuple=True)
+            neuron = columns[column]
+        else:
+            token, neuron = beyond(values, self.bound).nonzero(as_tuple=True)
         place = places[token.cpu().numpy()]
         known = place >= 0
-        found = columns[column].cpu().numpy(), some[token, column].cpu().numpy(), place
+        found = neuron.cpu().numpy(), self.sign * values[token, neuron].cpu().numpy(), place
         self.waiting.append(tuple(array[known] for array in found))
-        # Until they are merged, the least of those kept is lower than it could be, and more are found than needed.
+        # Until they are merged, the bound is looser than it could be, and more are found than needed.
         if sum(len(neuron) for neuron, _, _ in self.waiting) > self.values.size or self.places[-1].min() < 0:
             self.merge()
 
@@ -67,7 +72,7 @@ class Extremes:
         values[at], places[at] = value[order], place[order]
         kept = torch.sort(torch.from_numpy(values), descending=True, stable=True).indices[:, :CONTEXTS].numpy()
         self.values, self.places = (np.take_along_axis(table, kept, 1).T.copy() for table in (values, places))
-        self.least = torch.from_numpy(self.values[-1].copy()).to(self.least.device)
+        self.bound = torch.from_numpy(self.sign * self.values[-1]).to(self.bound.device)
         self.waiting = []
 
 

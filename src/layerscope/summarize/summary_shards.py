@@ -14,7 +14,7 @@ import h5py
 import numpy as np
 import pandas as pd
 
-from layerscope.extract.activation_shards import dataset_name
+from layerscope.extract.activation_shards import LayerReader, dataset_name
 from layerscope.io.errors import reading
 from layerscope.io.hdf5 import new_hdf5, open_hdf5, read_dataset, write_dataset
 from layerscope.io.provenance import check_same_run
@@ -57,11 +57,14 @@ class LayerSummary:
         return str(self.attributes["covariates"]).split()
 
 
-def read_layer_summary(paths: Sequence[str], layer: int, tables: Sequence[pd.DataFrame] = ()) -> LayerSummary:
+def read_layer_summary(
+    paths: Sequence[str], layer: int, tables: Sequence[pd.DataFrame] = (), stored: LayerReader | None = None
+) -> LayerSummary:
     """The summaries of a layer, merged over the shards of a sample in their order.
 
     Args:
         tables: tables of the sample's tokens that the summaries are to meet.
+        stored: the stored sample that they are to meet.
 
     Raises:
         UserError: a shard is damaged, or not that of its place, or shards and tables are not of one run.
@@ -69,7 +72,11 @@ def read_layer_summary(paths: Sequence[str], layer: int, tables: Sequence[pd.Dat
     with ExitStack() as stack:
         opened = {path: _open(stack, path) for path in paths}
         attributes = {path: attributes for path, (_, attributes) in opened.items()}
-        check_same_run(attributes, [table.attrs for table in tables])
+        others = [table.attrs for table in tables]
+        if stored is not None:
+            of_stored = {name: value for name, value in stored.shards[0].attributes.items() if name != "sequences"}
+            others.append({**of_stored, "path": stored.paths[0]})
+        check_same_run(attributes, others)
         # One shard at a time, so that memory does not grow with their number.
         tokens: list[TokenSums] = []
         merged: list[TokenSums] = []

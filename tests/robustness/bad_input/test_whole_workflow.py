@@ -113,11 +113,10 @@ def test_in_a_job(study: dict[str, Any], snakemake: Run, tmp_path: Path) -> None
     (tmp_path / "corpus.jsonl").write_text("\n".join(lines))
     done = snakemake(tmp_path, study, "--", TABLE)
     line = lines_of(done)[0]
-    shard = line.split(":")[1].split()[-1]  # both read so far; whichever came first
-    log = f"results/logs/tokenize/mini/mine/shard_{shard}.log"
+    log = "results/logs/encode_documents/mini/mine/part_0000.log"
     assert line == (
-        f"layerscope: tokenize mini mine {shard}: corpus mine: corpus.jsonl cannot be read: ValueError: line 3, column "
-        f"34, is not valid JSON: Invalid control character (log: {log})"
+        "layerscope: encode_documents mini mine 0000: corpus mine: corpus.jsonl cannot be read: ValueError: line 3, "
+        f"column 34, is not valid JSON: Invalid control character (log: {log})"
     )
     assert TRACEBACK in (tmp_path / log).read_text()
 

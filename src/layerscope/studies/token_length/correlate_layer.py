@@ -38,9 +38,9 @@ def correlate_layer(
     Raises:
         UserError: a shard is damaged, or they and the tables of their tokens are not of one run.
     """
-    summary = read_layer_summary(summaries, layer, [vocabulary])
-    neurons = neurons_table(summary, vocabulary)
     with LayerReader(shards, SITE, layer, [vocabulary]) as reader:
+        summary = read_layer_summary(summaries, layer, [vocabulary], reader)
+        neurons = neurons_table(summary, vocabulary)
         span = activation_range(manifests)
         edges = np.linspace(*span, bins + 1)
         sample = token_lengths(vocabulary, reader.tokens().input_ids)

@@ -48,12 +48,12 @@ def resample_layer(
     Raises:
         UserError: a shard is damaged, or they and the tables of their tokens are not of one run.
     """
-    summary = read_layer_summary(summary_shards, layer, [vocabulary])
-    token_types = int(summary.attributes["token_types"])
-    regressions = TokenRegressions(
-        summary.tokens, summary.covariates, vocabulary, token_types, "characters", frequency_covariate
-    )
     with LayerReader(shards, SITE, layer, [vocabulary]) as reader:
+        summary = read_layer_summary(summary_shards, layer, [vocabulary], reader)
+        token_types = int(summary.attributes["token_types"])
+        regressions = TokenRegressions(
+            summary.tokens, summary.covariates, vocabulary, token_types, "characters", frequency_covariate
+        )
         stored = StoredSample.of(vocabulary, reader.tokens(), token_types)
         resampling = LayerResamples(regressions, stored, resamples, seed)
         blocks = (
