@@ -18,6 +18,7 @@ import sys
 import tempfile
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,8 @@ from layerscope.io.tables import read_csv, read_table
 from layerscope.studies.path_length.lengths import QUANTITIES
 from layerscope.studies.path_length.path_shards import read_path_shard
 from layerscope.studies.token_similarity.vectors import read_vectors
+from layerscope.summarize.neuron_sums import NeuronSums
+from layerscope.summarize.summary_shards import read_layer_summary
 from layerscope.tokenize.encoded_documents import read_part
 from layerscope.tokenize.token_shards import read_token_shard
 
@@ -48,6 +51,7 @@ def make_files(folder: Path) -> dict[str, tuple[Path, Callable[[Path], Any]]]:
     from layerscope.studies.path_length.extract import extract_paths
     from layerscope.studies.path_length.path_shards import write_path_shard
     from layerscope.studies.token_similarity.extract import extract_vectors
+    from layerscope.summarize.summarize_shard import summarize_run
     from layerscope.tokenize.documents import local_documents
     from layerscope.tokenize.encoding import encode_part
     from layerscope.tokenize.token_shards import write_token_shard
@@ -67,6 +71,7 @@ def make_files(folder: Path) -> dict[str, tuple[Path, Callable[[Path], Any]]]:
     paths = {
         "token shard": folder / "tokens/mini/embedded/shard_0000.h5",
         "activation shard": folder / "activations/neo-2m/embedded/shard_0000.h5",
+        "summary shard": folder / "summaries/neo-2m/embedded/shard_0000.h5",
         "path-length shard": folder / "path_length/neo-2m/shard_0000.h5",
         "vectors": folder / "token_similarity/neo-2m/vectors.h5",
         "Parquet table": folder / "vocabulary.parquet",
@@ -81,16 +86,20 @@ def make_files(folder: Path) -> dict[str, tuple[Path, Callable[[Path], Any]]]:
     spec = {**compute, "sites": SITES, "storage_dtype": "float32", "compression": "none"}
     extract_shard(shard, model, spec, "cpu", 1, paths["activation shard"])
     types = token_types(load_tokenizer(tokenizer))
+    counted = types.assign(corpus_count=1)
+    summary = {"site": "mlp_pre", "token_types": 50}
+    summarize_run(shard, counted, model, compute, summary, "cpu", 1, paths["summary shard"])
     write_path_shard(paths["path-length shard"], *extract_paths(shard, types, model, compute, "cpu", 1))
     spec = {**compute, "sentences": str(PROJECT / "resources/sentences_her.txt"), "target": "her", "seed": 0}
     extract_vectors(model, tokenizer, spec, "cpu", 1, paths["vectors"])
-    vocabulary = vocabulary_table(types.assign(corpus_count=1), tokens.input_ids)[:500]
+    vocabulary = vocabulary_table(counted, tokens.input_ids)[:500]
     write_table(paths["Parquet table"], vocabulary)
     write_csv(paths["CSV table"], vocabulary)
     write_json(paths["record of a source"], model)
     readers: list[Callable[[Path], Any]] = [
         read_token_shard,
         read_activations,
+        lambda path: [read_layer_summary([str(path)], layer) for layer in range(LAYERS)],
         read_path_shard,
         lambda path: [read_vectors(str(path), layer) for layer in range(LAYERS)],
         lambda path: read_table(path).to_dict("list"),
@@ -116,6 +125,7 @@ def places_in(path: Path) -> tuple[list[int], list[int]]:
     """Positions of the bytes of the values that are read, and of all others; only in HDF5 the two lie apart."""
     values = bytearray(path.stat().st_size)
     read = {"input_ids", "ends", "included", *QUANTITIES}
+    read |= {f"{dataset_name('mlp_pre', layer)}/{f.name}" for layer in range(LAYERS) for f in fields(NeuronSums)}
     read |= {dataset_name(site, layer) for site in ("q", "k", "v", *SITES) for layer in range(LAYERS)}
 
     def mark(name: str, dataset: Any) -> None:

@@ -1,28 +1,29 @@
 # Token shards to summaries: sums of every neuron over all tokens, made while the model runs or of stored activations.
 
 
-def stored_of(w):
-    """The activation shards of a token shard all of which is stored, and their manifests; else the model."""
-    if not SPECS.summarize(w.model, w.corpus, int(w.shard))["stored"]:
-        return {"model": SPECS.record("models", w.model)}
-    parts = CONFIG.sampling.sequences_per_shard // CONFIG.sampling.stored_per_shard
-    stored = range(int(w.shard) * parts, (int(w.shard) + 1) * parts)
-    shard = f"<results>/activations/{w.model}/{w.corpus}/shard"
-    return {
-        "activations": ancient([f"{shard}_{number:04d}.h5" for number in stored]),
-        "manifests": [f"{shard}_{number:04d}.json" for number in stored],
-    }
-
-
 def runs_model(w):
+    """Whether the model has to run, since not all of a token shard is stored."""
     return not SPECS.summarize(w.model, w.corpus, int(w.shard))["stored"]
+
+
+def read_for_summary(w):
+    tokens = f"<results>/tokens/{tokenizer_of(w.model)}/{w.corpus}"
+    read = {"tokens": f"{tokens}/shard_{w.shard}.h5", "types": f"{tokens}/frequency.parquet"}
+    if runs_model(w):
+        return {**read, "model": SPECS.record("models", w.model)}
+    parts = CONFIG.sampling.sequences_per_shard // CONFIG.sampling.stored_per_shard
+    shard = f"<results>/activations/{w.model}/{w.corpus}/shard"
+    stored = [f"{shard}_{number:04d}" for number in range(int(w.shard) * parts, (int(w.shard) + 1) * parts)]
+    return {
+        **read,
+        "activations": ancient([f"{path}.h5" for path in stored]),
+        "manifests": [f"{path}.json" for path in stored],
+    }
 
 
 rule summarize:
     input:
-        unpack(stored_of),
-        tokens=lambda w: f"<results>/tokens/{tokenizer_of(w.model)}/{w.corpus}/shard_{w.shard}.h5",
-        types=lambda w: f"<results>/tokens/{tokenizer_of(w.model)}/{w.corpus}/frequency.parquet",
+        unpack(read_for_summary),
     output:
         "<results>/summaries/{model}/{corpus}/shard_{shard}.h5",
     log:
