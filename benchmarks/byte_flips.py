@@ -40,6 +40,7 @@ from layerscope.tokenize.token_shards import read_token_shard
 PROJECT = Path(__file__).parents[1]
 SITES = ["mlp_pre", "attn_out"]
 LAYERS = 4
+SUMS = ("tokens/", "comoments/", "documents/")  # groups of datasets that are all read
 PATIENCE = 20  # seconds
 CHANGES_NOTHING, FOUND, MISSED, OTHER_ERROR = range(4)
 
@@ -129,7 +130,7 @@ def places_in(path: Path) -> tuple[list[int], list[int]]:
     read |= {dataset_name(site, layer) for site in ("q", "k", "v", *SITES) for layer in range(LAYERS)}
 
     def mark(name: str, dataset: Any) -> None:
-        if name in read or name.startswith(("tokens/", "comoments/", "documents/")):
+        if isinstance(dataset, h5py.Dataset) and (name in read or name.startswith(SUMS)):
             for i in range(dataset.id.get_num_chunks()):
                 chunk = dataset.id.get_chunk_info(i)
                 values[chunk.byte_offset : chunk.byte_offset + chunk.size] = b"1" * chunk.size

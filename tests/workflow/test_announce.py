@@ -28,10 +28,14 @@ def study(shards: int, **changes: Any) -> Config:
 
 
 def test_size() -> None:
-    # One corpus is tokenized, two models are extracted, the lengths of one reduced. Five layers are read by three
-    # rules, shards and manifests; three layers are matched, from shards and manifests of two models.
-    jobs = 1 + 2 + 1
-    assert plan_size(study(10)) == (10 * jobs, 10 * (5 * 3 * 2 + 3 * 4 + jobs))
+    # One corpus is tokenized, two models are extracted and summarized, the lengths of one reduced. Five layers are read
+    # by three rules, shards and manifests, and by two, summaries; three layers are matched, from shards and manifests
+    # of two models.
+    jobs = 1 + 2 + 2 + 1
+    assert plan_size(study(10)) == (10 * jobs, 10 * (5 * 3 * 2 + 5 * 2 + 3 * 4 + jobs))
+    few = study(10)
+    few = few.model_copy(update={"sampling": few.sampling.model_copy(update={"stored_sequences": 4})})
+    assert plan_size(few) == (10 * 4 + 4 * 2, 10 * (4 + 5 * 2) + 4 * (2 + 5 * 3 * 2 + 3 * 4))
     jobs += 1  # of another corpus
     assert plan_size(study(10, path_length__corpus="other"))[0] == 10 * jobs
     jobs += 1  # whose streams are stored
@@ -41,7 +45,7 @@ def test_size() -> None:
 def test_much_is_announced(capsys: pytest.CaptureFixture[str]) -> None:
     announce_plan(study(10_000))
     assert capsys.readouterr().err == (
-        "layerscope: planning about 40,000 jobs for 10,000 shards; this takes about 2 minutes\n"
+        "layerscope: planning about 60,000 jobs for 10,000 shards; this takes about 2 minutes\n"
     )
 
 

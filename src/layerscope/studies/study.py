@@ -75,7 +75,12 @@ class Study:
 
     @property
     def shard_reads(self) -> int:
-        """How many files of activation shards its jobs read per shard, counted once per job."""
+        """How many files of activation shards its jobs read per shard of these, counted once per job."""
+        return 0
+
+    @property
+    def summary_reads(self) -> int:
+        """How many summaries its jobs read per token shard, counted once per job."""
         return 0
 
     @property

@@ -40,15 +40,18 @@ def plan_size(config: Config) -> tuple[int, int]:
 
     Jobs and files whose number does not grow with that of the shards are not counted.
     """
-    tokenized, extracted, own, reads = set(), set(), 0, 0
-    for study in config.chosen().values():
+    tokenized, extracted, summarized = set(), set(), set()
+    studies = config.chosen().values()
+    for study in studies:
         if study.corpus:
             tokenized |= {(tokenizer, study.corpus) for tokenizer in study.tokenizers}
             extracted |= {(model, study.corpus) for model in study.models if study.sites}
-        own += study.shard_jobs
-        reads += study.shard_reads
-    jobs = len(tokenized) + len(extracted) + own
-    return config.sampling.shards * jobs, config.sampling.shards * (reads + jobs)
+            summarized |= {(model, study.corpus) for model in study.models if study.summarized_sites}
+    of_tokens = len(tokenized) + len(summarized) + sum(study.shard_jobs for study in studies)
+    jobs = config.sampling.shards * of_tokens + config.sampling.stored_shards * len(extracted)
+    reads = config.sampling.shards * sum(study.summary_reads for study in studies)
+    reads += config.sampling.stored_shards * sum(study.shard_reads for study in studies)
+    return jobs, jobs + reads
 
 
 def _say(what: str) -> None:

@@ -164,6 +164,10 @@ class TokenLength(Study):
         return 6 * sum(model.layers for model in self.models.values()) + 4 * matched
 
     @property
+    def summary_reads(self) -> int:
+        return 2 * sum(model.layers for model in self.models.values())
+
+    @property
     def stored_tokens(self) -> int:
         return self.sampling.stored * self.sampling.sequence_length
 
