@@ -51,8 +51,8 @@ MUTATIONS = {
     ),
     "tables of other tokens": Mutation(
         "extract/activation_shards.py",
-        "check_same_run(attributes, [table.attrs for table in self.tables])",
-        "check_same_run(attributes)",
+        "check_same_run(attributes, [table.attrs for table in self.tables], parts=True)",
+        "check_same_run(attributes, parts=True)",
         "robustness/test_provenance.py::test_layer_is_read_beside_the_tables_of_its_own_tokens_alone",
     ),
     "one record for all contents of a source": Mutation(
@@ -416,10 +416,10 @@ MUTATIONS = {
     ),
     # The null of r.
     "common types as their residuals are": Mutation(
-        "studies/token_length/sign_flip_null.py",
-        "    result = weights.copy()\n",
-        "    return weights\n    result = weights.copy()\n",
-        "unit/test_sign_flip_null.py::test_leverage_is_put_back_by_the_inverse_root_of_the_hat_matrix",
+        "studies/token_length/token_regressions.py",
+        "corrected(hats[i], basis.T @ products[i, given] @ weights, products[i, 0, given] @ basis) / counts[i]",
+        "0",
+        "unit/test_sign_flip_null.py::test_leverage_is_put_back_by_the_inverse_root_of_the_hat_matrix[r]",
     ),
     "the whole hat matrix of a type in place of its root": Mutation(
         "studies/token_length/sign_flip_null.py",
@@ -429,8 +429,8 @@ MUTATIONS = {
     ),
     "a sign for every token": Mutation(
         "studies/token_length/resample_layer.py",
-        "parts = self.types.sums(left * self.null_weights[measure])",
-        "parts = self.types.sums(np.abs(left) * self.null_weights[measure])",
+        "parts = (left.classes * regression.null_weights[:, None]).T",
+        "parts = (np.abs(left.classes) * regression.null_weights[:, None]).T",
         f"{UNIFORM}[noise-measures0]",
     ),
     "p on one side": Mutation(
@@ -440,13 +440,13 @@ MUTATIONS = {
         "unit/test_sign_flip_null.py::test_p_is_that_of_a_normal_distribution",
     ),
     "a line for the curve of frequency": Mutation(
-        "studies/token_length/confounds.py",
-        'spline_basis(log_frequency) if frequency_covariate == "spline" else log_frequency[:, None]',
-        "log_frequency[:, None]",
+        "studies/token_length/token_regressions.py",
+        '*(frequency if frequency_covariate == "spline" else ())',
+        "*()",
         f"{UNIFORM}[frequency-measures2]",
     ),
     "one knot for the curve of frequency": Mutation(
-        "studies/token_length/confounds.py",
+        "stats/splines.py",
         "INTERIOR_KNOTS = (0.2, 0.4, 0.6, 0.8)",
         "INTERIOR_KNOTS = (0.5,)",
         "unit/test_evidence.py::test_every_measure_equals_a_plain_computation[spline]",
@@ -458,8 +458,8 @@ MUTATIONS = {
         "unit/test_evidence.py::test_r_over_types_is_as_sure_as_documents_leave_it",
     ),
     "documents added to r over types without their share in types": Mutation(
-        "studies/token_length/resample_layer.py",
-        " - (both**2).sum(axis=1)",
+        "studies/token_length/stored_sample.py",
+        " - (of_cells**2).sum(axis=1)",
         "",
         TWO_WAY,
     ),
@@ -469,9 +469,9 @@ MUTATIONS = {
         "np.sqrt(1 + of_documents / of_types)",
         "unit/test_sign_flip_null.py::test_widening_never_narrows_and_passes_over_neurons_that_never_vary",
     ),
-    "neurons that never vary in what documents add": Mutation(
+    "neurons that never vary in r over types": Mutation(
         "studies/token_length/resample_layer.py",
-        '                found[measure, "variances"][constant] = np.nan\n',
+        "            units[constant] = np.nan\n".removeprefix("    "),
         "",
         "unit/test_evidence.py::test_a_neuron_that_never_varies_has_no_r",
     ),
@@ -531,10 +531,41 @@ MUTATIONS = {
         "unit/test_group_effects.py::test_overlap_is_that_of_plain_histograms",
     ),
     "kurtosis about zero where documents are left out": Mutation(
-        "studies/token_length/group_effects.py",
-        "m4 = fourth - 4 * mean * third + 6 * mean**2 * second - 3 * mean**4",
-        "m4 = fourth",
+        "studies/token_length/neuron_moments.py",
+        "fourth - 4 * mean * third + 6 * mean**2 * second - 3 * mean**4",
+        "fourth",
         "unit/test_group_effects.py::test_kurtosis_is_scipys_with_and_without_each_document",
+    ),
+    # Summaries.
+    "a pilot of zero": Mutation(
+        "summarize/reducer.py",
+        "self.pilot = values[takes_part].mean(0, dtype=torch.float64).to(values.dtype)",
+        "self.pilot = torch.zeros_like(values[0])",
+        "unit/test_summaries.py::test_sums_in_float32_are_within_the_bound_of_its_rounding",
+    ),
+    "left-out tokens in the sums": Mutation(
+        "summarize/reducer.py",
+        "        x[batch.left_out] = 0\n",
+        "",
+        "unit/test_summaries.py::test_left_out_tokens_add_nothing",
+    ),
+    "sums about one pilot added to those about another": Mutation(
+        "summarize/neuron_sums.py",
+        "part.class_sums + of.class_counts[:, None] * moved",
+        "part.class_sums",
+        "unit/test_merged_summaries.py::test_any_shards_and_any_batches_give_the_same_summary",
+    ),
+    "the last of equal extremes": Mutation(
+        "summarize/extremes.py",
+        "np.lexsort((place, -value, neuron))",
+        "np.lexsort((-place, -value, neuron))",
+        "unit/test_merged_summaries.py::test_any_shards_and_any_batches_give_the_same_summary",
+    ),
+    "classes by the sample": Mutation(
+        "summarize/token_classes.py",
+        'types["corpus_count"]',
+        'types.get("count", types["corpus_count"])',
+        "unit/test_covariates.py::test_the_sample_plays_no_part",
     ),
     # Claims.
     "a verdict on fewer than 30 clusters": Mutation(
