@@ -40,6 +40,7 @@ DELETED: dict[str, str] = {
     "`results/path_length/MODEL/`": "results/path_length/a",
     "`results/activations/`, first shard of each model and corpus": "results/activations/*/*/shard_0000.*",
     OTHER_SHARDS: "results/activations/*/*/shard_0001.*",
+    "`results/summaries/`": "results/summaries",
     "`results/tokens/`, token shards": "results/tokens/*/*/shard_*.h5",
     "`results/tokens/`, all of it": "results/tokens",
     "`results/documents/`": "results/documents",
