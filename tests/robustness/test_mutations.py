@@ -427,11 +427,11 @@ MUTATIONS = {
         "(1 - shares) ** -1.0",
         f"{LEVERAGE}[r-0.9]",
     ),
-    "a sign for every token": Mutation(
-        "studies/token_length/resample_layer.py",
-        "parts = (left.classes * regression.null_weights[:, None]).T",
-        "parts = (np.abs(left.classes) * regression.null_weights[:, None]).T",
-        f"{UNIFORM}[noise-measures0]",
+    "the null of activations as they are": Mutation(
+        "studies/token_length/jackknife_sums.py",
+        "classes = sums.class_sums - tokens.class_products[:, 0] @ coefficients",
+        "classes = sums.class_sums",
+        "unit/test_summary_statistics.py::test_null_weights_are_those_of_the_tokens",
     ),
     "p on one side": Mutation(
         "studies/token_length/sign_flip_null.py",
@@ -468,12 +468,6 @@ MUTATIONS = {
         "np.sqrt(max(1.0, 1 + of_documents / of_types))",
         "np.sqrt(1 + of_documents / of_types)",
         "unit/test_sign_flip_null.py::test_widening_never_narrows_and_passes_over_neurons_that_never_vary",
-    ),
-    "neurons that never vary in r over types": Mutation(
-        "studies/token_length/resample_layer.py",
-        "            units[constant] = np.nan\n".removeprefix("    "),
-        "",
-        "unit/test_evidence.py::test_a_neuron_that_never_varies_has_no_r",
     ),
     # Intervals.
     "the jackknife as the standard deviation": Mutation(
