@@ -276,18 +276,22 @@ def test_embedded_study(study: Study, tmp_path: Path) -> None:
     assert len(extractions) == 3 * 2 + 2 + 1
     assert {(job.partition, job.gpus) for job in extractions} == {("gpu", 1)}
     assert all(job.node.startswith("gpu") for job in extractions)
-    others = [job for job in jobs if job not in extractions]
+    # Of stored activations, so that no GPU is needed, though the profile sends them where the full study needs one.
+    summaries = study.jobs("summarize")
+    assert len(summaries) == 3 * 2
+    assert {(job.partition, job.gpus) for job in summaries} == {("gpu", 0)}
+    others = [job for job in jobs if job not in extractions + summaries]
     assert {(job.partition, job.gpus) for job in others} == {("cpu", 0)}
     assert 1 <= most_gpus_at_once(jobs) <= GPUS
     # The 4 + 8 + 4 layers share two jobs, which ask for what one layer needs, and for the time of all of theirs.
     measuring = study.jobs("correlations")
-    assert all("cpu=1,mem=1500M" in job.allocated for job in measuring)
+    assert all("cpu=1,mem=3000M" in job.allocated for job in measuring)
     assert sorted(job.minutes for job in measuring) == ["20", "60"]
     # Snakemake itself fetched, compared and drew.
     rules = {job.rule.split("_")[1] for job in jobs}
     assert rules == {
-        *("tokenize", "vocabulary", "count", "extract", "correlations", "resamples", "dips", "cosines"),
-        *("match", "jackknife"),
+        *("documents", "shards", "vocabulary", "count", "extract", "summarize", "correlations", "resamples"),
+        *("dips", "cosines", "match", "jackknife"),
     }
 
 
