@@ -6,7 +6,6 @@ from calibration_text import Text, zscore
 
 from layerscope.stats.intervals import null_p, student_quantile
 from layerscope.stats.jackknife import jackknife_error, unit
-from layerscope.stats.partial_correlation import covariate_basis, residuals
 from layerscope.studies.token_length.resample_layer import resample_neurons
 from layerscope.studies.token_length.summaries_over_neurons import summaries
 
@@ -59,10 +58,12 @@ class Neurons:
         """r of each neuron over the whole pool, read without end: measure → [neurons]."""
         found, fixed = {}, self.fixed(self.pool.places)
         for measure, covariates in self.pool.covariates().items():
-            basis = covariate_basis(covariates)
-            length = unit(residuals(self.pool.lengths[None].astype(np.float64), basis))[0]
-            left = residuals(fixed, basis)
-            norm = np.sqrt((left**2).sum(axis=1) + OWN**2 * (len(length) - basis.shape[1]))
+            design = np.column_stack([np.ones(len(covariates)), covariates])
+            values = np.column_stack([self.pool.lengths, fixed.T])
+            fit, _, rank, _ = np.linalg.lstsq(design, values)
+            left = (values - design @ fit).T
+            length, left = unit(left[0]), left[1:]
+            norm = np.sqrt((left**2).sum(axis=1) + OWN**2 * (len(length) - rank))
             found[measure] = left @ length / norm
         return found
 

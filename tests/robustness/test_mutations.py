@@ -550,9 +550,9 @@ MUTATIONS = {
         "unit/test_merged_summaries.py::test_any_shards_and_any_batches_give_the_same_summary",
     ),
     "the last of equal extremes": Mutation(
-        "summarize/extremes.py",
-        "np.lexsort((place, -value, neuron))",
-        "np.lexsort((-place, -value, neuron))",
+        "summarize/neuron_sums.py",
+        'np.argsort(-sign * values, axis=0, kind="stable")[:CONTEXTS]',
+        "np.argsort(sign * values, axis=0, kind='stable')[::-1][:CONTEXTS]",
         "unit/test_merged_summaries.py::test_any_shards_and_any_batches_give_the_same_summary",
     ),
     "classes by the sample": Mutation(

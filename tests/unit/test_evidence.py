@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import scipy.stats
+from least_squares import covariate_basis, residuals
 from samples import DOCUMENTS, LENGTH, RESAMPLES, TOKENS, TYPES, Reading, Sample
 from scipy.interpolate import BSpline
 
@@ -13,7 +14,6 @@ from layerscope.io.tables import write_table
 from layerscope.stats.intervals import ALPHA, null_band, null_p, student_quantile
 from layerscope.stats.jackknife import jackknife_error
 from layerscope.stats.multiple_testing import at_least, passes, share
-from layerscope.stats.partial_correlation import covariate_basis, residuals
 from layerscope.stats.splines import spline_basis
 from layerscope.studies.token_length.confounds import CONFOUNDS, confounds_of, confounds_table
 from layerscope.studies.token_length.measures import MEASURES

@@ -5,10 +5,10 @@ import pandas as pd
 import pytest
 import scipy.linalg
 import scipy.stats
+from least_squares import covariate_basis, residuals
 from samples import DOCUMENTS, RESAMPLES, TOKENS, TYPES, Reading, Sample
 
 from layerscope.stats.jackknife import jackknife_error
-from layerscope.stats.partial_correlation import covariate_basis, residuals
 from layerscope.stats.splines import spline_basis
 from layerscope.studies.token_length.resample_layer import widen_types
 from layerscope.studies.token_length.sign_flip_null import LEAST_LEVERAGE, p_of_null

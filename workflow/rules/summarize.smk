@@ -3,7 +3,7 @@
 
 def runs_model(w):
     """Whether the model has to run, since not all of a token shard is stored."""
-    return not SPECS.summarize(w.model, w.corpus, int(w.shard))["stored"]
+    return not SPECS.is_stored(int(w.shard))
 
 
 def read_for_summary(w):
@@ -34,7 +34,7 @@ rule summarize:
     resources:
         gpu=lambda w: int(runs_model(w)),
     params:
-        spec=lambda w: SPECS.summarize(w.model, w.corpus, int(w.shard)),
+        spec=lambda w: SPECS.summarize(w.model, int(w.shard)),
     message:
         "Summarize activations of {wildcards.model} on {wildcards.corpus}: shard {wildcards.shard}"
     script:

@@ -74,20 +74,3 @@ class Extremes:
         self.values, self.places = (np.take_along_axis(table, kept, 1).T.copy() for table in (values, places))
         self.bound = torch.from_numpy(self.sign * self.values[-1]).to(self.bound.device)
         self.waiting = []
-
-
-def largest_of(neuron: np.ndarray, value: np.ndarray, place: np.ndarray, neurons: int) -> tuple[np.ndarray, np.ndarray]:
-    """The largest values of each neuron, the largest first; of equal ones the first in the text comes first.
-
-    Args:
-        neuron: [values], at least ``CONTEXTS`` of each.
-        value: [values].
-        place: [values].
-
-    Returns:
-        Values and places, [``CONTEXTS``, neurons].
-    """
-    order = np.lexsort((place, -value, neuron))
-    first = np.searchsorted(neuron[order], np.arange(neurons))
-    kept = order[first + np.arange(CONTEXTS)[:, None]]
-    return value[kept], place[kept]

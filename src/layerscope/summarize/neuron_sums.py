@@ -6,7 +6,7 @@ from typing import Self
 
 import numpy as np
 
-from layerscope.summarize.extremes import largest_of
+from layerscope.summarize.extremes import CONTEXTS
 from layerscope.summarize.token_sums import TokenSums, merged_random
 
 POWERS = ("square", "cube", "fourth")  # after the products with covariates
@@ -88,8 +88,8 @@ def shifted(sums: np.ndarray, ones: np.ndarray, moved: np.ndarray) -> np.ndarray
 
 
 def _extremes(joined: Mapping[str, np.ndarray], name: str, sign: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Values, places and tokens of the largest values, or with ``sign`` −1 of the smallest; of equal ones the first."""
     values, places, tokens = (joined[f"{name}_{what}"] for what in ("value", "place", "token"))
-    contexts, neurons = values.shape
-    value, place = largest_of(np.tile(np.arange(neurons), contexts), sign * values.ravel(), places.ravel(), neurons)
-    known, first = np.unique(places, return_index=True)
-    return sign * value, place, tokens.ravel()[first[np.searchsorted(known, place)]]
+    kept = np.argsort(-sign * values, axis=0, kind="stable")[:CONTEXTS]
+    value, place, token = (np.take_along_axis(array, kept, axis=0) for array in (values, places, tokens))
+    return value, place, token

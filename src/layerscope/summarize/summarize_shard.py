@@ -19,6 +19,9 @@ from layerscope.summarize.summary_shards import LayerSummary, write_summary
 from layerscope.summarize.token_classes import token_classes
 from layerscope.tokenize.token_shards import Tokens, read_token_shard
 
+# Attributes of activation shards that a summary does not have.
+NOT_OF_SUMMARY = {"format", "shard", "token_shard", "sequences", "storage_dtype"}
+
 
 class SummarySpec(TypedDict):
     """What a summary keeps."""
@@ -49,8 +52,7 @@ def summarize_run(
     Raises:
         UserError: no usable device, tokens that the model cannot take, values that are not finite.
     """
-    tokens, attributes = read_token_shard(token_shard)
-    check_same_run({token_shard: attributes}, [types.attrs])
+    tokens, attributes = read_token_shard(token_shard, [types])
     rows = tokens.input_ids.reshape(int(attributes["sequences"]), -1)
     run = ModelRun(record, compute, device, threads, rows)
     neurons = run.model.layers * run.model.width(spec["site"])
@@ -75,8 +77,7 @@ def summarize_stored(
     Raises:
         UserError: a shard is damaged, or not that of its place or of its manifest, or of another run.
     """
-    tokens, attributes = read_token_shard(token_shard)
-    check_same_run({token_shard: attributes}, [types.attrs])
+    tokens, attributes = read_token_shard(token_shard, [types])
     reducer = reducer_of(spec, tokens, attributes, types, "", 0)
     length, first, of_run = int(attributes["sequence_length"]), 0, {}
     for path in activation_shards:
@@ -98,10 +99,6 @@ def summarize_stored(
     if first * length != len(tokens):
         raise UserError(f"{token_shard}: the activations of only {first} of its sequences are given")
     write(output, spec, reducer, of_run | of_token_shard(attributes))
-
-
-# Attributes of activation shards that a summary does not have.
-NOT_OF_SUMMARY = {"format", "shard", "token_shard", "sequences", "storage_dtype"}
 
 
 def reducer_of(

@@ -76,14 +76,20 @@ def write_token_shard(path: str | Path, tokens: Tokens, attributes: dict[str, An
         tokens.write(file.create_group("tokens"))
 
 
-def read_token_shard(path: str | Path) -> tuple[Tokens, dict[str, Any]]:
+def read_token_shard(path: str | Path, tables: Sequence[pd.DataFrame] = ()) -> tuple[Tokens, dict[str, Any]]:
     """Tokens and root attributes of a token shard.
 
+    Args:
+        tables: tables of the tokenizer and corpus that they are to meet.
+
     Raises:
-        UserError: the file is damaged, of another format or place, or its values are not those that were written.
+        UserError: the file is damaged, of another format or place, or its values are not those that were written; or
+            it and the tables are not of one run.
     """
     with reading(path), open_hdf5(path, {FORMAT: PLACE}) as (file, attributes):
-        return Tokens.read(file, attributes["digest"]), attributes
+        tokens = Tokens.read(file, attributes["digest"])
+    check_same_run({str(path): attributes}, [table.attrs for table in tables])
+    return tokens, attributes
 
 
 def read_token_shards(

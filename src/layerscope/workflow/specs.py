@@ -174,17 +174,20 @@ class Specs:
         part = self.config.sampling.stored_per_shard
         return self.script("extract", sites=self.sites(model, corpus), sequences_per_shard=part, **settings)
 
-    def summarize(self, model: str, corpus: str, shard: int) -> Spec:
-        """The spec of the summary of a token shard, from stored activations where all of them are stored exactly."""
-        sampling, extraction = self.config.sampling, self.config.extraction
-        exact = extraction.storage_dtype == "float32"
-        stored = exact and sampling.stored_of(shard) == sampling.sequences_per_shard
+    def is_stored(self, shard: int) -> bool:
+        """Whether all activations of a token shard are stored as they were computed, so that they give its summary."""
+        sampling = self.config.sampling
+        whole = sampling.stored_of(shard) == sampling.sequences_per_shard
+        return whole and self.config.extraction.storage_dtype == "float32"
+
+    def summarize(self, model: str, shard: int) -> Spec:
+        """The spec of the summary of a token shard."""
         [site] = {site for study in self.studies.values() for site in study.summarized_sites}
         return self.script(
             "summarize",
-            stored=stored,
+            stored=self.is_stored(shard),
             layers=self.config.models[model].layers,
-            compute=extraction.model_dump(include={"dtype", "batch_size"}),
+            compute=self.config.extraction.model_dump(include={"dtype", "batch_size"}),
             summary={"site": site, **self.config.summaries.model_dump()},
         )
 

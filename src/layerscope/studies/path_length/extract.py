@@ -37,8 +37,7 @@ def extract_paths(
     Raises:
         UserError: a stream that is not finite, or shard and types are not of one run.
     """
-    tokens, attributes = read_token_shard(token_shard)
-    check_same_run({token_shard: attributes}, [types.attrs])
+    tokens, attributes = read_token_shard(token_shard, [types])
     rows = tokens.input_ids.reshape(int(attributes["sequences"]), -1)
     run = ModelRun(model_record, spec, device, threads, rows)
     reducer = PathReducer(run)

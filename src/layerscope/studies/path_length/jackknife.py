@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from layerscope.stats.document_clusters import document_clusters
-from layerscope.stats.jackknife import Jackknife
+from layerscope.stats.jackknife import Jackknife, effective_number
 from layerscope.studies.path_length.comoments import FILTERS, CoMoments, merge, without_each
 from layerscope.studies.path_length.moments import mean, r
 from layerscope.studies.path_length.sample import PathSample, read_sample
@@ -70,7 +70,7 @@ def linear_summaries(comoments: CoMoments) -> dict[str, Summary]:
     # The same documents are left out with and without the first tokens, so that the two can be compared.
     clusters = [comoments.group(slice(None), int(cluster)) for cluster in np.flatnonzero(sizes)]
     every, rest = merge(clusters), without_each(clusters)
-    counts = len(clusters), float(sizes.sum() ** 2 / (sizes**2).sum())
+    counts = len(clusters), effective_number(sizes)
 
     def summary(statistic: Callable[[CoMoments], np.ndarray], name: str) -> Summary:
         number = FILTERS.index(name)

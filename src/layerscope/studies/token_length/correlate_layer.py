@@ -62,24 +62,18 @@ def neurons_table(summary: LayerSummary, vocabulary: pd.DataFrame) -> pd.DataFra
     tokens, sums = summary.tokens, summary.neurons
     token_types = int(summary.attributes["token_types"])
     regressions = TokenRegressions(tokens, summary.covariates, vocabulary, token_types, "characters", "line")
-    group = np.sign(regressions.of_classes - regressions.median) + 1
-    norm = centred_norm(sums.cluster_sums, tokens.tokens)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        r = regressions.measures["r"].weights @ sums.cluster_sums[:, : len(regressions.names)].sum(axis=0) / norm
     table = {"neuron": np.arange(len(sums.pilot), dtype=np.int32), **moments(tokens, sums)}
+    products = regressions.measures["r"].weights @ sums.cluster_sums[:, : len(regressions.names)].sum(axis=0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        r = products / (table["std"] * np.sqrt(tokens.tokens - 1))
     table |= {"minimum": sums.least_value[0], "maximum": sums.most_value[0]}
-    for i, name in enumerate(GROUPS):
+    for side, name in zip((-1, 0, 1), GROUPS, strict=True):
+        group = regressions.side == side
         with np.errstate(invalid="ignore"):  # NaN for an empty group
-            of_group = sums.class_sums[group == i].sum(axis=0) / tokens.class_counts[group == i].sum()
+            of_group = sums.class_sums[group].sum(axis=0) / tokens.class_counts[group].sum()
         table[f"mean_{name}"] = sums.pilot + of_group
     table["r_pearson"] = np.where(varies(sums), np.clip(r, -1, 1), np.nan)
     return pd.DataFrame(table).assign(tokens=tokens.tokens)
-
-
-def centred_norm(cluster_sums: np.ndarray, tokens: int) -> np.ndarray:
-    """Norm of each neuron minus its mean: [neurons]."""
-    first, square = cluster_sums[:, [0, -3]].sum(axis=0)
-    return np.sqrt(np.maximum(square - first**2 / tokens, 0))
 
 
 def activation_range(manifests: list[str]) -> tuple[float, float]:

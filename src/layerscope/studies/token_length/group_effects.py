@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from layerscope.stats.correlation import varies as rows_vary
 from layerscope.stats.jackknife import unit
 from layerscope.studies.token_length.neuron_moments import kurtosis_without, moments, varies
 from layerscope.studies.token_length.summaries_over_neurons import jackknife_median, table_of
@@ -38,17 +39,16 @@ class GroupEffects:
 
     def add(self, sums: NeuronSums, rows: np.ndarray) -> None:
         """Take neurons: their sums, and their activations in the stored sample, [neurons, tokens]."""
-        vary, n = varies(sums), self.tokens.tokens
-        first, square = sums.cluster_sums[:, [0, -3]][..., vary].sum(axis=0)
-        mean, scale = first / n, 1 / np.sqrt(square / n - (first / n) ** 2)
+        vary, n, of = varies(sums), self.tokens.tokens, moments(self.tokens, sums)
+        mean, scale = (of["mean"] - sums.pilot)[vary], np.sqrt(n / (n - 1)) / of["std"][vary]
         self.neurons += len(mean)
         self.classes += (sums.class_sums[:, vary] - self.tokens.class_counts[:, None] * mean) @ scale
         for total, side in ((self.short, self.below), (self.long, self.above)):
             count = self.tokens.cluster_products[:, 0, side]
             total += (sums.cluster_sums[:, side][:, vary] - count[:, None] * mean) @ scale
-        kurtosis = np.column_stack([moments(self.tokens, sums)["kurtosis"], kurtosis_without(self.tokens, sums)])
+        kurtosis = np.column_stack([of["kurtosis"], kurtosis_without(self.tokens, sums)])
         self.kurtoses.append(kurtosis[vary])
-        rows = rows[(rows != rows[:, :1]).any(axis=1)]
+        rows = rows[rows_vary(rows)]
         self.stored_neurons += len(rows)
         self.overlaps += self.overlap(unit(rows) * np.sqrt(rows.shape[1])).sum(axis=0)
 
@@ -98,8 +98,7 @@ class GroupEffects:
 
         NaN where a group has no tokens.
         """
-        side = np.sign(self.layer.regressions.of_classes - self.layer.regressions.median)
-        counts = self.tokens.class_counts
+        side, counts = self.layer.regressions.side, self.tokens.class_counts
         short, long = (self.tokens.cluster_products[:, 0, name] for name in (self.below, self.above))
         with np.errstate(divide="ignore", invalid="ignore"):
             weights = (side > 0) / counts[side > 0].sum() - (side < 0) / counts[side < 0].sum()

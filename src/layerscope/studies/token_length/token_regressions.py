@@ -57,7 +57,8 @@ class TokenRegressions:
         counts = tokens.type_counts
         # [classes], the mean over the tokens of the class
         self.of_classes = np.bincount(of_types, counts * values[tokens.types]) / np.bincount(of_types, counts)
-        self.property, self.median = self.names.index(name), median_length(vocabulary)
+        self.side = np.sign(self.of_classes - median_length(vocabulary))  # [classes]: −1 below the median, 1 above it
+        self.property = self.names.index(name)
         frequency = [i for i, name in enumerate(self.names) if name.startswith("frequency_spline_")]
         frequency = [self.names.index("log_frequency"), *(frequency if frequency_covariate == "spline" else ())]
         constant, others = self.names.index(ONE), [self.names.index("leading_space"), self.names.index(POSITION)]
