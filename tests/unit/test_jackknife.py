@@ -21,6 +21,11 @@ def sample() -> Sample:
     return Sample(1)
 
 
+def means_without(jackknife: Jackknife, values: np.ndarray) -> np.ndarray:
+    """Means of ``values`` [..., tokens] without each group."""
+    return jackknife.sums(values) / jackknife.sums(np.ones(values.shape[-1]))
+
+
 def test_groups_are_summed_and_averaged() -> None:
     groups = Groups(np.array([7, 3, 7, 7]))
     assert groups.sums(np.array([[1.0, 2, 3, 4], [0, 1, 0, 0]])).tolist() == [[2, 8], [1, 0]]
@@ -31,11 +36,10 @@ def test_groups_are_summed_and_averaged() -> None:
 def test_leaving_out_a_document_is_the_rest_of_the_sample(sample: Sample) -> None:
     rows = sample.noise(2)
     unit_rows, y = ((v - v.mean()) / TOKENS**0.5 for v in (rows, sample.lengths))
-    keep = np.ones(TOKENS, dtype=bool)
     jackknife = Jackknife(sample.documents)
-    found = JackknifePearson(jackknife, y, keep).of(unit_rows)
+    found = JackknifePearson(jackknife, y).of(unit_rows)
     assert found.shape == (2, DOCUMENTS)
-    means = jackknife.means(rows, keep)
+    means = means_without(jackknife, rows)
     for document in (0, 17, DOCUMENTS - 1):
         rest = sample.documents != document
         for i in range(2):
@@ -47,7 +51,7 @@ def test_leaving_out_a_document_is_the_rest_of_the_sample(sample: Sample) -> Non
 def test_what_does_not_vary_without_a_group_has_no_r_there() -> None:
     labels, y = np.repeat([0, 1, 2], 4), np.tile([-1.0, 1, -1, 1], 3) / 12**0.5
     rows = np.array([[1.0, 2, 3, 5, 0, 0, 0, 0, 0, 0, 0, 0]])
-    found = JackknifePearson(Jackknife(labels), y, np.ones(12, dtype=bool)).of((rows - rows.mean()) / 12**0.5)
+    found = JackknifePearson(Jackknife(labels), y).of((rows - rows.mean()) / 12**0.5)
     assert np.isnan(found).tolist() == [[True, False, False]]
 
 
@@ -66,9 +70,7 @@ def test_many_types_are_left_out_some_together(sample: Sample) -> None:
 
 def test_the_jackknife_gives_the_error_of_a_mean() -> None:
     x = np.random.default_rng(0).normal(size=50)
-    assert jackknife_error(Jackknife(np.arange(50)).means(x, np.ones(50, dtype=bool))) == pytest.approx(
-        x.std(ddof=1) / 50**0.5
-    )
+    assert jackknife_error(means_without(Jackknife(np.arange(50)), x)) == pytest.approx(x.std(ddof=1) / 50**0.5)
 
 
 def test_the_jackknife_by_documents_is_not_misled_by_their_sizes() -> None:
@@ -78,7 +80,7 @@ def test_the_jackknife_by_documents_is_not_misled_by_their_sizes() -> None:
         documents = np.repeat(np.arange(50), rng.integers(5, 60, 50))
         x = 0.5 * rng.normal(size=50)[documents] + rng.normal(size=len(documents))
         seen.append(x.mean())
-        estimated.append(jackknife_error(Jackknife(documents).means(x, np.ones(len(x), dtype=bool))))
+        estimated.append(jackknife_error(means_without(Jackknife(documents), x)))
         naive.append(x.std() / np.sqrt(len(x)))
     assert np.mean(np.square(estimated)) ** 0.5 == pytest.approx(np.std(seen), rel=3 / np.sqrt(2 * 400))
     assert np.mean(naive) < 0.5 * np.std(seen)

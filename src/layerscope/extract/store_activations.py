@@ -49,7 +49,7 @@ def extract_shard(
         UserError: no usable device, tokens that the model cannot take, values that are not finite, no
             room on the disk.
     """
-    tokens, attributes = read_part(token_shard, part)
+    tokens, attributes = stored_tokens(token_shard, part)
     rows = tokens.input_ids.reshape(int(attributes["sequences"]), -1)
     run = ModelRun(model_record, spec, device, threads, rows)
     size = shard_bytes(run.model, spec["sites"], len(tokens), spec["storage_dtype"])
@@ -59,7 +59,7 @@ def extract_shard(
         return store.finish()
 
 
-def read_part(token_shard: str, part: tuple[int, int] | None) -> tuple[Tokens, dict[str, Any]]:
+def stored_tokens(token_shard: str, part: tuple[int, int] | None) -> tuple[Tokens, dict[str, Any]]:
     """The tokens of a shard of the stored sample, and the attributes that say so; see :func:`extract_shard`."""
     tokens, attributes = read_token_shard(token_shard)
     attributes = of_token_shard(attributes)

@@ -46,7 +46,7 @@ class Groups:
 
 
 class Jackknife:
-    """Sums and means of a sample with each of its clusters left out in turn.
+    """Sums of a sample with each of its clusters left out in turn.
 
     Args:
         labels: [tokens], of the clusters, such as sentences; more than MOST of them are left out in groups.
@@ -69,22 +69,17 @@ class Jackknife:
     def sums(self, values: np.ndarray) -> np.ndarray:
         return self.sums_of_arranged(self.arranged(values))
 
-    def means(self, values: np.ndarray, keep: np.ndarray) -> np.ndarray:
-        """Of the tokens ``keep`` [tokens], bool."""
-        return self.sums(values * keep) / self.sums(keep.astype(np.float64))
-
 
 class JackknifePearson:
     """Correlation with one variable, with each group of tokens left out in turn.
 
     Args:
         y: [tokens], with mean near zero and norm near one, so that sums lose no digits.
-        keep: [tokens], bool, which take part; ``y`` and the rows are 0 at the others.
     """
 
-    def __init__(self, jackknife: Jackknife, y: np.ndarray, keep: np.ndarray) -> None:
+    def __init__(self, jackknife: Jackknife, y: np.ndarray) -> None:
         self.jackknife, self.y = jackknife, jackknife.arranged(y)
-        self.total = jackknife.sums(keep.astype(np.float64))
+        self.total = jackknife.sums(np.ones(len(y)))
         with np.errstate(invalid="ignore"):  # of one document nothing is left
             self.mean = jackknife.sums_of_arranged(self.y) / self.total
             self.variance = jackknife.sums_of_arranged(self.y**2) / self.total - self.mean**2

@@ -46,11 +46,9 @@ class SummaryReducer:
     ) -> None:
         self.sites: Sequence[str] = (site,)
         self.model, self.length = model, sequence_length
-        self.covariates = covariates
-        self.columns = covariates.of_tokens(tokens, sequence_length)
-        self.places, self.ids = places_of(tokens, sequence_length), tokens.input_ids
-        of_tokens = classes[tokens.input_ids]
-        self.sums = TokenSums.of(tokens, of_tokens, self.columns, self.places)
+        self.covariates, self.tokens = covariates, tokens
+        self.places, of_tokens = places_of(tokens, sequence_length), classes[tokens.input_ids]
+        self.sums = TokenSums.of(tokens, of_tokens, covariates.of_tokens(tokens, sequence_length), self.places)
         self.takes_part = of_tokens != NO_CLASS
         # Tokens that take part in nothing are added to a class beyond the last, which is left away.
         self.classes = np.where(
@@ -82,6 +80,7 @@ class SummaryReducer:
         tokens = slice(rows.start * self.length, rows.stop * self.length)
         device = values.device
         drawn = np.flatnonzero((self.random >= tokens.start) & (self.random < tokens.stop))
+        covariates = self.covariates.of_tokens(self.tokens.part(tokens.start, tokens.stop), self.length)
         cluster = self.clusters[tokens]
         # Documents follow each other, so tokens of a cluster lie together; those of none join their neighbours.
         known = cluster >= 0
@@ -94,7 +93,7 @@ class SummaryReducer:
         ]
         return _Batch(
             rows,
-            torch.from_numpy(self.columns[tokens]).to(device, values.dtype),
+            torch.from_numpy(covariates).to(device, values.dtype),
             torch.from_numpy(self.classes[tokens]).to(device),
             runs,
             torch.from_numpy(np.flatnonzero(~self.takes_part[tokens])).to(device),
@@ -104,7 +103,9 @@ class SummaryReducer:
         )
 
     def finish(self) -> tuple[TokenSums, dict[int, NeuronSums]]:
-        return self.sums, {layer: state.finish(self.places, self.ids) for layer, state in sorted(self.layers.items())}
+        return self.sums, {
+            layer: state.finish(self.places, self.tokens.input_ids) for layer, state in sorted(self.layers.items())
+        }
 
 
 @dataclass(frozen=True)

@@ -145,7 +145,7 @@ class LayerResamples:
         # What documents add to the variance of r over types falls with their number.
         self.documents_share = stored.counts["documents"] / documents
         self.types_weights = unit(regressions.of_classes[: self.types])
-        self.types_pearson = JackknifePearson(self.types_jackknife, self.types_weights, np.ones(self.types, dtype=bool))
+        self.types_pearson = JackknifePearson(self.types_jackknife, self.types_weights)
 
     def of_neurons(self, sums: NeuronSums, rows: np.ndarray) -> dict[tuple[str, str], np.ndarray]:
         """r of neurons: (measure, kind) → [neurons, resamples], one resample where observed.
