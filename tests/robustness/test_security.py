@@ -202,7 +202,10 @@ def test_text_from_elsewhere_is_text_in_the_report(tmp_path: Path) -> None:
         "cell",
         "setting",
     ]
-    settings = {"sampling": {"sequences": 1, "sequence_length": 1}, "extraction": {"dtype": f"setting {EVIL}"}}
+    settings = {
+        "sampling": {"sequences": 1, "stored_sequences": 1, "sequence_length": 1},
+        "extraction": {"dtype": f"setting {EVIL}"},
+    }
     write_report(str(tmp_path / "report.html"), [claim], [section], settings, PROJECT)
     page = Page((tmp_path / "report.html").read_text(encoding="utf-8"))
     assert [key for key in shown if f"{key} {EVIL}" not in page.text.replace("target '", "target ")] == []
