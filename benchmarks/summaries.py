@@ -1,6 +1,6 @@
 """What the summary of a shard costs, beside a bare forward pass, as the number of tokens grows.
 
-    python benchmarks/summaries.py [--tokens 65536 262144 1048576] [--folder FOLDER]
+    python benchmarks/summaries.py [--tokens 65536 262144 1048576] [--folder FOLDER] [--figure docs/memory.png]
 
 On GPT-Neo 125M's exact shape with random weights, and tokens that follow Zipf's law in documents of 200 to 1,200.
 For each number of tokens, each in a process of its own:
@@ -9,8 +9,9 @@ For each number of tokens, each in a process of its own:
   to the file; before each of its passes a bare forward pass of the same batch, so that both meet the same machine.
   The job's time without those over theirs; the time within the reducer, the peak memory, and the bytes of the summary
   over those of the activations;
-- layer: the job that correlates a layer and the one that resamples it, of the summary, and of 65,536 stored tokens;
-  how far its r is from one whose sums are float64, made in the same passes.
+- layer: the job that correlates a layer and the one that resamples it, of the summary and of 65,536 stored tokens, and
+  the one that tests these for unimodality, on one core; how far r is from one whose sums are float64, made in the same
+  passes.
 """
 
 import argparse
@@ -174,21 +175,48 @@ def resample(folder: Path, tokens: int) -> dict[str, float]:
     return {}
 
 
-PARTS = {part.__name__: part for part in (job, store, correlate, resample)}
+def dips(folder: Path, tokens: int) -> dict[str, float]:
+    from layerscope.io.tables import read_table
+    from layerscope.studies.token_length.unimodality_test import unimodality_tests
+
+    vocabulary = read_table(folder / f"vocabulary_{tokens}.parquet")
+    unimodality_tests([str(folder / "stored.h5")], vocabulary, LAYER, 200, 0)
+    return {}
+
+
+PARTS = {part.__name__: part for part in (job, store, correlate, resample, dips)}
 
 
 def run(what: str, folder: Path, tokens: int) -> dict[str, float]:
-    """Run one part in a process of its own: wall and CPU seconds, peak memory in MiB, and what it measured itself."""
+    """Run one part in a process of its own: CPU seconds, peak memory in MiB, and what it measured itself."""
     command = [sys.executable, __file__, "--part", what, "--folder", str(folder), "--tokens", str(tokens)]
-    before = time.time()
-    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
-    return {"wall": time.time() - before, **json.loads(done.stdout.splitlines()[-1])}
+    threads = {} if what in ("job", "store") else {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, env={**os.environ, **threads})
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def draw(peaks: list[dict[str, float]], output: str) -> None:
+    from layerscope.plotting import MODEL_COLOURS, MODEL_MARKERS, figure
+
+    names = {"summarize": "summarize, all 12 layers", "correlate": "correlate, one layer"}
+    names |= {"resample": "resample, one layer", "dips": "dip tests, one layer"}
+    tokens = [row["tokens"] for row in peaks]
+    with figure([output], 5, 3.2) as drawn:
+        axes = drawn.subplots()
+        for (part, name), color, marker in zip(names.items(), MODEL_COLOURS, MODEL_MARKERS, strict=False):
+            axes.plot(tokens, [row[part] / 1024 for row in peaks], color=color, marker=marker, label=name)
+        axes.set_xscale("log", base=2)
+        axes.set_xticks(tokens, [f"{count:,}" for count in tokens])
+        axes.minorticks_off()
+        axes.set(xlabel="tokens of the shard", ylabel="peak memory (GiB)", ylim=(0, None))
+        drawn.legend(loc="outside upper left", ncols=2)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--tokens", type=int, nargs="+", default=[65_536, 262_144, 1_048_576])
     parser.add_argument("--folder", type=Path)
+    parser.add_argument("--figure", help="draw peak memory to this file")
     parser.add_argument("--part", choices=PARTS, help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.part:
@@ -203,6 +231,7 @@ def main() -> None:
         prepare(folder, STORED)
         if not (folder / "stored.h5").exists():
             run("store", folder, STORED)
+        peaks = []
         for tokens in args.tokens:
             prepare(folder, tokens)
             of = run("job", folder, tokens)
@@ -212,10 +241,14 @@ def main() -> None:
                 f"{1 / of['bytes_per_activation_byte']:.1f} of the activations",
                 flush=True,
             )
-            for part in ("correlate", "resample"):
+            peaks.append({"tokens": tokens, "summarize": of["peak_mib"]})
+            for part in ("correlate", "resample", "dips"):
                 of_layer = run(part, folder, tokens)
                 of_r = f"; r within {of_layer['difference']:.1e} of float64" if part == "correlate" else ""
                 print(f"  {part}: {of_layer['cpu']:.1f} CPU s, {of_layer['peak_mib']:.0f} MiB{of_r}", flush=True)
+                peaks[-1][part] = of_layer["peak_mib"]
+        if args.figure:
+            draw(peaks, args.figure)
 
 
 if __name__ == "__main__":
