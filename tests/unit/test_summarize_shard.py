@@ -60,7 +60,7 @@ def run(shard: Path, types: pd.DataFrame, record: dict, output: Path, batch: int
 
 
 def stored(shard: Path, types: pd.DataFrame, activation_shards: list[Path], layers: int, output: Path) -> Path:
-    summarize_stored([str(path) for path in activation_shards], str(shard), types, layers, SPEC, output)
+    summarize_stored([str(path) for path in activation_shards], str(shard), types, layers, SPEC, 1, output)
     return output
 
 
@@ -116,7 +116,7 @@ def test_summary_of_a_run_in_lower_precision(
 
 
 def test_threads_and_places_in_memory_move_no_bit() -> None:
-    """A run says how many threads it takes; the job that reads stored activations takes what there are."""
+    """A run says how many threads it takes; the job that reads stored activations takes one."""
     text, width = text_of(0, 2, 256, longest=300), 2048
     values = activations(text, width).astype(np.float32)
     shifted = np.empty(values.size + 1, np.float32)[1:].reshape(values.shape)

@@ -248,8 +248,12 @@ def test_what_follows_is_what_reads(plans):
     rows = plans["a default, or what follows from the models, written out"]["jobs"]
     reads = {job["rule"]: {rows[number]["rule"] for number in job["reads"]} for job in rows}
     assert reads["extract"] == {"fetch_model", "tokenize"} == reads["extract_paths"]
-    assert reads["correlate_token_length"] == {"extract", "summarize", "vocabulary"} == reads["resample_token_length"]
-    assert reads["summarize"] == {"extract", "tokenize", "count_tokens"}
+    assert (
+        reads["correlate_token_length"]
+        == {"extract", "summarize_stored", "vocabulary"}
+        == reads["resample_token_length"]
+    )
+    assert reads["summarize_stored"] == {"extract", "tokenize", "count_tokens"}
     assert reads["vocabulary"] == {"tokenize", "count_tokens"}
     assert reads["count_tokens"] == {"encode_documents", "fetch_tokenizer"}
     assert reads["extract_vectors"] == {"fetch_model", "fetch_tokenizer"}
