@@ -29,6 +29,7 @@ rule summarize:
         shard=shards_that_are(stored=False),
     threads: 8
     resources:
+        **asks(lambda w, input, threads: NEEDS.summarize(model_size(input.model), threads)),
         gpu=1,
     params:
         spec=lambda w: SPECS.summarize(),
@@ -53,6 +54,12 @@ rule summarize_stored:
         "<logs>/summarize_stored/{model}/{corpus}/shard_{shard}.benchmark.tsv"
     wildcard_constraints:
         shard=shards_that_are(stored=True),
+    resources:
+        **asks(
+            lambda w, input, threads: NEEDS.summarize_stored(
+                CONFIG.models[w.model].layers, stored_width(input.manifests[0])
+            )
+        ),
     params:
         spec=lambda w: SPECS.summarize_stored(w.model),
     message:
