@@ -1,6 +1,7 @@
 """Memory and time that jobs ask a cluster for, against what they took."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -8,11 +9,12 @@ import pytest
 import torch
 from tiny_models import LAYERS, save_tiny_model
 
+from layerscope.io.errors import UserError
 from layerscope.io.files import write_json
 from layerscope.model.loading import load_base_model, open_model
 from layerscope.preflight.config import Config
 from layerscope.workflow.model_size import UNKNOWN, ModelSize, model_size, stored_width
-from layerscope.workflow.resources import LEAST_MB, MARGIN, Expected, Needs, asks
+from layerscope.workflow.resources import LEAST_MB, Expected, Needs
 
 # As on the hub, but for keys that say nothing of the size; and how many weights the base model has.
 CONFIGS = {
@@ -70,7 +72,7 @@ def needs(sampling: dict, **extraction: object) -> Needs:
 
 def asked(expected: Expected, attempt: int = 1) -> tuple[int, int]:
     """MB and minutes."""
-    resources = asks(lambda wildcards, input, threads: expected)
+    resources = needs(DEFAULT).ask(lambda wildcards, input, threads: expected)
     return tuple(resources[name](None, None, 1, attempt) for name in ("mem_mb", "runtime"))
 
 
@@ -148,16 +150,16 @@ def test_jobs_ask_for_enough_and_not_for_much_more(job: str) -> None:
 @pytest.mark.parametrize(
     ("name", "extraction", "summary", "layer"),
     [
-        ("gpt-neo-125m", (4, 12), (7, 12), (1.5, 3)),
-        ("gpt-neo-1.3b", (14, 28), (28, 45), (3, 6)),
-        ("gpt2-xl", (16, 32), (40, 70), (3, 6)),
-        ("llama-2-7b", (60, 100), (80, 130), (4, 8)),
+        ("gpt-neo-125m", (5, 10), (7, 12), (1.5, 3)),
+        ("gpt-neo-1.3b", (13, 24), (24, 40), (3, 6)),
+        ("gpt2-xl", (14, 28), (35, 60), (3, 6)),
+        ("llama-2-7b", (50, 80), (65, 110), (4, 8)),
     ],
 )
 def test_what_models_ask_for_on_a_gpu(
     name: str, extraction: tuple, summary: tuple, layer: tuple, tmp_path: Path
 ) -> None:
-    """In GB; in float32 the weights are held twice while they are loaded."""
+    """In GB; weights of one precision are converted into another while they are loaded."""
     model, of = size_of(name, tmp_path), needs(MILLION, device="auto")
     found = of.extract(model, ["mlp_pre"], 4), of.summarize(model, 4), of.resample(model.mlp, 200)
     for expected, (low, high) in zip(found, (extraction, summary, layer), strict=True):
@@ -175,5 +177,40 @@ def test_requests_grow_with_the_job_and_with_attempts(tmp_path: Path) -> None:
     assert of.tokenize(9).memory >= of.tokenize(0).memory and of.encode(30).minutes > of.encode(3).minutes
     once, again = (asked(of.summarize(model, 4), attempt) for attempt in (1, 3))
     assert again == (3 * once[0], 3 * once[1])
-    assert asked(Expected(10e9, 98)) == (MARGIN * 10_000, MARGIN * 100)
-    assert asked(Expected(1, 0)) == (LEAST_MB, MARGIN * 2)
+    assert asked(Expected(10e9, 98)) == (15_000, 150)
+    assert asked(Expected(1, 0)) == (LEAST_MB, 3)
+
+
+def test_the_environment_sets_the_margin(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LAYERSCOPE_MARGIN", "2")
+    assert asked(Expected(10e9, 98)) == (20_000, 200)
+    for value in ("much", "", "0", "-1", "inf", "nan"):
+        monkeypatch.setenv("LAYERSCOPE_MARGIN", value)
+        with pytest.raises(UserError, match=f"^LAYERSCOPE_MARGIN: '{value}' is not a number above 0, such as 1.5$"):
+            needs(DEFAULT)
+
+
+def rows_of_page(folder: Path) -> list[str]:
+    """The rows of the table of docs/cluster.md: memory and minutes of each rule."""
+    of = needs(MILLION, device="auto")
+    models = [size_of(name, folder) for name in ("gpt-neo-125m", "gpt-neo-1.3b", "llama-2-7b")]
+    rules: dict[str, Callable[[ModelSize], Expected]] = {
+        "`extract`": lambda model: of.extract(model, ["mlp_pre"], 4),
+        "`extract_vectors`": lambda model: of.extract_vectors(model, 54, 4),
+        "`extract_paths`": lambda model: of.extract_paths(model, 4),
+        "`summarize`": lambda model: of.summarize(model, 4),
+        "`correlate_token_length`, per layer": lambda model: of.correlate(model.mlp),
+        "`resample_token_length`, per layer": lambda model: of.resample(model.mlp, 200),
+        "`test_unimodality`, per layer": lambda model: of.test_unimodality(model.mlp, 200),
+        "`match_neurons` with GPT-Neo 125M, per layer": lambda model: of.match(3072, 12, model.mlp, 4),
+    }
+    rows = []
+    for rule, expected in rules.items():
+        cells = [f"{mb / 1000:.3g} GB, {minutes} min" for mb, minutes in map(asked, map(expected, models))]
+        rows.append(f"| {' | '.join([rule, *cells])} |")
+    return rows
+
+
+def test_table_of_the_page_is_what_jobs_ask_for(project: Path, tmp_path: Path) -> None:
+    page = (project / "docs/cluster.md").read_text(encoding="utf-8")
+    assert [row for row in rows_of_page(tmp_path) if f"{row}\n" not in page] == []

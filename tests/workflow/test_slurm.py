@@ -24,7 +24,7 @@ from test_docs import COMMANDS
 
 from layerscope.preflight.config import Config
 from layerscope.workflow.model_size import model_size
-from layerscope.workflow.resources import Expected, Needs, asks
+from layerscope.workflow.resources import Expected, Needs
 
 pytestmark = pytest.mark.skipif(
     os.environ.get("LAYERSCOPE_SLURM") != "1",
@@ -303,7 +303,7 @@ def check_requests(study: Study) -> None:
     needs = Needs(Config.model_validate(config))
 
     def asked(expected: Expected) -> tuple[str, int]:
-        mem_mb, runtime = (asks(lambda *_: expected)[name](None, None, 1, 1) for name in ("mem_mb", "runtime"))
+        mem_mb, runtime = (needs.ask(lambda *_: expected)[name](None, None, 1, 1) for name in ("mem_mb", "runtime"))
         return f"{mem_mb}M", runtime
 
     records = (study.folder / "results/sources/models").rglob("*.json")

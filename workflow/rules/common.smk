@@ -5,7 +5,6 @@ from functools import cache
 
 from layerscope.fetch.places import is_local
 from layerscope.workflow.model_size import file_size, model_size, stored_width
-from layerscope.workflow.resources import Needs, asks
 
 
 wildcard_constraints:
@@ -21,7 +20,6 @@ wildcard_constraints:
 
 
 STUDIES = CONFIG.chosen()
-NEEDS = Needs(CONFIG)
 SHARDS = [f"{shard:04d}" for shard in range(CONFIG.sampling.shards)]
 STORED_SHARDS = [f"{shard:04d}" for shard in range(CONFIG.sampling.stored_shards)]
 

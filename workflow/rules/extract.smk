@@ -17,7 +17,7 @@ rule extract:
         "<logs>/extract/{model}/{corpus}/shard_{shard}.benchmark.tsv"
     threads: 8
     resources:
-        **asks(
+        **NEEDS.ask(
             lambda w, input, threads: NEEDS.extract(model_size(input.model), SPECS.sites(w.model, w.corpus), threads)
         ),
         gpu=1,

@@ -29,7 +29,7 @@ rule summarize:
         shard=shards_that_are(stored=False),
     threads: 8
     resources:
-        **asks(lambda w, input, threads: NEEDS.summarize(model_size(input.model), threads)),
+        **NEEDS.ask(lambda w, input, threads: NEEDS.summarize(model_size(input.model), threads)),
         gpu=1,
     params:
         spec=lambda w: SPECS.summarize(),
@@ -55,7 +55,7 @@ rule summarize_stored:
     wildcard_constraints:
         shard=shards_that_are(stored=True),
     resources:
-        **asks(
+        **NEEDS.ask(
             lambda w, input, threads: NEEDS.summarize_stored(
                 CONFIG.models[w.model].layers, stored_width(input.manifests[0])
             )

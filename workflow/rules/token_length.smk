@@ -20,7 +20,7 @@ rule correlate_token_length:
     benchmark:
         "<logs>/correlate_token_length/{model}/layer_{layer}.benchmark.tsv"
     resources:
-        **asks(lambda w, input, threads: NEEDS.correlate(stored_width(input.manifests[0]))),
+        **NEEDS.ask(lambda w, input, threads: NEEDS.correlate(stored_width(input.manifests[0]))),
     params:
         spec=SPECS.of("correlate_token_length"),
     message:
@@ -59,7 +59,9 @@ rule resample_token_length:
     benchmark:
         "<logs>/resample_token_length/{model}/layer_{layer}.benchmark.tsv"
     resources:
-        **asks(lambda w, input, threads: NEEDS.resample(stored_width(input.manifests[0]), LENGTH.settings.resamples)),
+        **NEEDS.ask(
+            lambda w, input, threads: NEEDS.resample(stored_width(input.manifests[0]), LENGTH.settings.resamples)
+        ),
     params:
         spec=SPECS.of("resample_token_length"),
     message:
@@ -102,7 +104,7 @@ rule test_unimodality:
     benchmark:
         "<logs>/test_unimodality/{model}/layer_{layer}.benchmark.tsv"
     resources:
-        **asks(
+        **NEEDS.ask(
             lambda w, input, threads: NEEDS.test_unimodality(
                 stored_width(input.manifests[0]), LENGTH.settings.resamples
             )
@@ -169,7 +171,7 @@ rule match_neurons:
         "<logs>/match_neurons/{model}/{other}/layer_{layer}.benchmark.tsv"
     threads: 4
     resources:
-        **asks(
+        **NEEDS.ask(
             lambda w, input, threads: NEEDS.match(
                 stored_width(input.manifests[0]),
                 LENGTH.models[w.model].layers,

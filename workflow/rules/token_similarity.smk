@@ -20,7 +20,7 @@ rule extract_vectors:
         "<logs>/extract_vectors/{model}.benchmark.tsv"
     threads: 8
     resources:
-        **asks(lambda w, input, threads: NEEDS.extract_vectors(model_size(input.model), SENTENCES, threads)),
+        **NEEDS.ask(lambda w, input, threads: NEEDS.extract_vectors(model_size(input.model), SENTENCES, threads)),
         gpu=1,
     params:
         spec=SPECS.of("extract_vectors"),
@@ -42,7 +42,11 @@ rule compute_cosines:
     benchmark:
         "<logs>/compute_cosines/{model}/layer_{layer}.benchmark.tsv"
     resources:
-        **asks(lambda w, input, threads: NEEDS.cosines(file_size(input[0]) / 4, SIMILARITY.models[w.model].layers, SENTENCES)),
+        **NEEDS.ask(
+            lambda w, input, threads: NEEDS.cosines(
+                file_size(input[0]) / 4, SIMILARITY.models[w.model].layers, SENTENCES
+            )
+        ),
     params:
         spec=SPECS.of("compute_cosines"),
     message:

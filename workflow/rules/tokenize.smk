@@ -29,7 +29,7 @@ rule encode_documents:
     wildcard_constraints:
         corpus=corpora_that_are(local=True),
     resources:
-        **asks(lambda w, input, threads: NEEDS.encode(int(w.part))),
+        **NEEDS.ask(lambda w, input, threads: NEEDS.encode(int(w.part))),
     params:
         spec=SPECS.script("encode_documents"),
     message:
@@ -48,7 +48,7 @@ rule tokenize:
     benchmark:
         "<logs>/tokenize/{tokenizer}/{corpus}/shard_{shard}.benchmark.tsv"
     resources:
-        **asks(lambda w, input, threads: NEEDS.tokenize(int(w.shard))),
+        **NEEDS.ask(lambda w, input, threads: NEEDS.tokenize(int(w.shard))),
     params:
         spec=SPECS.tokenize(),
     message:
@@ -66,7 +66,7 @@ rule count_tokens:
     log:
         "<logs>/count_tokens/{tokenizer}/{corpus}.log",
     resources:
-        **asks(lambda w, input, threads: NEEDS.count(SPECS.counted_tokens)),
+        **NEEDS.ask(lambda w, input, threads: NEEDS.count(SPECS.counted_tokens)),
     params:
         spec=SPECS.count_tokens(),
     message:
@@ -84,7 +84,7 @@ rule vocabulary:
     log:
         "<logs>/vocabulary/{tokenizer}/{corpus}.log",
     resources:
-        **asks(lambda w, input, threads: NEEDS.vocabulary()),
+        **NEEDS.ask(lambda w, input, threads: NEEDS.vocabulary()),
     params:
         spec=SPECS.script("vocabulary"),
     message:

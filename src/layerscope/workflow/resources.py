@@ -10,13 +10,14 @@ from collections.abc import Callable
 from itertools import islice
 from typing import NamedTuple, Protocol
 
+from layerscope.io.errors import UserError
 from layerscope.model.batch_size import batch_size_of
 from layerscope.preflight.config import Config
 from layerscope.stats.document_clusters import CLUSTERS
 from layerscope.tokenize.encoded_documents import bounds, parts_with
 from layerscope.workflow.model_size import ModelSize
 
-MARGIN = float(os.environ.get("LAYERSCOPE_MARGIN", "1.5"))  # times what is expected
+MARGIN = "LAYERSCOPE_MARGIN"  # variable of the environment: how many times what is expected is asked for
 LEAST_MB = 1500  # two Snakemakes and Python take half of it
 
 NUMPY, TORCH, CUDA = 250e6, 450e6, 3e9  # bytes of a process that has imported them, with the tables of token types
@@ -41,23 +42,15 @@ class Of(Protocol):
     def __call__(self, wildcards: object, input: object, threads: int) -> Expected: ...
 
 
-def asks(expected: Of) -> dict[str, Callable[..., int]]:
-    """The resources ``mem_mb`` and ``runtime`` (minutes) of a rule; each attempt at a job asks for more."""
-
-    def mem_mb(wildcards: object, input: object, threads: int, attempt: int) -> int:
-        memory = MARGIN * expected(wildcards, input, threads).memory / 1e6
-        return attempt * max(LEAST_MB, math.ceil(memory / 100) * 100)
-
-    def runtime(wildcards: object, input: object, threads: int, attempt: int) -> int:
-        return attempt * math.ceil(MARGIN * (START + expected(wildcards, input, threads).minutes))
-
-    return {"mem_mb": mem_mb, "runtime": runtime}
-
-
 class Needs:
-    """What the jobs of a configuration are expected to need."""
+    """What the jobs of a configuration are expected to need, and ask for.
+
+    Raises:
+        UserError: the margin that the environment sets is no number above 0.
+    """
 
     def __init__(self, config: Config) -> None:
+        self.margin = margin()
         sampling, self.extraction = config.sampling, config.extraction
         self.gpu = config.extraction.device != "cpu"
         self.length = sampling.sequence_length
@@ -67,6 +60,18 @@ class Needs:
         self.stored_shard = sampling.stored_per_shard * self.length
         self.token_types = config.summaries.token_types
 
+    def ask(self, expected: Of) -> dict[str, Callable[..., int]]:
+        """The resources ``mem_mb`` and ``runtime`` (minutes) of a rule; each attempt at a job asks for more."""
+
+        def mem_mb(wildcards: object, input: object, threads: int, attempt: int) -> int:
+            memory = self.margin * expected(wildcards, input, threads).memory / 1e6
+            return attempt * max(LEAST_MB, math.ceil(memory / 100) * 100)
+
+        def runtime(wildcards: object, input: object, threads: int, attempt: int) -> int:
+            return attempt * math.ceil(self.margin * (START + expected(wildcards, input, threads).minutes))
+
+        return {"mem_mb": mem_mb, "runtime": runtime}
+
     def _run(self, model: ModelSize, tokens: float, threads: int, made: float, held: float) -> Expected:
         """Needs of a job that runs a model.
 
@@ -74,11 +79,9 @@ class Needs:
             made: bytes that it writes.
             held: bytes that it holds for these in main memory.
         """
-        precision = 4 if self.extraction.dtype == "float32" else 2
-        # Weights are read in the precision of the file, at most float32, and copied into the model; on the CPU those of
-        # layers once more, into the layout of oneDNN.
-        weights = model.weights * (4 + precision)
-        weights += 0 if self.gpu else model.layers * model.weights_per_layer * precision
+        # Weights are mapped from their files and converted, where these are of another precision: 2 and 4 bytes. On the
+        # CPU, oneDNN has those of layers once more.
+        weights = 6 * model.weights + (0 if self.gpu else 4 * model.layers * model.weights_per_layer)
         operations = 2 * model.layers * model.weights_per_layer * tokens
         seconds = (model.weights * 4 + made) / READING + operations / (GPU if self.gpu else threads * CPU)
         # Some minutes more, should a GPU be slow to start.
@@ -151,7 +154,7 @@ class Needs:
 
     def match(self, width: int, layers: int, other: int, threads: int) -> Expected:
         """Of a layer of ``other`` neurons, against each of the layers of ``width``: products of ten runs of tokens."""
-        seconds = layers * self.stored * (2 * width * other / (threads * CPU) + 0.5e-6 * (width + other))
+        seconds = layers * self.stored * (2 * width * other / (threads * CPU) + 0.2e-6 * (width + other))
         return Expected(NUMPY + BLOCKS + 60 * width * other, seconds / 60)
 
     def cosines(self, numbers: float, layers: int, sentences: int) -> Expected:
@@ -180,6 +183,18 @@ class Needs:
 
     def _of_tokens(self, tokens: int, per_second: float) -> Expected:
         return Expected(NUMPY + 16 * tokens, tokens / per_second / 60)
+
+
+def margin() -> float:
+    """How many times what is expected jobs ask for."""
+    text = os.environ.get(MARGIN, "1.5")
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0 < value < math.inf:
+        raise UserError(f"{MARGIN}: '{text}' is not a number above 0, such as 1.5")
+    return value
 
 
 def parts_tokens(parts: range) -> int:
