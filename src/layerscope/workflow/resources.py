@@ -36,8 +36,8 @@ class Expected(NamedTuple):
     minutes: float  # after its start
 
 
-class Of(Protocol):
-    """The needs of a job by its wildcards, inputs and threads."""
+class Estimate(Protocol):
+    """What a job is expected to need, by its wildcards, inputs and threads."""
 
     def __call__(self, wildcards: object, input: object, threads: int) -> Expected: ...
 
@@ -60,7 +60,7 @@ class Needs:
         self.stored_shard = sampling.stored_per_shard * self.length
         self.token_types = config.summaries.token_types
 
-    def ask(self, expected: Of) -> dict[str, Callable[..., int]]:
+    def ask(self, expected: Estimate) -> dict[str, Callable[..., int]]:
         """The resources ``mem_mb`` and ``runtime`` (minutes) of a rule; each attempt at a job asks for more."""
 
         def mem_mb(wildcards: object, input: object, threads: int, attempt: int) -> int:
@@ -117,8 +117,8 @@ class Needs:
         return 8 * CLUSTERS * COVARIATES + 4 * self.token_types + CONTEXTS
 
     def summarize(self, model: ModelSize, threads: int) -> Expected:
-        """Of a token shard, while the model runs. The sums are on the GPU until all are made, and are written layer by
-        layer; on the CPU, a batch of every layer is held too."""
+        """Of a token shard, while the model runs: in the end the sums of all layers are in main memory, also where a GPU
+        makes them; on the CPU, a batch of every layer is too."""
         neurons = model.layers * model.mlp
         held = neurons * (self._sums() + (0 if self.gpu else 4 * self._batch(self.shard)))
         return self._run(model, self.shard, threads, neurons * self._sums(), held)
@@ -148,7 +148,7 @@ class Needs:
         return of_layer._replace(memory=of_layer.memory + 100 * width * (resamples + CLUSTERS))
 
     def test_unimodality(self, width: int, resamples: int) -> Expected:
-        """As many neurons are simulated as there are resamples, all at once."""
+        """As many neurons are simulated as there are resamples, all at once; a microsecond for each value."""
         values = (width + resamples) * self.stored
         return Expected(NUMPY + BLOCKS + 40 * resamples * self.stored, values * 1e-6 / 60)
 
