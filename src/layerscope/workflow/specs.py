@@ -180,16 +180,20 @@ class Specs:
         whole = sampling.stored_of(shard) == sampling.sequences_per_shard
         return whole and self.config.extraction.storage_dtype == "float32"
 
-    def summarize(self, model: str, shard: int) -> Spec:
-        """The spec of the summary of a token shard."""
+    def summarize(self) -> Spec:
+        """The spec of the summary of a token shard, for which the model runs."""
+        compute = self.config.extraction.model_dump(include={"dtype", "batch_size"})
+        return self.script("summarize", compute=compute, summary=self._summary())
+
+    def summarize_stored(self, model: str) -> Spec:
+        """The spec of the summary of a token shard whose activations are stored."""
+        layers = self.config.models[model].layers
+        return self.script("summarize_stored", layers=layers, summary=self._summary())
+
+    def _summary(self) -> Spec:
+        """What a summary keeps."""
         [site] = {site for study in self.studies.values() for site in study.summarized_sites}
-        return self.script(
-            "summarize",
-            stored=self.is_stored(shard),
-            layers=self.config.models[model].layers,
-            compute=self.config.extraction.model_dump(include={"dtype", "batch_size"}),
-            summary={"site": site, **self.config.summaries.model_dump()},
-        )
+        return {"site": site, **self.config.summaries.model_dump()}
 
     def report(self) -> Spec:
         """The settings and titles that the report shows, and the functions that write the parts of the studies."""
