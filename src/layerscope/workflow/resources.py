@@ -117,8 +117,8 @@ class Needs:
         return 8 * CLUSTERS * COVARIATES + 4 * self.token_types + CONTEXTS
 
     def summarize(self, model: ModelSize, threads: int) -> Expected:
-        """Of a token shard, while the model runs: in the end the sums of all layers are in main memory, also where a GPU
-        makes them; on the CPU, a batch of every layer is too."""
+        """Of a token shard, while the model runs: in the end the sums of all layers are in main memory, also those that
+        a GPU made; on the CPU, a batch of every layer is too."""
         neurons = model.layers * model.mlp
         held = neurons * (self._sums() + (0 if self.gpu else 4 * self._batch(self.shard)))
         return self._run(model, self.shard, threads, neurons * self._sums(), held)
