@@ -82,7 +82,8 @@ def tables_of_properties(
     for sums, rows in blocks:
         for name, layer in layers.items():
             parts[name].append(layer.of_neurons(sums, rows))
-    neurons, drawn = [], []
+    neurons: list[pd.DataFrame] = []
+    drawn: list[pd.DataFrame] = []
     for name, layer in layers.items():
         of_neurons, tables = tables_of_r(layer, parts.pop(name))
         regressions, counts = layer.regressions, layer.tokens.class_counts
