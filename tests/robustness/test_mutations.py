@@ -410,8 +410,8 @@ MUTATIONS = {
     ),
     "neurons of different means pooled as they are": Mutation(
         "studies/token_length/unimodality_test.py",
-        "with_tails(unit(rows) * np.sqrt(rows.shape[1]), sample.group)",
-        "with_tails(rows, sample.group)",
+        "with_tails(unit(some) * np.sqrt(rows.shape[1]), sample.group)",
+        "with_tails(some, sample.group)",
         "unit/test_multimodality.py::test_layer_and_table",
     ),
     # The null of r.
@@ -520,8 +520,8 @@ MUTATIONS = {
     ),
     "overlap without what lies beyond the bins": Mutation(
         "studies/token_length/group_effects.py",
-        "np.clip((values + LIMIT) * (BINS / (2 * LIMIT)), 0, BINS - 1)",
-        "np.mod((values + LIMIT) * (BINS / (2 * LIMIT)), BINS)",
+        "((rows.take(members, axis=1) + LIMIT) * (BINS / (2 * LIMIT))).clip(0, BINS - 1)",
+        "np.mod((rows.take(members, axis=1) + LIMIT) * (BINS / (2 * LIMIT)), BINS)",
         "unit/test_group_effects.py::test_overlap_is_that_of_plain_histograms",
     ),
     "kurtosis about zero where documents are left out": Mutation(

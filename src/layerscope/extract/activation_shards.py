@@ -167,7 +167,7 @@ class LayerReader:
         return Tokens.join(shard.tokens() for shard in self.shards)
 
     def blocks(self, keep: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
-        """Activations by blocks of neurons: the first neuron of each, and float32 [neurons, tokens to keep].
+        """Activations by blocks of neurons: the first neuron of each, and float32 [neurons, tokens to keep] in C order.
 
         Nothing is handed out before the digests of all values were compared. Where ``HELD_BYTES`` hold the layer, it is
         read once, in the order in which it is stored; else once more, for some hundred neurons at a time.
@@ -188,7 +188,7 @@ class LayerReader:
         first = 0
         for values in parts:
             for start in range(0, values.shape[1], block):
-                yield first + start, values[:, start : start + block].astype(np.float32, order="C").T
+                yield first + start, values[:, start : start + block].T.astype(np.float32, order="C")
             first += values.shape[1]
             del values  # before the next are read
 

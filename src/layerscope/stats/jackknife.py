@@ -32,7 +32,7 @@ class Groups:
 
     def arranged(self, values: np.ndarray) -> np.ndarray:
         """``values`` [..., tokens], group after group."""
-        return values if self.in_order else values[..., self.order]
+        return values if self.in_order else values.take(self.order, axis=-1)
 
     def sums_of_arranged(self, values: np.ndarray) -> np.ndarray:
         return np.add.reduceat(values, self.starts, axis=-1)

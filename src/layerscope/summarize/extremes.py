@@ -4,7 +4,7 @@ import numpy as np
 import torch
 
 CONTEXTS = 16  # values that are kept per neuron
-FEW = 1 / 8  # share of the neurons
+PART = 64  # tokens, of which the largest is looked at first
 
 
 class Extremes:
@@ -19,6 +19,7 @@ class Extremes:
 
     def __init__(self, sign: int, neurons: int, dtype: torch.dtype, device: torch.device) -> None:
         self.sign, self.neurons = sign, neurons
+        self.beyond = torch.gt if sign > 0 else torch.lt
         shape = (CONTEXTS, neurons)
         # Times the sign, from the largest down.
         self.values = np.full(shape, -np.inf, dtype=str(dtype).removeprefix("torch."))
@@ -26,33 +27,28 @@ class Extremes:
         self.bound = torch.full((neurons,), -sign * torch.inf, dtype=dtype, device=device)  # the last of these
         self.waiting: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
 
-    def add(self, values: torch.Tensor, extreme: torch.Tensor, places: np.ndarray) -> None:
+    def add(self, values: torch.Tensor, extremes: torch.Tensor, places: np.ndarray) -> None:
         """Take values [tokens, neurons] that follow all earlier ones in the text.
 
         Args:
-            extreme: [neurons], the largest, or smallest, of the values.
+            extremes: [parts, neurons], the largest, or smallest, values of parts of the tokens, all of one size.
             places: [tokens]; −1 for tokens that take no part.
         """
-        if self.places[-1].min() < 0 and len(values) > 4 * CONTEXTS:
-            # At first every value is one of the largest; in halves, most of them no longer are.
-            half = len(values) // 2
-            for part in (slice(0, half), slice(half, None)):
-                of_part = values[part].amax(0) if self.sign > 0 else values[part].amin(0)
-                self.add(values[part], of_part, places[part])
+        if self.places[-1].min() < 0 and len(extremes) > 1:
+            # At first every value is one of the largest; part by part, most of them soon no longer are.
+            size = len(values) // len(extremes)
+            for first, of_part in zip(range(0, len(values), size), extremes.split(1), strict=True):
+                self.add(values[first : first + size], of_part, places[first : first + size])
             return
-        beyond = torch.gt if self.sign > 0 else torch.lt
-        columns = beyond(extreme, self.bound).nonzero().squeeze(1)
-        if not len(columns):
+        part, neuron = self.beyond(extremes, self.bound).nonzero(as_tuple=True)
+        if not len(part):
             return
-        if len(columns) < self.neurons * FEW:  # else it is faster to look at all than to take them out
-            token, column = beyond(values.index_select(1, columns), self.bound[columns]).nonzero(as_tuple=True)
-            neuron = columns[column]
-        else:
-            token, neuron = beyond(values, self.bound).nonzero(as_tuple=True)
-        place = places[token.cpu().numpy()]
+        found = values.unflatten(0, (len(extremes), -1))[part, :, neuron]
+        which, at = self.beyond(found, self.bound[neuron, None]).nonzero(as_tuple=True)
+        place = places[(part[which] * found.shape[1] + at).cpu().numpy()]
         known = place >= 0
-        found = neuron.cpu().numpy(), self.sign * values[token, neuron].cpu().numpy(), place
-        self.waiting.append(tuple(array[known] for array in found))
+        new = neuron[which].cpu().numpy(), self.sign * found[which, at].cpu().numpy(), place
+        self.waiting.append(tuple(array[known] for array in new))
         # Until they are merged, the bound is looser than it could be, and more are found than needed.
         if sum(len(neuron) for neuron, _, _ in self.waiting) > self.values.size or self.places[-1].min() < 0:
             self.merge()

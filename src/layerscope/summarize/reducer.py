@@ -1,5 +1,6 @@
 """The reducer that makes the summary of a shard while the model runs, on the device that computes."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -9,13 +10,11 @@ import torch
 from layerscope.model.finite import not_finite
 from layerscope.stats.document_clusters import document_clusters
 from layerscope.summarize.covariates import Covariates
-from layerscope.summarize.extremes import CONTEXTS, Extremes
+from layerscope.summarize.extremes import CONTEXTS, PART, Extremes
 from layerscope.summarize.neuron_sums import POWERS, NeuronSums
 from layerscope.summarize.token_classes import NO_CLASS
 from layerscope.summarize.token_sums import TokenSums, places_of
 from layerscope.tokenize.token_shards import Tokens
-
-CACHED_TOKENS = 64  # of which the powers of the activations stay in a core's cache
 
 
 class SummaryReducer:
@@ -62,6 +61,7 @@ class SummaryReducer:
         self.size = summary_bytes(neurons, self.sums)
         self.layers: dict[int, _Layer] = {}
         self.batch: _Batch | None = None
+        self.buffers: list[torch.Tensor] = []  # two, which all layers use
 
     def receive(self, site: str, layer: int, tensor: torch.Tensor, rows: slice) -> None:
         values = tensor.flatten(0, 1)
@@ -71,10 +71,13 @@ class SummaryReducer:
         batch = self.batch
         if layer not in self.layers:
             self.layers[layer] = _Layer(values, self.sums)
-        largest, smallest = values.amax(0), values.amin(0)
+        parts = values.unflatten(0, (-1, math.gcd(len(values), PART)))
+        largest, smallest = parts.amax(1), parts.amin(1)
         if not (torch.isfinite(largest).all() and torch.isfinite(smallest).all()):
             raise not_finite(self.model, site, layer, values.float().cpu().numpy())
-        self.layers[layer].add(values, largest, smallest, batch)
+        if not self.buffers or self.buffers[0].shape != values.shape:
+            self.buffers = [torch.empty_like(values) for _ in range(2)]
+        self.layers[layer].add(values, largest, smallest, batch, *self.buffers)
 
     def _batch_of(self, rows: slice, values: torch.Tensor) -> "_Batch":
         tokens = slice(rows.start * self.length, rows.stop * self.length)
@@ -133,9 +136,25 @@ class _Layer:
         self.classes = torch.zeros((len(sums.classes) + 1, neurons), dtype=dtype, device=device)
         self.most, self.least = (Extremes(sign, neurons, dtype, device) for sign in (1, -1))
         self.random = np.zeros((len(sums.random_place), neurons), dtype=self.most.values.dtype)
-        self.centred = torch.empty_like(values)
 
-    def add(self, values: torch.Tensor, largest: torch.Tensor, smallest: torch.Tensor, batch: _Batch) -> None:
+    def add(
+        self,
+        values: torch.Tensor,
+        largest: torch.Tensor,
+        smallest: torch.Tensor,
+        batch: _Batch,
+        x: torch.Tensor,
+        square: torch.Tensor,
+    ) -> None:
+        """Take values [tokens, neurons].
+
+        Args:
+            largest: [parts, neurons], of each part of the tokens.
+            smallest: likewise.
+            batch: of the tokens.
+            x: memory of the shape of the values, and
+            square: likewise; to allocate them each time would take as long as the sums.
+        """
         if not batch.runs:  # no token takes part
             return
         if not self.has_pilot:
@@ -144,24 +163,23 @@ class _Layer:
             takes_part[batch.left_out] = False
             self.pilot = values[takes_part].mean(0, dtype=torch.float64).to(values.dtype)
             self.has_pilot = True
-        if self.centred.shape != values.shape:
-            self.centred = torch.empty_like(values)
-        x = torch.sub(values, self.pilot, out=self.centred)
+        torch.sub(values, self.pilot, out=x)
         x[batch.left_out] = 0
         self.classes.index_add_(0, batch.classes, x)
         for start, stop, cluster in batch.runs:
-            sums, part = self.clusters[cluster], x[start:stop]
-            sums[: -len(POWERS)] += batch.covariates[start:stop].T @ part
-            step = CACHED_TOKENS if x.device.type == "cpu" else stop - start
-            for some in part.split(step):
-                square = some * some
-                sums[-3] += square.sum(0)
-                sums[-2] += (square * some).sum(0)
-                sums[-1] += (square * square).sum(0)
+            self.clusters[cluster, : -len(POWERS)] += batch.covariates[start:stop].T @ x[start:stop]
+        self._add_power("square", torch.mul(x, x, out=square), batch)
+        self._add_power("cube", x.mul_(square), batch)
+        self._add_power("fourth", square.mul_(square), batch)
         self.most.add(values, largest, batch.places)
         self.least.add(values, smallest, batch.places)
         if len(batch.slots):
             self.random[batch.slots] = values[batch.random].cpu().numpy()
+
+    def _add_power(self, name: str, values: torch.Tensor, batch: _Batch) -> None:
+        row = POWERS.index(name) - len(POWERS)
+        for start, stop, cluster in batch.runs:
+            self.clusters[cluster, row] += values[start:stop].sum(0)
 
     def finish(self, places: np.ndarray, ids: np.ndarray) -> NeuronSums:
         """The sums; ``ids`` are the tokens at ``places``, in the order of the text."""

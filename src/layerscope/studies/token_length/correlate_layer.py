@@ -7,6 +7,7 @@ from layerscope.extract.activation_shards import LayerReader
 from layerscope.io.errors import UserError
 from layerscope.io.files import read_json
 from layerscope.stats.correlation import spearman
+from layerscope.stats.few_rows import few_rows
 from layerscope.studies.token_length import SITE
 from layerscope.studies.token_length.length_groups import GROUPS, token_lengths
 from layerscope.studies.token_length.neuron_moments import moments, varies
@@ -44,11 +45,13 @@ def correlate_layer(
         span = activation_range(manifests)
         edges = np.linspace(*span, bins + 1)
         sample = token_lengths(vocabulary, reader.tokens().input_ids)
+        groups = [np.flatnonzero(sample.group == i) for i in range(3)]
         counts = np.zeros((3, bins), dtype=np.int64)
         rho = []
         for _, values in reader.blocks(sample.keep):
-            for i in range(3):
-                counts[i] += np.histogram(values[:, sample.group == i].astype(np.float64), bins, span)[0]
+            for rows in few_rows(values):
+                for i, members in enumerate(groups):
+                    counts[i] += np.histogram(rows.take(members, axis=1).astype(np.float64), bins, span)[0]
             rho.append(spearman(values, sample.lengths))
     histogram = pd.DataFrame({"left": edges[:-1], "right": edges[1:]} | dict(zip(GROUPS, counts, strict=True)))
     if counts.sum() != len(neurons) * len(sample.lengths):

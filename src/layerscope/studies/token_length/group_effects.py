@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from layerscope.stats.correlation import varies as rows_vary
+from layerscope.stats.few_rows import few_rows
 from layerscope.stats.jackknife import unit
 from layerscope.studies.token_length.neuron_moments import kurtosis_without, moments, varies
 from layerscope.studies.token_length.summaries_over_neurons import jackknife_median, table_of
@@ -34,7 +35,7 @@ class GroupEffects:
         self.short, self.long = (np.zeros(len(self.tokens.clusters)) for _ in range(2))
         self.neurons = self.stored_neurons = 0  # that vary
         self.kurtoses: list[np.ndarray] = []  # [neurons, 1 + clusters]: of the sample, and without each cluster
-        self.arranged = self.stored.documents.arranged(self.stored.group)
+        self.members = [np.flatnonzero(self.stored.group == group) for group in range(3)]  # tokens of each length group
         self.overlaps = np.zeros(1 + len(self.stored.documents.groups))  # likewise, summed over neurons
 
     def add(self, sums: NeuronSums, rows: np.ndarray) -> None:
@@ -50,7 +51,8 @@ class GroupEffects:
         self.kurtoses.append(kurtosis[vary])
         rows = rows[rows_vary(rows)]
         self.stored_neurons += len(rows)
-        self.overlaps += self.overlap(unit(rows) * np.sqrt(rows.shape[1])).sum(axis=0)
+        for some in few_rows(rows):
+            self.overlaps += self.overlap(unit(some) * np.sqrt(rows.shape[1])).sum(axis=0)
 
     def overlap(self, rows: np.ndarray) -> np.ndarray:
         """Overlap of the histograms of short and of long tokens, Σ min(p, q) over bins of half a standard deviation.
@@ -67,12 +69,10 @@ class GroupEffects:
 
     def _histograms(self, rows: np.ndarray, group: int) -> np.ndarray:
         """Counts of the tokens of one length group in each group of documents: [neurons, groups, bins]."""
-        member, groups = self.arranged == group, len(self.stored.documents.groups)
-        of = self.stored.documents.arranged(self.stored.documents.groups.labels)[member]
-        values = self.stored.documents.arranged(rows)[:, member]
-        bins = np.clip((values + LIMIT) * (BINS / (2 * LIMIT)), 0, BINS - 1).astype(np.int64)
-        cell = (np.arange(len(rows))[:, None] * groups + of) * BINS + bins
-        return np.bincount(cell.ravel(), minlength=len(rows) * groups * BINS).reshape(len(rows), groups, BINS)
+        members, groups = self.members[group], len(self.stored.documents.groups)
+        bins = ((rows.take(members, axis=1) + LIMIT) * (BINS / (2 * LIMIT))).clip(0, BINS - 1).astype(np.int64)
+        bins += self.stored.documents.groups.labels[members] * BINS
+        return np.stack([np.bincount(row, minlength=groups * BINS).reshape(groups, BINS) for row in bins])
 
     def tables(self) -> list[pd.DataFrame]:
         """Rows of the table of resamples; NaN where no neuron varies."""

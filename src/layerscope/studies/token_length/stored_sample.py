@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from layerscope.stats.document_clusters import document_clusters
+from layerscope.stats.few_rows import few_rows
 from layerscope.stats.jackknife import Groups, Jackknife, unit
 from layerscope.studies.token_length.length_groups import token_lengths
 from layerscope.summarize.token_classes import token_classes
@@ -65,7 +66,10 @@ class StoredSample:
         Args:
             rows: [neurons, tokens].
         """
-        sums, sizes = self.cells.sums(rows[:, self.own]), self.cells.sizes
+        return np.concatenate([self._variance_of_documents(some) for some in few_rows(rows)])
+
+    def _variance_of_documents(self, rows: np.ndarray) -> np.ndarray:
+        sums, sizes = self.cells.sums(rows.compress(self.own, axis=1)), self.cells.sizes
         means = self.types.sums(sums) / self.types.sums(sizes)
         middle = means.mean(axis=1, keepdims=True)
         with np.errstate(divide="ignore", invalid="ignore"):
