@@ -60,6 +60,9 @@ DRAWINGS: dict[str, Draw] = {
     "r_across_models": csv(draw_r_across_models, "token_length/layers.csv", "token_length/evidence.csv"),
     "r_spread": csv(draw_r_spread, "token_length/layers.csv", "token_length/evidence.csv"),
     "r_confounds": lambda results, outputs: draw_r_confounds(outputs, "a", of_a(results)),
+    "r_properties": lambda results, outputs: draw_r_properties(
+        outputs, "a", of_a(results), read_csv(results / LENGTH / "properties.csv")
+    ),
     "multimodality": csv(draw_multimodality, "token_length/multimodality.csv"),
     "dip_power": lambda results, outputs: draw_dip_power(
         outputs, {"mini": read_csv(results / LENGTH / "dip_power_mini.csv")}

@@ -30,6 +30,7 @@ DELETED: dict[str, str] = {
     "PDF files of figures": "results/*/figures/*.pdf",
     "`results/STUDY/layers.csv`": "results/STUDY/layers.csv",
     "`results/token_length/evidence.csv`": "results/token_length/evidence.csv",
+    "`results/token_length/properties.csv`": "results/token_length/properties.csv",
     "`results/token_length/multimodality.csv`": "results/token_length/multimodality.csv",
     "`results/token_length/matches.csv`": "results/token_length/matches.csv",
     "`results/claims.csv`": "results/claims.csv",

@@ -95,6 +95,7 @@ EDITS: dict[str, Callable[[], None]] = {
     # Only models with one tokenizer can be paired.
     "models.NAME.tokenizer": every(setting("models.b.tokenizer", "other"), setting(f"{LENGTH}.pairs", [])),
     "tokenizers.NAME.source": setting("tokenizers.mini.source", "resources/tokenizers/other"),
+    "tokenizers.NAME.properties": setting("tokenizers.mini.properties", "resources/other_properties.csv"),
     "corpora.NAME.source": setting(f"{CORPUS}.source", "resources/corpus/other.jsonl"),
     "corpora.NAME.text_field": setting(f"{CORPUS}.text_field", "id"),
     "revision, subset or split of a local source": every(
@@ -110,6 +111,7 @@ EDITS: dict[str, Callable[[], None]] = {
     ),
     "the weights of a local model replaced in place": new_weights,
     "a local tokenizer edited": appended("resources/tokenizers/mini/tokenizer.json", "\n"),
+    "a table of properties edited": appended("resources/properties.csv", "\n"),
     "a local corpus edited": appended("resources/corpus/documents.jsonl", '{"text": "One more."}\n'),
     "the sentences edited": appended("resources/sentences_her.txt", "This is one more of her sentences, the last.\n"),
     "sampling.sequences, more": setting("sampling.sequences", 6),
@@ -119,6 +121,7 @@ EDITS: dict[str, Callable[[], None]] = {
     "sampling.stored_sequences, fewer": setting("sampling.stored_sequences", 2),
     "sampling.stored_sequences_per_shard": setting("sampling.stored_sequences_per_shard", 1),
     "summaries.token_types": setting("summaries.token_types", 100),
+    "summaries.properties": setting("summaries.properties", ["bytes", "digit"]),
     "extraction.device": setting("extraction.device", "cpu"),
     "extraction.dtype": setting("extraction.dtype", "bfloat16"),
     "extraction.batch_size": setting("extraction.batch_size", 1),
@@ -135,6 +138,8 @@ EDITS: dict[str, Callable[[], None]] = {
     "studies.token_length.histogram_bins": setting(f"{LENGTH}.histogram_bins", 128),
     "studies.token_length.frequency_tokens": setting(f"{LENGTH}.frequency_tokens", 1000),
     "studies.token_length.frequency_covariate": setting(f"{LENGTH}.frequency_covariate", "line"),
+    "studies.token_length.properties": setting(f"{LENGTH}.properties", ["digit", "log_frequency"]),
+    "studies.token_length.properties, none": setting(f"{LENGTH}.properties", []),
     "studies.token_length.pairs": setting(f"{LENGTH}.pairs", [["b", "a"]]),
     "studies.token_length.resamples": setting(f"{LENGTH}.resamples", 150),
     "studies.token_length.seed": setting(f"{LENGTH}.seed", 1),
@@ -249,6 +254,7 @@ def test_what_follows_is_what_reads(plans):
     reads = {job["rule"]: {rows[number]["rule"] for number in job["reads"]} for job in rows}
     assert reads["extract"] == {"fetch_model", "tokenize"} == reads["extract_paths"]
     assert reads["correlate_token_length"] == {"extract", "summarize", "vocabulary"} == reads["resample_token_length"]
+    assert reads["resample_properties"] == reads["resample_token_length"]
     assert reads["summarize"] == {"extract", "tokenize", "count_tokens"}
     assert reads["vocabulary"] == {"tokenize", "count_tokens"}
     assert reads["count_tokens"] == {"encode_documents", "fetch_tokenizer"}

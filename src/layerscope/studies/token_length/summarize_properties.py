@@ -3,9 +3,8 @@
 import pandas as pd
 
 from layerscope.io.tables import read_table
+from layerscope.studies.token_length.measures import INTERVALS
 from layerscope.studies.token_length.summarize_evidence import evidence_of
-
-INTERVALS = {True: "documents and types", False: "types; name it in summaries.properties for documents"}
 
 
 def properties_table(neurons: dict[str, list[str]], resamples: dict[str, list[str]]) -> pd.DataFrame:
