@@ -24,6 +24,7 @@ from layerscope.studies.path_length.draw_r import draw_r
 from layerscope.studies.token_length.draw_distribution import draw_r_by_layer
 from layerscope.studies.token_length.draw_multimodality import draw_dip_power, draw_largest_dips, draw_multimodality
 from layerscope.studies.token_length.draw_pairs import draw_matches, draw_profiles
+from layerscope.studies.token_length.draw_properties import draw_r_properties
 from layerscope.studies.token_length.draw_r import draw_r_across_models, draw_r_confounds, draw_r_spread
 from layerscope.studies.token_length.draw_sample import draw_activations, draw_token_lengths
 from layerscope.studies.token_similarity.draw import draw_moments, draw_spread
