@@ -5,16 +5,19 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
 from layerscope.config.sections import Summaries
 from layerscope.io.errors import UserError
+from layerscope.preflight.load import load_config
 from layerscope.summarize.covariates import Covariates
 from layerscope.tokenize.property_names import RESERVED, of_tables
 from layerscope.tokenize.token_properties import PropertySpec, token_properties
 from layerscope.tokenize.tokenizer import load_tokenizer
 from layerscope.tokenize.vocabulary import token_types
+from layerscope.workflow.specs import Specs
 
 TEXTS = ["a", " her", "\n", "NA", '"', "\ufffd", "<end>", ",", "é", "never"]
 COUNTS = [5, 0, 3, 2, 2, 9, 9, 1, 1, 0]
@@ -165,6 +168,27 @@ def test_two_types_of_one_text_are_told_apart_by_id_alone(tmp_path: Path, types:
     # Unless all but one of them occur nowhere.
     rare = twice.assign(corpus_count=[5, 0, 0, *COUNTS[3:]])
     assert token_properties(spec(tmp_path / "words.csv", "x"), rare, SAMPLE)["x"][0] == 1
+
+
+def test_the_spec_of_a_summary_has_the_table_of_the_properties_named_ahead(
+    project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And without such properties it says nothing of them: length and frequency are in every summary."""
+    monkeypatch.chdir(project)
+    config = yaml.safe_load(Path("config/config.yaml").read_text(encoding="utf-8"))
+
+    def spec_with(names: list[str], rows: str = "") -> dict:
+        config["tokenizers"]["mini"]["properties"] = written(tmp_path, "id,x\n0,1\n" + rows)
+        config["summaries"] = {"properties": names}
+        specs = Specs(load_config(config), project / "workflow/scripts", tmp_path / "digests.json")
+        return specs.summarize("neo-2m", 0)["summary"]
+
+    plain = {"site": "mlp_pre", "token_types": 8192}
+    assert spec_with([]) == spec_with(["characters", "log_frequency"]) == plain
+    assert spec_with(["log_frequency", "bytes"]) == plain | {"properties": {"names": ["bytes"], "table": None}}
+    one, same, other = (spec_with(["x"], rows)["properties"]["table"] for rows in ("", "", "1,2\n"))
+    assert one == same and one["tokenizer"] == "mini"
+    assert one["digest"] != other["digest"] and one | {"digest": ""} == other | {"digest": ""}
 
 
 def test_names_that_are_those_of_other_covariates_are_reserved() -> None:
