@@ -181,7 +181,8 @@ def test_types_that_share_a_class_have_the_mean_of_their_values(
 def test_documents_widen_r_over_types_with_a_property_as_they_would_with_a_length() -> None:
     """The variances are those of a vocabulary whose lengths the property is."""
     sample = Sample(3, topics=0.7)
-    rows, of_types = sample.noise(4, of_document=1.5), sample.rng.integers(1, 40, TYPES)
+    rows = sample.noise(4, of_document=1.5)
+    of_types = 3 * sample.vocabulary["characters"].to_numpy() + sample.rng.integers(0, 9, TYPES)
     found = found_in(sample, of_types.astype(np.float64), rows, 10**6)["r_types", "variances"]
     sample.vocabulary["characters"] = of_types
     np.testing.assert_allclose(found, sample.resamples().of_neurons(*sample.read(rows))["r_types", "variances"])
