@@ -1,14 +1,17 @@
 """What the summary of a shard costs, beside a bare forward pass, as the number of tokens grows.
 
-    python benchmarks/summaries.py [--tokens 65536 262144 1048576] [--folder FOLDER]
+    python benchmarks/summaries.py [--tokens 65536 262144 1048576] [--folder FOLDER] [--figure docs/memory.png]
 
 On GPT-Neo 125M's exact shape with random weights, and tokens that follow Zipf's law in documents of 200 to 1,200.
 For each number of tokens, each in a process of its own:
 
-- floor: import, load, and a bare forward pass of the base model over all tokens;
-- job: the job that summarises a shard of that many tokens, as the workflow's script runs it; its peak memory, its time
-  over that of the floor, the time within the reducer, and the bytes of the summary over those of the activations;
-- layer: the job that correlates a layer and the one that resamples it, of the summary, and of 65,536 stored tokens.
+- job: the job that summarises a shard of that many tokens, as the workflow's script runs it, from opening the model
+  to the file; before each of its passes a bare forward pass of the same batch, so that both meet the same machine.
+  The job's time without those over theirs; the time within the reducer, the peak memory, and the bytes of the summary
+  over those of the activations;
+- layer: the job that correlates a layer and the one that resamples it, of the summary and of 65,536 stored tokens, and
+  the one that tests these for unimodality, on one core; how far r is from one whose sums are float64, made in the same
+  passes.
 """
 
 import argparse
@@ -19,11 +22,13 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from extraction import SHAPE
 
-LENGTH, STORED, WIDTH = 512, 65_536, 3072
+LENGTH, STORED, WIDTH, LAYER = 512, 65_536, 3072, 3
 
 
 def prepare(folder: Path, tokens: int) -> None:
@@ -58,39 +63,67 @@ def prepare(folder: Path, tokens: int) -> None:
     write_table(folder / f"vocabulary_{tokens}.parquet", vocabulary_table(types, ids))
 
 
-def floor(folder: Path, tokens: int) -> dict[str, float]:
-    import torch
+class ExactR:
+    """Pearson's r of the neurons of a layer with the length of the token, in float64 all along."""
 
-    from layerscope.io.files import read_json
-    from layerscope.model.loading import load_base_model
-    from layerscope.tokenize.token_shards import read_token_shard
+    def __init__(self, folder: Path) -> None:
+        from layerscope.io.tables import read_table
 
-    torch.set_num_threads(len(os.sched_getaffinity(0)))
-    sample, _ = read_token_shard(folder / f"tokens_{tokens}.h5")
-    rows = torch.from_numpy(sample.input_ids.reshape(-1, LENGTH)).long()
-    model = load_base_model(read_json(folder / "model.json"), "float32", torch.device("cpu"))
-    with torch.inference_mode():
-        for part in rows.split(2):
-            model(input_ids=part, use_cache=False)
-    return {}
+        types = read_table(folder / "types.parquet")
+        self.lengths, self.special = types["characters"].to_numpy(float), types["special"].to_numpy()
+        self.pilot, self.sums = None, 0.0
+
+    def add(self, values, ids) -> None:
+        import numpy as np
+
+        values, y = values[~self.special[ids]].astype(float), self.lengths[ids[~self.special[ids]]] - 6
+        self.pilot = values.mean(axis=0) if self.pilot is None else self.pilot
+        x, one = values - self.pilot, np.ones_like(values)
+        self.sums += np.stack(
+            [one.sum(axis=0), x.sum(axis=0), (x * x).sum(axis=0), y @ x, y @ one, (y * y) @ one],
+        )
+
+    def r(self):
+        n, x, xx, xy, y, yy = self.sums
+        return (xy - x * y / n) / ((xx - x**2 / n) * (yy - y**2 / n)) ** 0.5
 
 
 def job(folder: Path, tokens: int) -> dict[str, float]:
+    import numpy as np
+    import torch
+
     from layerscope.io.files import read_json
     from layerscope.io.tables import read_table
+    from layerscope.model.run import ModelRun
     from layerscope.summarize.reducer import SummaryReducer
     from layerscope.summarize.summarize_shard import summarize_run
 
-    within, receive = 0.0, SummaryReducer.receive
+    seconds = {"bare": 0.0, "within": 0.0, "exact": 0.0}
 
-    def timed(*args):
-        nonlocal within
+    @contextmanager
+    def timed(what: str) -> Iterator[None]:
         before = time.perf_counter()
-        receive(*args)
-        within += time.perf_counter() - before
+        yield
+        seconds[what] += time.perf_counter() - before
 
-    SummaryReducer.receive = timed
+    exact = ExactR(folder)
+
+    def receive_timed(reducer, site, layer, tensor, rows, receive=SummaryReducer.receive):
+        with timed("within"):
+            receive(reducer, site, layer, tensor, rows)
+        if layer == LAYER:
+            with timed("exact"):
+                exact.add(tensor.flatten(0, 1).numpy(), reducer.tokens.input_ids.reshape(-1, LENGTH)[rows].ravel())
+
+    def pass_after_bare(run, rows, reducers, one_pass=ModelRun._pass):
+        ids = torch.from_numpy(run.rows[rows]).long()
+        with timed("bare"), torch.inference_mode():
+            run.model.base(input_ids=ids, use_cache=False)
+        one_pass(run, rows, reducers)
+
+    SummaryReducer.receive, ModelRun._pass = receive_timed, pass_after_bare
     summary = folder / f"summary_{tokens}.h5"
+    started = time.perf_counter()
     summarize_run(
         str(folder / f"tokens_{tokens}.h5"),
         read_table(folder / "types.parquet"),
@@ -101,8 +134,10 @@ def job(folder: Path, tokens: int) -> dict[str, float]:
         len(os.sched_getaffinity(0)),
         summary,
     )
+    seconds["job"] = time.perf_counter() - started - seconds["bare"] - seconds["exact"]
+    np.save(folder / f"r_{tokens}.npy", exact.r())
     share = summary.stat().st_size / (tokens * SHAPE["num_layers"] * WIDTH * 4)
-    return {"within": within, "bytes_per_activation_byte": share}
+    return {**seconds, "bytes_per_activation_byte": share}
 
 
 def store(folder: Path, tokens: int) -> dict[str, float]:
@@ -119,13 +154,15 @@ def store(folder: Path, tokens: int) -> dict[str, float]:
 
 
 def correlate(folder: Path, tokens: int) -> dict[str, float]:
+    import numpy as np
+
     from layerscope.io.tables import read_table
     from layerscope.studies.token_length.correlate_layer import correlate_layer
 
     vocabulary = read_table(folder / f"vocabulary_{tokens}.parquet")
     summary, stored = [str(folder / f"summary_{tokens}.h5")], [str(folder / "stored.h5")]
-    correlate_layer(summary, stored, [str(folder / "stored.json")], vocabulary, 3, 2048)
-    return {}
+    neurons, _, _ = correlate_layer(summary, stored, [str(folder / "stored.json")], vocabulary, LAYER, 2048)
+    return {"difference": float(abs(neurons["r_pearson"] - np.load(folder / f"r_{tokens}.npy")).max())}
 
 
 def resample(folder: Path, tokens: int) -> dict[str, float]:
@@ -134,25 +171,52 @@ def resample(folder: Path, tokens: int) -> dict[str, float]:
 
     vocabulary = read_table(folder / f"vocabulary_{tokens}.parquet")
     summary, stored = [str(folder / f"summary_{tokens}.h5")], [str(folder / "stored.h5")]
-    resample_layer(summary, stored, vocabulary, 3, 200, 0, "spline")
+    resample_layer(summary, stored, vocabulary, LAYER, 200, 0, "spline")
     return {}
 
 
-PARTS = {part.__name__: part for part in (floor, job, store, correlate, resample)}
+def dips(folder: Path, tokens: int) -> dict[str, float]:
+    from layerscope.io.tables import read_table
+    from layerscope.studies.token_length.unimodality_test import unimodality_tests
+
+    vocabulary = read_table(folder / f"vocabulary_{tokens}.parquet")
+    unimodality_tests([str(folder / "stored.h5")], vocabulary, LAYER, 200, 0)
+    return {}
+
+
+PARTS = {part.__name__: part for part in (job, store, correlate, resample, dips)}
 
 
 def run(what: str, folder: Path, tokens: int) -> dict[str, float]:
-    """Run one part in a process of its own: wall and CPU seconds, peak memory in MiB, and what it measured itself."""
+    """Run one part in a process of its own: CPU seconds, peak memory in MiB, and what it measured itself."""
     command = [sys.executable, __file__, "--part", what, "--folder", str(folder), "--tokens", str(tokens)]
-    before = time.time()
-    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
-    return {"wall": time.time() - before, **json.loads(done.stdout.splitlines()[-1])}
+    threads = {} if what in ("job", "store") else {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, env={**os.environ, **threads})
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def draw(peaks: list[dict[str, float]], output: str) -> None:
+    from layerscope.plotting import MODEL_COLOURS, MODEL_MARKERS, figure
+
+    names = {"summarize": "summarize, all 12 layers", "correlate": "correlate, one layer"}
+    names |= {"resample": "resample, one layer", "dips": "dip tests, one layer"}
+    tokens = [row["tokens"] for row in peaks]
+    with figure([output], 5, 3.2) as drawn:
+        axes = drawn.subplots()
+        for (part, name), color, marker in zip(names.items(), MODEL_COLOURS, MODEL_MARKERS, strict=False):
+            axes.plot(tokens, [row[part] / 1024 for row in peaks], color=color, marker=marker, label=name)
+        axes.set_xscale("log", base=2)
+        axes.set_xticks(tokens, [f"{count:,}" for count in tokens])
+        axes.minorticks_off()
+        axes.set(xlabel="tokens of the shard", ylabel="peak memory (GiB)", ylim=(0, None))
+        drawn.legend(loc="outside upper left", ncols=2)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--tokens", type=int, nargs="+", default=[65_536, 262_144, 1_048_576])
     parser.add_argument("--folder", type=Path)
+    parser.add_argument("--figure", help="draw peak memory to this file")
     parser.add_argument("--part", choices=PARTS, help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.part:
@@ -167,19 +231,24 @@ def main() -> None:
         prepare(folder, STORED)
         if not (folder / "stored.h5").exists():
             run("store", folder, STORED)
+        peaks = []
         for tokens in args.tokens:
             prepare(folder, tokens)
-            bare, summarised = run("floor", folder, tokens), run("job", folder, tokens)
+            of = run("job", folder, tokens)
             print(
-                f"{tokens:,} tokens: forward {bare['wall']:.1f} s, {bare['peak_mib']:.0f} MiB; summary "
-                f"{summarised['wall']:.1f} s ({summarised['within']:.1f} s in the reducer), "
-                f"{summarised['peak_mib']:.0f} MiB; ratio {summarised['wall'] / bare['wall']:.3f}; bytes 1/"
-                f"{1 / summarised['bytes_per_activation_byte']:.1f} of the activations",
+                f"{tokens:,} tokens: forward {of['bare']:.1f} s; job {of['job']:.1f} s ({of['within']:.1f} s in the "
+                f"reducer), {of['peak_mib']:.0f} MiB; ratio {of['job'] / of['bare']:.3f}; bytes 1/"
+                f"{1 / of['bytes_per_activation_byte']:.1f} of the activations",
                 flush=True,
             )
-            for part in ("correlate", "resample"):
+            peaks.append({"tokens": tokens, "summarize": of["peak_mib"]})
+            for part in ("correlate", "resample", "dips"):
                 of_layer = run(part, folder, tokens)
-                print(f"  {part}: {of_layer['cpu']:.1f} CPU s, {of_layer['peak_mib']:.0f} MiB", flush=True)
+                of_r = f"; r within {of_layer['difference']:.1e} of float64" if part == "correlate" else ""
+                print(f"  {part}: {of_layer['cpu']:.1f} CPU s, {of_layer['peak_mib']:.0f} MiB{of_r}", flush=True)
+                peaks[-1][part] = of_layer["peak_mib"]
+        if args.figure:
+            draw(peaks, args.figure)
 
 
 if __name__ == "__main__":

@@ -6,8 +6,7 @@ from dataclasses import fields
 import numpy as np
 from texts import PARTIAL, SPECIAL, TYPES, Text, covariates_of
 
-from layerscope.summarize.extremes import CONTEXTS
-from layerscope.summarize.neuron_sums import EXTREME, NeuronSums
+from layerscope.summarize.neuron_sums import CONTEXTS, EXTREME, NeuronSums
 from layerscope.summarize.token_classes import token_classes
 from layerscope.summarize.token_sums import RANDOM, TokenSums, priorities
 

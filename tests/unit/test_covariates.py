@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from texts import PARTIAL, SPECIAL, TYPES, Text, covariates_of, table_of_types, text_of
 
 from layerscope.stats.splines import INTERIOR_KNOTS, spline_basis
-from layerscope.summarize.covariates import ONE, POSITION, Covariates, orthogonal, scaled, weighted_median
+from layerscope.stats.weighted_median import weighted_median
+from layerscope.summarize.covariates import ONE, POSITION, Covariates, orthogonal, scaled
 from layerscope.summarize.token_classes import NO_CLASS, token_classes
 
 

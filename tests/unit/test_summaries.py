@@ -10,8 +10,7 @@ from summary_loop import KEPT, MERGED, UNIT, Loop, same_bits
 from texts import PARTIAL, SPECIAL, TYPES, Text, activations, reduced, summary_of, text_of
 
 from layerscope.io.errors import UserError
-from layerscope.summarize.extremes import CONTEXTS
-from layerscope.summarize.neuron_sums import NeuronSums
+from layerscope.summarize.neuron_sums import CONTEXTS, NeuronSums
 from layerscope.summarize.token_sums import RANDOM, places_of, priorities
 from layerscope.tokenize.token_shards import Tokens
 

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from texts import TYPES, activations, filled, reduced, reducer_of_text, text_of
 
-from layerscope.summarize.extremes import CONTEXTS
+from layerscope.summarize.neuron_sums import CONTEXTS
 from layerscope.summarize.summary_shards import read_layer_summary, write_summary
 
 

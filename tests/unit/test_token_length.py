@@ -18,7 +18,7 @@ from layerscope.studies.token_length.correlate_layer import correlate_layer
 from layerscope.studies.token_length.length_groups import TokenLengths, median_length, token_lengths
 from layerscope.studies.token_length.summarize_layers import layer_row, layers_table
 from layerscope.summarize.contexts import AT_QUANTILE, AT_RANDOM, DECILES
-from layerscope.summarize.extremes import CONTEXTS
+from layerscope.summarize.neuron_sums import CONTEXTS
 from layerscope.summarize.summarize_shard import SummarySpec, reducer_of, write
 from layerscope.summarize.token_sums import RANDOM as RANDOM_TOKENS
 from layerscope.tokenize.token_shards import Tokens

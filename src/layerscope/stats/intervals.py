@@ -1,14 +1,14 @@
 """The level of intervals and tests, and null bands: Student's t with a standard error from resamples."""
 
 import numpy as np
-from scipy.stats import t
+from scipy.special import stdtr, stdtrit  # scipy.stats takes longer to import than most jobs take
 
 ALPHA = 0.05  # the level of every interval and test
 
 
 def student_quantile(df: float, level: float = ALPHA) -> float:
     """Half-width of a two-sided interval in standard errors; NaN without a degree of freedom."""
-    return float(t.ppf(1 - level / 2, df)) if df > 0 else np.nan
+    return float(stdtrit(df, 1 - level / 2)) if df > 0 else np.nan
 
 
 def null_band(null: np.ndarray, level: float = ALPHA) -> tuple[float, float]:
@@ -27,4 +27,4 @@ def null_band(null: np.ndarray, level: float = ALPHA) -> tuple[float, float]:
 def null_p(value: float, null: np.ndarray) -> float:
     """Two-sided p of a statistic, from Student's t about the resamples of its null [resamples]."""
     spread = null.std(ddof=1)
-    return float(2 * t.sf(abs(value - null.mean()) / spread, len(null) - 1)) if spread > 0 else np.nan
+    return float(2 * stdtr(len(null) - 1, -abs(value - null.mean()) / spread)) if spread > 0 else np.nan

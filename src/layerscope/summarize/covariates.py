@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from layerscope.stats.splines import spline_basis
+from layerscope.stats.weighted_median import weighted_median
 from layerscope.tokenize.token_shards import Tokens
 
 ONE, POSITION = "one", "position"
@@ -97,13 +98,3 @@ def orthogonal(variables: Iterable[np.ndarray], counts: np.ndarray) -> list[np.n
         if not found or np.average(left**2, weights=counts) > NOTHING_LEFT:
             found.append(scaled(left, counts))
     return found
-
-
-def weighted_median(values: np.ndarray, counts: np.ndarray) -> float:
-    """The median over tokens of ``values`` [types], each of which occurs ``counts`` [types] times; NaN for none."""
-    total = int(counts.sum())
-    if not total:
-        return np.nan
-    order = np.argsort(values, kind="stable")
-    middle = np.searchsorted(counts[order].cumsum(), [(total - 1) // 2, total // 2], side="right")
-    return float(values[order][middle].mean())

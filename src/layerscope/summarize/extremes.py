@@ -3,7 +3,8 @@
 import numpy as np
 import torch
 
-CONTEXTS = 16  # values that are kept per neuron
+from layerscope.summarize.neuron_sums import CONTEXTS
+
 PART = 64  # tokens, of which the largest is looked at first
 
 

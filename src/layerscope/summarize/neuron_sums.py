@@ -6,9 +6,9 @@ from typing import Self
 
 import numpy as np
 
-from layerscope.summarize.extremes import CONTEXTS
 from layerscope.summarize.token_sums import TokenSums, merged_random
 
+CONTEXTS = 16  # extreme values that are kept per neuron, of either kind
 POWERS = ("square", "cube", "fourth")  # after the products with covariates
 EXTREME = tuple(f"{which}_{what}" for which in ("most", "least") for what in ("value", "place", "token"))
 

@@ -10,8 +10,8 @@ import torch
 from layerscope.model.finite import not_finite
 from layerscope.stats.document_clusters import document_clusters
 from layerscope.summarize.covariates import Covariates
-from layerscope.summarize.extremes import CONTEXTS, PART, Extremes
-from layerscope.summarize.neuron_sums import POWERS, NeuronSums
+from layerscope.summarize.extremes import PART, Extremes
+from layerscope.summarize.neuron_sums import CONTEXTS, POWERS, NeuronSums
 from layerscope.summarize.token_classes import NO_CLASS
 from layerscope.summarize.token_sums import TokenSums, places_of
 from layerscope.tokenize.token_shards import Tokens

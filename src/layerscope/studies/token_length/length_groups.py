@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from layerscope.io.errors import UserError
-from layerscope.summarize.covariates import weighted_median
+from layerscope.stats.weighted_median import weighted_median
 from layerscope.tokenize.vocabulary import takes_part
 
 GROUPS = ("short", "median", "long")
