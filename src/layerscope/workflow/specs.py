@@ -184,17 +184,21 @@ class Specs:
 
     def summarize(self, model: str, shard: int) -> Spec:
         """The spec of the summary of a token shard."""
-        [site] = {site for study in self.studies.values() for site in study.summarized_sites}
-        summary: Spec = {"site": site, "token_types": self.config.summaries.token_types}
-        if further := [name for name in self.config.summaries.properties if name not in ALWAYS_SUMMED]:
-            summary["properties"] = self.properties(self.config.models[model].tokenizer, further)
         return self.script(
             "summarize",
             stored=self.is_stored(shard),
             layers=self.config.models[model].layers,
             compute=self.config.extraction.model_dump(include={"dtype", "batch_size"}),
-            summary=summary,
+            summary=self._summary(model),
         )
+
+    def _summary(self, model: str) -> Spec:
+        """What a summary of a model keeps."""
+        [site] = {site for study in self.studies.values() for site in study.summarized_sites}
+        kept: Spec = {"site": site, "token_types": self.config.summaries.token_types}
+        if further := [name for name in self.config.summaries.properties if name not in ALWAYS_SUMMED]:
+            kept["properties"] = self.properties(self.config.models[model].tokenizer, further)
+        return kept
 
     def properties(self, tokenizer: str, names: list[str]) -> PropertySpec:
         """Properties of the types of a tokenizer, with the digest of its table where that has some of them."""
