@@ -29,8 +29,8 @@ def study(shards: int, **changes: Any) -> Config:
 
 def test_size() -> None:
     # One corpus is tokenized, two models are extracted and summarized, the lengths of one reduced. Five layers are read
-    # by four rules, shards and manifests, and by three, summaries, or by one fewer where there is no property but length;
-    # three layers are matched, from shards and manifests of two models.
+    # by four rules, shards and manifests, and by three, summaries, or by one fewer each without further properties; three
+    # layers are matched, from shards and manifests of two models.
     jobs = 1 + 2 + 2 + 1
     assert plan_size(study(10)) == (10 * jobs, 10 * (5 * 4 * 2 + 5 * 3 + 3 * 4 + jobs))
     few = study(10, token_length__properties=[])
