@@ -29,7 +29,7 @@ def study(shards: int, **changes: Any) -> Config:
 
 def test_size() -> None:
     # One corpus is tokenized, two models are extracted and summarized, the lengths of one reduced. Five layers are read
-    # by four rules, shards and manifests, and by three, summaries, or by one fewer each without further properties; three
+    # by four rules, shards and manifests, and by three, summaries; without further properties by one fewer. Three
     # layers are matched, from shards and manifests of two models.
     jobs = 1 + 2 + 2 + 1
     assert plan_size(study(10)) == (10 * jobs, 10 * (5 * 4 * 2 + 5 * 3 + 3 * 4 + jobs))
