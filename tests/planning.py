@@ -28,7 +28,7 @@ CONFIG: dict[str, Any] = {
     },
     "corpora": {"other": {"source": "resources/corpus/other.jsonl"}},
     "sampling": {"sequences": 4, "sequence_length": 32, "sequences_per_shard": 2},
-    "summaries": {"properties": ["bytes"]},
+    "summaries": {"properties": ["digit"]},
     "studies": {
         "token_length": {
             "models": ["a", "b"],

@@ -19,7 +19,7 @@ from layerscope.studies.token_length.jackknife_sums import jackknife_pearson, re
 from layerscope.studies.token_length.measures import INTERVALS, MEASURES
 from layerscope.studies.token_length.property_findings import property_findings
 from layerscope.studies.token_length.resample_layer import LayerResamples, resample_neurons, widen_types
-from layerscope.studies.token_length.resample_properties import check_properties_vary, tables_of_properties
+from layerscope.studies.token_length.resample_properties import check_properties_vary, check_table, tables_of_properties
 from layerscope.studies.token_length.sign_flip_null import p_of_null
 from layerscope.studies.token_length.stored_sample import StoredSample
 from layerscope.studies.token_length.summarize_evidence import evidence_table
@@ -329,6 +329,18 @@ def test_findings_say_how_many_neurons_pass_and_what_is_missing(tables: tuple[pd
     assert len(property_findings(table[table["property"] == "valence"])) == 1
 
 
+def test_sums_with_another_table_are_refused(text: Text, values: np.ndarray, properties: dict[str, np.ndarray]) -> None:
+    """A table that was edited, whose column the summaries have; not one of which they have none."""
+    summary = summary_with(text, values, {"valence": properties["valence"]}, 8)
+    summary.attributes["properties_digest"] = "one"
+    for names, digest in ((["valence"], "one"), (["year"], "other"), (["bytes"], "other")):
+        table = {"tokenizer": "mini", "path": "words.csv", "digest": digest}
+        check_table({"names": names, "table": table}, summary, "shard_0000.h5")
+    with pytest.raises(UserError) as error:
+        check_table({"names": ["year", "valence"], "table": table}, summary, "shard_0000.h5")
+    assert str(error.value).startswith("shard_0000.h5: it has sums with another table of properties than words.csv; ")
+
+
 def test_a_property_of_one_value_is_refused(text: Text) -> None:
     values = np.full(TEXT_TYPES, 2.5)
     values[:3] = 7  # of types that take no part
@@ -351,8 +363,11 @@ def test_the_workflow_correlates_with_properties(finished: Path) -> None:
     input_ids, x = np.concatenate(ids), np.concatenate(activations)
     keep = ~(vocabulary["special"] | vocabulary["partial"]).to_numpy()[input_ids]
     found = read_table(results / "token_length/a/properties_01.parquet").set_index("property")
-    for name, of_types in (("bytes", vocabulary["bytes"].to_numpy(float)), ("digit", np.arange(len(vocabulary)) % 10)):
-        expected = pearson(x[keep], of_types[input_ids[keep]])
+    for name, of_types in (
+        ("bytes", vocabulary["bytes"].to_numpy(float)),
+        ("digit", np.arange(len(vocabulary)) % 10.0),
+    ):
+        expected = pearson(x[keep], of_type[input_ids[keep]])
         np.testing.assert_allclose(found.loc[name, "r"], expected, rtol=0, atol=1e-6)
     intervals = read_csv(results / "token_length/properties.csv").groupby("property")["intervals"].first()
-    assert intervals.to_dict() == {"bytes": INTERVALS[True], "digit": INTERVALS[False]}
+    assert intervals.to_dict() == {"bytes": INTERVALS[False], "digit": INTERVALS[True]}

@@ -95,7 +95,9 @@ EDITS: dict[str, Callable[[], None]] = {
     # Only models with one tokenizer can be paired.
     "models.NAME.tokenizer": every(setting("models.b.tokenizer", "other"), setting(f"{LENGTH}.pairs", [])),
     "tokenizers.NAME.source": setting("tokenizers.mini.source", "resources/tokenizers/other"),
-    "tokenizers.NAME.properties": setting("tokenizers.mini.properties", "resources/other_properties.csv"),
+    "tokenizers.NAME.properties, with a column in summaries.properties": setting(
+        "tokenizers.mini.properties", "resources/other_properties.csv"
+    ),
     "corpora.NAME.source": setting(f"{CORPUS}.source", "resources/corpus/other.jsonl"),
     "corpora.NAME.text_field": setting(f"{CORPUS}.text_field", "id"),
     "revision, subset or split of a local source": every(
@@ -111,7 +113,7 @@ EDITS: dict[str, Callable[[], None]] = {
     ),
     "the weights of a local model replaced in place": new_weights,
     "a local tokenizer edited": appended("resources/tokenizers/mini/tokenizer.json", "\n"),
-    "a table of properties edited": appended("resources/properties.csv", "\n"),
+    "a table of properties edited, with a column in summaries.properties": appended("resources/properties.csv", "\n"),
     "a local corpus edited": appended("resources/corpus/documents.jsonl", '{"text": "One more."}\n'),
     "the sentences edited": appended("resources/sentences_her.txt", "This is one more of her sentences, the last.\n"),
     "sampling.sequences, more": setting("sampling.sequences", 6),
@@ -121,7 +123,7 @@ EDITS: dict[str, Callable[[], None]] = {
     "sampling.stored_sequences, fewer": setting("sampling.stored_sequences", 2),
     "sampling.stored_sequences_per_shard": setting("sampling.stored_sequences_per_shard", 1),
     "summaries.token_types": setting("summaries.token_types", 100),
-    "summaries.properties": setting("summaries.properties", ["bytes", "digit"]),
+    "summaries.properties": setting("summaries.properties", ["digit", "bytes"]),
     "extraction.device": setting("extraction.device", "cpu"),
     "extraction.dtype": setting("extraction.dtype", "bfloat16"),
     "extraction.batch_size": setting("extraction.batch_size", 1),

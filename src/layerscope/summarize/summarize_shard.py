@@ -122,6 +122,8 @@ def reducer_of(
 def write(output: str | Path, spec: SummarySpec, reducer: SummaryReducer, attributes: dict[str, Any]) -> None:
     """Write what a reducer received."""
     attributes |= {"token_types": spec["token_types"], "covariates": " ".join(reducer.covariates.names)}
+    if "properties" in spec and (table := spec["properties"]["table"]):
+        attributes["properties_digest"] = table["digest"]
     write_summary(output, spec["site"], *reducer.finish(), attributes)
 
 

@@ -6,13 +6,14 @@ import numpy as np
 import pandas as pd
 
 from layerscope.extract.activation_shards import LayerReader
-from layerscope.io.errors import UserError
+from layerscope.io.errors import UserError, damaged
 from layerscope.studies.token_length import SITE
 from layerscope.studies.token_length.resample_layer import LayerResamples, drawn_table, tables_of_r
 from layerscope.studies.token_length.stored_sample import StoredSample
 from layerscope.studies.token_length.token_regressions import TokenRegressions
 from layerscope.summarize.neuron_sums import NeuronSums
-from layerscope.summarize.summary_shards import read_layer_summary
+from layerscope.summarize.summary_shards import LayerSummary, read_layer_summary
+from layerscope.tokenize.property_names import of_tables
 from layerscope.tokenize.token_properties import PropertySpec, token_properties
 from layerscope.tokenize.vocabulary import takes_part
 
@@ -41,12 +42,14 @@ def resample_properties(
 
     Raises:
         UserError: a shard is damaged, or they and the tables of their tokens are not of one run; the table of
-            properties cannot be used, or lacks a type; a property does not vary over the sample.
+            properties cannot be used, lacks a type or is not that of the summaries; a property does not vary over the
+            sample.
     """
     values = token_properties(properties, vocabulary, vocabulary["count"].to_numpy())
     check_properties_vary(values, vocabulary)
     with LayerReader(shards, SITE, layer, [vocabulary]) as reader:
         summary, tokens = read_layer_summary(summary_shards, layer, [vocabulary], reader), reader.tokens()
+        check_table(properties, summary, summary_shards[0])
         token_types = int(summary.attributes["token_types"])
         layers = {}
         for name, of_types in values.items():
@@ -94,6 +97,21 @@ def tables_of_properties(
             table.insert(0, "property", name)
             all_tables.append(table)
     return pd.concat(neurons, ignore_index=True), pd.concat(drawn, ignore_index=True)
+
+
+def check_table(properties: PropertySpec, summary: LayerSummary, path: str) -> None:
+    """Check that the covariates of a summary are columns of the table that the properties are now read from.
+
+    Args:
+        path: of the first summary shard.
+
+    Raises:
+        UserError: they are of another one, or the table was edited.
+    """
+    table = properties["table"]
+    summed = set(of_tables(properties["names"])) & set(summary.covariates)
+    if table and summed and summary.attributes.get("properties_digest") != table["digest"]:
+        raise damaged(path, f"it has sums with another table of properties than {table['path']}")
 
 
 def check_properties_vary(values: Mapping[str, np.ndarray], vocabulary: pd.DataFrame) -> None:
