@@ -363,10 +363,8 @@ def test_the_workflow_correlates_with_properties(finished: Path) -> None:
     input_ids, x = np.concatenate(ids), np.concatenate(activations)
     keep = ~(vocabulary["special"] | vocabulary["partial"]).to_numpy()[input_ids]
     found = read_table(results / "token_length/a/properties_01.parquet").set_index("property")
-    for name, of_types in (
-        ("bytes", vocabulary["bytes"].to_numpy(float)),
-        ("digit", np.arange(len(vocabulary)) % 10.0),
-    ):
+    of_types = {"bytes": vocabulary["bytes"].to_numpy(np.float64), "digit": np.arange(len(vocabulary)) % 10.0}
+    for name, of_type in of_types.items():
         expected = pearson(x[keep], of_type[input_ids[keep]])
         np.testing.assert_allclose(found.loc[name, "r"], expected, rtol=0, atol=1e-6)
     intervals = read_csv(results / "token_length/properties.csv").groupby("property")["intervals"].first()

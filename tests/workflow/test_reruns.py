@@ -272,6 +272,7 @@ TABLES = [
     for table in (
         "token_length/layers",
         "token_length/evidence",
+        "token_length/properties",
         "token_length/matches",
         "path_length/layers",
         "claims",
@@ -306,7 +307,7 @@ def test_growing_equals_a_run_from_scratch(finished):
     old = "results/activations/a/embedded/shard_0000.h5"
     assert (grown / old).stat().st_mtime_ns == (finished / old).stat().st_mtime_ns
     layers = [str(path.relative_to(grown)) for path in (grown / "results/token_length").glob("[ab]/*.parquet")]
-    assert len(layers) == 34
+    assert len(layers) == 42
     for path in [*TABLES, *layers]:
         assert (grown / path).read_bytes() == (scratch / path).read_bytes(), path
         assert (grown / path).read_bytes() != (finished / path).read_bytes(), path
