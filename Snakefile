@@ -9,6 +9,7 @@ from layerscope.preflight.load import load_config
 from layerscope.config.files import check_config_files
 from layerscope.workflow.misplaced import check_no_folders
 from layerscope.workflow.planning import Planning
+from layerscope.workflow.resources import Needs
 from layerscope.workflow.results_lock import ResultsLock
 from layerscope.workflow.specs import Specs
 
@@ -31,6 +32,7 @@ with Planning(WorkflowError):
         scripts=Path(workflow.basedir) / "workflow/scripts",
         cache=".snakemake/layerscope-digests.json",
     )
+    NEEDS = Needs(CONFIG)
 
 # Settings that are in no spec, for scripts: these see `config` as it was given.
 config["extraction"] = CONFIG.extraction.model_dump()

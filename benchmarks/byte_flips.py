@@ -118,7 +118,7 @@ def read_activations(path: Path) -> Any:
             with LayerReader([str(path)], site, layer) as reader:
                 tokens = reader.tokens()
                 blocks = list(reader.blocks(np.ones(len(tokens), dtype=bool)))
-                read.append((tokens, blocks, reader.shards[0].attributes))
+                read.append((tokens, blocks, reader.attributes))
     return read
 
 

@@ -50,6 +50,7 @@ def prepare(folder: Path, sequences: int) -> None:
     ids = np.random.default_rng(0).integers(0, 50257, sequences * LENGTH).astype(np.int32)
     tokens = Tokens(ids, *(np.zeros_like(ids),) * 3)
     attributes = {"sequences": sequences, "sequence_length": LENGTH, "tokenizer": "none", "corpus": "random"}
+    attributes |= {"shard": 0}
     write_token_shard(folder / f"tokens_{sequences}.h5", tokens, attributes)
 
 

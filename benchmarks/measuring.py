@@ -55,7 +55,7 @@ def main() -> None:
             attributes = {"sequence_length": TOKENS // SEQUENCES, "sequences": SEQUENCES, "shard": 0}
             write_token_shard(tokens, stored.tokens(), attributes)
         jobs = {
-            "summarize": lambda: summarize_stored([str(shard)], tokens, vocabulary, 1, SPEC, summary[0]),
+            "summarize": lambda: summarize_stored([str(shard)], tokens, vocabulary, 1, SPEC, 1, summary[0]),
             "correlate": lambda: correlate_layer(summary, [str(shard)], [manifest], vocabulary, 0, 2048),
             "resample": lambda: resample_layer(summary, [str(shard)], vocabulary, 0, RESAMPLES, 0, "spline"),
             "test unimodality": lambda: unimodality_tests([str(shard)], vocabulary, 0, RESAMPLES, 0),

@@ -721,9 +721,9 @@ def test_only_fetching_needs_the_hub(hub: HubStandIn, tmp_path: Path) -> None:
     # A larger sample fetches what it lacks, and all that follows is in the same plan; the shards before it stay.
     assert plan(*tables) == {}
     follows = {"vocabulary": 1, "correlate_token_length": LAYERS, "summarize_token_length": 1}
-    new = {"tokenize": 1, "extract": 1, "summarize": 1}
+    new = {"tokenize": 1, "extract": 1, "summarize_stored": 1}
     assert plan(*tables, sampling={**SAMPLING, "sequences": 6}) == {**new, **follows, "total": 4 + LAYERS + 1}
-    follows |= {"summarize": 2}
+    follows |= {"summarize_stored": 2}
     for tokens, counted in ((2000, {}), (2**20, {}), (2**20 + 1, {"fetch_documents": 1})):
         counting = {"token_length": {**study["studies"]["token_length"], "frequency_tokens": tokens}}
         rules = {**counted, "count_tokens": 1, **follows}

@@ -6,12 +6,14 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 
 import h5py
 import numpy as np
 import pytest
 import xxhash
+from open_files import few_open_files
 
 from layerscope.extract import activation_shards, writer
 from layerscope.extract.activation_shards import ActivationShard, LayerReader, verify_structure
@@ -108,7 +110,7 @@ def refusal(run: Callable[[], object]) -> str:
 
 
 def blocks_of(reader: LayerReader) -> list[tuple[int, np.ndarray]]:
-    return list(reader.blocks(np.ones(sum(map(len, reader.datasets)), dtype=bool)))
+    return list(reader.blocks(np.ones(sum(reader.lengths), dtype=bool)))
 
 
 def read_layer(*paths: Path, layer: int = 1) -> None:
@@ -298,6 +300,21 @@ def test_blocks_and_rows_over_shards_are_those_of_the_joined_arrays(tmp_path: Pa
         for (start, stop), rows in zip(ranges, reader.rows(ranges), strict=True):
             assert rows.dtype == np.float32
             assert np.array_equal(rows, joined[start:stop])
+
+
+@pytest.mark.usefixtures("held_bytes")
+def test_more_shards_are_read_than_files_may_be_open(tmp_path: Path) -> None:
+    paths = [tmp_path / f"shard_{i}.h5" for i in range(12)]
+    for seed, path in enumerate(paths):
+        write_shard(path, seed)
+    with few_open_files(4):
+        with pytest.raises(OSError, match="Too many open files"), ExitStack() as stack:
+            for path in paths:
+                stack.enter_context(path.open("rb"))
+        read_layer(*paths)
+        with LayerReader([str(path) for path in paths], "mlp_pre", 1) as reader:
+            assert len(reader.tokens()) == 12 * ROWS
+            next(reader.rows([(0, 10), (11 * ROWS, 11 * ROWS + 1)]))  # and no more
 
 
 @pytest.mark.parametrize("hold", [True, False])

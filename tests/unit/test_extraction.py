@@ -21,14 +21,14 @@ from transformers.pytorch_utils import Conv1D
 from layerscope.extract.writer import ActivationShardWriter
 from layerscope.io.errors import UserError
 from layerscope.io.hdf5 import attributes_of
-from layerscope.model import loading, run
+from layerscope.model import loading
 from layerscope.model.architectures import SITES
+from layerscope.model.batch_size import CPU_BATCH_TOKENS, batch_size_of
 from layerscope.model.checks import CAUSAL_TOKENS
 from layerscope.model.hooks import SiteError
 from layerscope.model.loading import choose_device, open_model
 from layerscope.model.onednn import OneDNNLinear, use_onednn
 from layerscope.model.progress import Progress
-from layerscope.model.run import batch_size_of
 
 LENGTH = 32
 PUTS = len(SITES) * LAYERS["gpt2"] * 3  # tensors that a run of six sequences hands to the writer
@@ -120,10 +120,9 @@ def test_batch_size_is_that_of_the_passes_and_does_not_change_values(
 
 
 def test_automatic_batch_size_follows_the_length_and_the_number_of_sequences() -> None:
-    cpu = torch.device("cpu")
-    assert batch_size_of("auto", 512, 16, cpu) == run.CPU_BATCH_TOKENS // 512
-    assert batch_size_of("auto", 512, 2, cpu) == 2
-    assert batch_size_of("auto", 10**6, 16, cpu) == 1
+    assert batch_size_of("auto", 512, 16, "cpu") == CPU_BATCH_TOKENS // 512
+    assert batch_size_of("auto", 512, 2, "cpu") == 2
+    assert batch_size_of("auto", 10**6, 16, "cpu") == 1
 
 
 @pytest.mark.parametrize(("dtype", "tolerance"), [("bfloat16", 0.05), ("float16", 0.006)])

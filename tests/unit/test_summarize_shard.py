@@ -60,7 +60,7 @@ def run(shard: Path, types: pd.DataFrame, record: dict, output: Path, batch: int
 
 
 def stored(shard: Path, types: pd.DataFrame, activation_shards: list[Path], layers: int, output: Path) -> Path:
-    summarize_stored([str(path) for path in activation_shards], str(shard), types, layers, SPEC, output)
+    summarize_stored([str(path) for path in activation_shards], str(shard), types, layers, SPEC, 1, output)
     return output
 
 
@@ -115,8 +115,21 @@ def test_summary_of_a_run_in_lower_precision(
     assert all(found[name].tobytes() == values.tobytes() for name, values in content_of(other).items())
 
 
+def test_summary_of_stored_activations_takes_the_threads_that_it_is_given(
+    gpt2: dict, shard: Path, types: pd.DataFrame, tmp_path: Path
+) -> None:
+    extract(shard, gpt2, tmp_path / "activations.h5", sites=["mlp_pre"], batch_size=BATCH)
+    before, stored_in = torch.get_num_threads(), [str(tmp_path / "activations.h5")]
+    try:
+        for threads in (2, 1):
+            summarize_stored(stored_in, str(shard), types, LAYERS["gpt2"], SPEC, threads, tmp_path / "summary.h5")
+            assert torch.get_num_threads() == threads
+    finally:
+        torch.set_num_threads(before)
+
+
 def test_threads_and_places_in_memory_move_no_bit() -> None:
-    """A run says how many threads it takes; the job that reads stored activations takes what there are."""
+    """A run says how many threads it takes; the job that reads stored activations takes one."""
     text, width = text_of(0, 2, 256, longest=300), 2048
     values = activations(text, width).astype(np.float32)
     shifted = np.empty(values.size + 1, np.float32)[1:].reshape(values.shape)

@@ -7,6 +7,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
+from open_files import few_open_files
 from summary_files import read, refusal
 from summary_loop import same_bits
 from texts import activations, filled, text_of
@@ -154,6 +155,18 @@ def test_shards_of_two_runs_are_refused(tmp_path: Path, name: str, foreign: int)
     own = next(path for number, path in enumerate(paths) if number != foreign)
     assert line.startswith(f"{paths[foreign]}: its {name} is other, that of {own} is one; they are from different runs")
     read_layer_summary([path for path in paths if path != paths[foreign]], 0)
+
+
+def test_more_shards_are_merged_than_files_may_be_open(tmp_path: Path) -> None:
+    text = text_of(0, 4, 16)
+    sums = filled(text, activations(text, 3), 2).finish()
+    paths = [str(tmp_path / f"shard_{number}.h5") for number in range(12)]
+    for number, path in enumerate(paths):
+        write_summary(path, "mlp_pre", *sums, {"covariates": "a", "shard": number})
+    expected = read_layer_summary(paths, 1)
+    with few_open_files(4):
+        found = read_layer_summary(paths, 1)
+    assert same_bits(found.tokens, expected.tokens) and same_bits(found.neurons, expected.neurons)
 
 
 def test_interrupted_summary_leaves_nothing_with_its_name(

@@ -181,7 +181,9 @@ def test_the_spec_of_a_summary_has_the_table_of_the_properties_named_ahead(
         config["tokenizers"]["mini"]["properties"] = written(tmp_path, "id,x\n0,1\n" + rows)
         config["summaries"] = {"properties": names}
         specs = Specs(load_config(config), project / "workflow/scripts", tmp_path / "digests.json")
-        return specs.summarize("neo-2m", 0)["summary"]
+        run, stored = (make("neo-2m")["summary"] for make in (specs.summarize, specs.summarize_stored))
+        assert run == stored
+        return run
 
     plain = {"site": "mlp_pre", "token_types": 8192}
     assert spec_with([]) == spec_with(["characters", "log_frequency"]) == plain

@@ -23,6 +23,7 @@ from planning import (
     setting,
     settings,
 )
+from project import snakemake
 
 from layerscope.config.sections import Extraction, Sampling, Summaries
 from layerscope.studies.registry import STUDIES
@@ -255,9 +256,13 @@ def test_what_follows_is_what_reads(plans):
     rows = plans["a default, or what follows from the models, written out"]["jobs"]
     reads = {job["rule"]: {rows[number]["rule"] for number in job["reads"]} for job in rows}
     assert reads["extract"] == {"fetch_model", "tokenize"} == reads["extract_paths"]
-    assert reads["correlate_token_length"] == {"extract", "summarize", "vocabulary"} == reads["resample_token_length"]
+    assert (
+        reads["correlate_token_length"]
+        == {"extract", "summarize_stored", "vocabulary"}
+        == reads["resample_token_length"]
+    )
+    assert reads["summarize_stored"] == {"extract", "tokenize", "count_tokens"}
     assert reads["resample_properties"] == reads["resample_token_length"]
-    assert reads["summarize"] == {"extract", "tokenize", "count_tokens"}
     assert reads["vocabulary"] == {"tokenize", "count_tokens"}
     assert reads["count_tokens"] == {"encode_documents", "fetch_tokenizer"}
     assert reads["extract_vectors"] == {"fetch_model", "fetch_tokenizer"}
@@ -265,6 +270,22 @@ def test_what_follows_is_what_reads(plans):
     assert reads["encode_documents"] == {"resolve_corpus", "fetch_tokenizer"}
     drawn = {rule for rule in reads if rule.startswith("draw_")}
     assert drawn | {f"summarize_{study}" for study in CONFIG["studies"]} <= reads["report"]
+
+
+@pytest.mark.parametrize(("storage_dtype", "stored"), [("float32", 2), ("float16", 0)])
+def test_every_summary_is_made_by_one_rule(project, tmp_path, storage_dtype, stored):
+    """Of what is stored, if that is a token shard as it was computed; else while the model runs."""
+    sampling = {"sequences": 8, "sequences_per_shard": 2, "stored_sequences": 5, "stored_sequences_per_shard": 1}
+    study = {"results": "results-of-no-run", "sampling": sampling, "extraction": {"storage_dtype": storage_dtype}}
+    (tmp_path / "mixed.json").write_text(json.dumps(study))
+    plan = snakemake(project, "-n", "--cores", "1", "--configfile", "config/config.yaml", str(tmp_path / "mixed.json"))
+    assert plan.returncode == 0, plan.stderr[-3000:]
+    text = plan.stdout + plan.stderr
+    for model in ("neo-2m", "neo-8m", "neo-2m-random", "neo-8m-random"):
+        for shard in range(4):
+            of = f"of {model} on embedded: shard {shard:04d}"
+            made = [text.count(f"Summarize {what} {of}") for what in ("stored activations", "activations")]
+            assert made == [shard < stored, shard >= stored]
 
 
 TABLES = [

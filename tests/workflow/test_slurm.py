@@ -22,6 +22,10 @@ from project import copy_project, snakemake
 from readme_rows import check_rows
 from test_docs import COMMANDS
 
+from layerscope.preflight.config import Config
+from layerscope.workflow.model_size import model_size
+from layerscope.workflow.resources import Expected, Needs
+
 pytestmark = pytest.mark.skipif(
     os.environ.get("LAYERSCOPE_SLURM") != "1",
     reason="installs and starts a SLURM cluster on this machine; LAYERSCOPE_SLURM=1 allows it",
@@ -276,23 +280,46 @@ def test_embedded_study(study: Study, tmp_path: Path) -> None:
     assert len(extractions) == 3 * 2 + 2 + 1
     assert {(job.partition, job.gpus) for job in extractions} == {("gpu", 1)}
     assert all(job.node.startswith("gpu") for job in extractions)
-    # Of stored activations, so that no GPU is needed, though the profile sends them where the full study needs one.
-    summaries = study.jobs("summarize")
-    assert len(summaries) == 3 * 2
-    assert {(job.partition, job.gpus) for job in summaries} == {("gpu", 0)}
-    others = [job for job in jobs if job not in extractions + summaries]
+    # Of stored activations, so that no GPU is needed.
+    assert len(study.jobs("summarize_stored")) == 3 * 2
+    others = [job for job in jobs if job not in extractions]
     assert {(job.partition, job.gpus) for job in others} == {("cpu", 0)}
     assert 1 <= most_gpus_at_once(jobs) <= GPUS
-    # The 4 + 8 + 4 layers share two jobs, which ask for what one layer needs, and for the time of all of theirs.
-    measuring = study.jobs("correlations")
-    assert all("cpu=1,mem=3000M" in job.allocated for job in measuring)
-    assert sorted(job.minutes for job in measuring) == ["20", "60"]
+    check_requests(study)
     # Snakemake itself fetched, compared and drew.
     rules = {job.rule.split("_")[1] for job in jobs}
     assert rules == {
         *("documents", "shards", "vocabulary", "count", "extract", "summarize", "correlations", "resamples"),
         *("dips", "cosines", "match", "jackknife"),
     }
+
+
+def check_requests(study: Study) -> None:
+    """What SLURM was asked for is what follows from the sizes of the models."""
+    config = yaml.safe_load((study.folder / "config/config.yaml").read_text())
+    config["sampling"] |= EMBEDDED_CONFIG["sampling"]
+    for name, settings in EMBEDDED_CONFIG["studies"].items():
+        config["studies"][name] |= settings
+    needs = Needs(Config.model_validate(config))
+
+    def asked(expected: Expected) -> tuple[str, int]:
+        mem_mb, runtime = (needs.ask(lambda *_: expected)[name](None, None, 1, 1) for name in ("mem_mb", "runtime"))
+        return f"{mem_mb}M", runtime
+
+    records = (study.folder / "results/sources/models").rglob("*.json")
+    size = {path.parent.name: model_size(str(path)) for path in records}
+    extracted = [asked(needs.extract(size[model], ["mlp_pre"], 4)) for model in size for _ in range(2)]
+    found = [(job.memory, int(job.minutes)) for job in study.jobs("extract_wildcards")]
+    assert sorted(found) == sorted(extracted)
+    stored = [asked(needs.summarize_stored(of.layers, of.mlp)) for of in size.values() for _ in range(2)]
+    assert sorted((job.memory, int(job.minutes)) for job in study.jobs("summarize_stored")) == sorted(stored)
+    # The 4 + 8 + 4 layers share two jobs, which ask for what their widest layer needs, and for the time of all.
+    layers = {of.mlp: asked(needs.correlate(of.mlp)) for of in size.values()}
+    correlations = study.jobs("correlations")
+    assert all("cpu=1," in job.allocated for job in correlations)
+    assert {job.memory for job in correlations} <= {memory for memory, _ in layers.values()}
+    assert max(job.memory for job in correlations) == max(layers.values())[0]
+    assert sum(int(job.minutes) for job in correlations) == sum(of.layers * layers[of.mlp][1] for of in size.values())
 
 
 def test_cancelled_extraction(study: Study, undisturbed: dict[str, pd.DataFrame]) -> None:

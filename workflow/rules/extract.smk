@@ -17,6 +17,9 @@ rule extract:
         "<logs>/extract/{model}/{corpus}/shard_{shard}.benchmark.tsv"
     threads: 8
     resources:
+        **NEEDS.ask(
+            lambda w, input, threads: NEEDS.extract(model_size(input.model), SPECS.sites(w.model, w.corpus), threads)
+        ),
         gpu=1,
     params:
         spec=lambda w: SPECS.extract(w.model, w.corpus),

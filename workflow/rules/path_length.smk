@@ -26,6 +26,7 @@ if REDUCED:
             "<logs>/extract_paths/{model}/shard_{shard}.benchmark.tsv"
         threads: 8
         resources:
+            **NEEDS.ask(lambda w, input, threads: NEEDS.extract_paths(model_size(input.model), threads)),
             gpu=1,
         params:
             spec=lambda w: SPECS.of("extract_paths", stored_sequences=CONFIG.sampling.stored_of(int(w.shard))),

@@ -1,41 +1,68 @@
 # Token shards to summaries: sums of every neuron over all tokens, made while the model runs or of stored activations.
 
 
-def runs_model(w):
-    """Whether the model has to run, since not all of a token shard is stored."""
-    return not SPECS.is_stored(int(w.shard))
+def shards_that_are(stored):
+    """A pattern for the numbers of the token shards that are wholly stored, or of those that are not."""
+    return "|".join(shard for shard in SHARDS if SPECS.is_stored(int(shard)) == stored) or "(?!)"
 
 
-def read_for_summary(w):
-    tokens = f"<results>/tokens/{tokenizer_of(w.model)}/{w.corpus}"
-    read = {"tokens": f"{tokens}/shard_{w.shard}.h5", "types": f"{tokens}/frequency.parquet"}
-    if runs_model(w):
-        return {**read, "model": SPECS.record("models", w.model)}
+def stored_of(wildcards, ending):
+    """The activation shards of a token shard, or their manifests."""
     parts = CONFIG.sampling.sequences_per_shard // CONFIG.sampling.stored_per_shard
-    shard = f"<results>/activations/{w.model}/{w.corpus}/shard"
-    stored = [f"{shard}_{number:04d}" for number in range(int(w.shard) * parts, (int(w.shard) + 1) * parts)]
-    return {
-        **read,
-        "activations": ancient([f"{path}.h5" for path in stored]),
-        "manifests": [f"{path}.json" for path in stored],
-    }
+    first = int(wildcards.shard) * parts
+    shard = f"<results>/activations/{wildcards.model}/{wildcards.corpus}/shard"
+    return [f"{shard}_{number:04d}.{ending}" for number in range(first, first + parts)]
 
 
 rule summarize:
     input:
-        unpack(read_for_summary),
+        model=lambda w: SPECS.record("models", w.model),
+        tokens=lambda w: f"<results>/tokens/{tokenizer_of(w.model)}/{w.corpus}/shard_{w.shard}.h5",
+        types=lambda w: frequency_of(w.model, w.corpus),
     output:
         "<results>/summaries/{model}/{corpus}/shard_{shard}.h5",
     log:
         "<logs>/summarize/{model}/{corpus}/shard_{shard}.log",
     benchmark:
         "<logs>/summarize/{model}/{corpus}/shard_{shard}.benchmark.tsv"
-    threads: lambda w: 8 if runs_model(w) else 1
+    wildcard_constraints:
+        shard=shards_that_are(stored=False),
+    threads: 8
     resources:
-        gpu=lambda w: int(runs_model(w)),
+        **NEEDS.ask(lambda w, input, threads: NEEDS.summarize(model_size(input.model), threads)),
+        gpu=1,
     params:
-        spec=lambda w: SPECS.summarize(w.model, int(w.shard)),
+        spec=lambda w: SPECS.summarize(w.model),
     message:
         "Summarize activations of {wildcards.model} on {wildcards.corpus}: shard {wildcards.shard}"
     script:
         "../scripts/summarize.py"
+
+
+rule summarize_stored:
+    input:
+        activations=lambda w: ancient(stored_of(w, "h5")),
+        # These decide whether the activations changed.
+        manifests=lambda w: stored_of(w, "json"),
+        tokens=lambda w: f"<results>/tokens/{tokenizer_of(w.model)}/{w.corpus}/shard_{w.shard}.h5",
+        types=lambda w: frequency_of(w.model, w.corpus),
+    output:
+        "<results>/summaries/{model}/{corpus}/shard_{shard}.h5",
+    log:
+        "<logs>/summarize_stored/{model}/{corpus}/shard_{shard}.log",
+    benchmark:
+        "<logs>/summarize_stored/{model}/{corpus}/shard_{shard}.benchmark.tsv"
+    wildcard_constraints:
+        shard=shards_that_are(stored=True),
+    resources:
+        **NEEDS.ask(
+            lambda w, input, threads: NEEDS.summarize_stored(
+                CONFIG.models[w.model].layers, stored_width(input.manifests[0])
+            )
+        ),
+    params:
+        spec=lambda w: SPECS.summarize_stored(w.model),
+    message:
+        "Summarize stored activations of {wildcards.model} on {wildcards.corpus}: shard {wildcards.shard}"
+    script:
+        "../scripts/summarize_stored.py"

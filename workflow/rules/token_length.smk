@@ -19,6 +19,8 @@ rule correlate_token_length:
         "<logs>/correlate_token_length/{model}/layer_{layer}.log",
     benchmark:
         "<logs>/correlate_token_length/{model}/layer_{layer}.benchmark.tsv"
+    resources:
+        **NEEDS.ask(lambda w, input, threads: NEEDS.correlate(stored_width(input.manifests[0]))),
     params:
         spec=SPECS.of("correlate_token_length"),
     message:
@@ -56,6 +58,10 @@ rule resample_token_length:
         "<logs>/resample_token_length/{model}/layer_{layer}.log",
     benchmark:
         "<logs>/resample_token_length/{model}/layer_{layer}.benchmark.tsv"
+    resources:
+        **NEEDS.ask(
+            lambda w, input, threads: NEEDS.resample(stored_width(input.manifests[0]), LENGTH.settings.resamples)
+        ),
     params:
         spec=SPECS.of("resample_token_length"),
     message:
@@ -99,6 +105,12 @@ if LENGTH.settings.properties:
             "<logs>/resample_properties/{model}/layer_{layer}.log",
         benchmark:
             "<logs>/resample_properties/{model}/layer_{layer}.benchmark.tsv"
+        resources:
+            **NEEDS.ask(
+                lambda w, input, threads: NEEDS.resample_properties(
+                    stored_width(input.manifests[0]), LENGTH.settings.resamples, len(LENGTH.settings.properties)
+                )
+            ),
         params:
             spec=lambda w: SPECS.of(
                 "resample_properties",
@@ -142,6 +154,12 @@ rule test_unimodality:
         "<logs>/test_unimodality/{model}/layer_{layer}.log",
     benchmark:
         "<logs>/test_unimodality/{model}/layer_{layer}.benchmark.tsv"
+    resources:
+        **NEEDS.ask(
+            lambda w, input, threads: NEEDS.test_unimodality(
+                stored_width(input.manifests[0]), LENGTH.settings.resamples
+            )
+        ),
     params:
         spec=SPECS.of("test_unimodality"),
     message:
@@ -203,6 +221,15 @@ rule match_neurons:
     benchmark:
         "<logs>/match_neurons/{model}/{other}/layer_{layer}.benchmark.tsv"
     threads: 4
+    resources:
+        **NEEDS.ask(
+            lambda w, input, threads: NEEDS.match(
+                stored_width(input.manifests[0]),
+                LENGTH.models[w.model].layers,
+                stored_width(input.other_manifests[0]),
+                threads,
+            )
+        ),
     params:
         spec=SPECS.of("match_neurons"),
     message:

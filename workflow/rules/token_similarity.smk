@@ -1,6 +1,9 @@
 # Study token_similarity: how similar the dimensions of Q, K and V of a target token are over many sentences.
 
+from layerscope.studies.token_similarity.sentences import sentence_lines
+
 SIMILARITY = STUDIES["token_similarity"]
+SENTENCES = len(sentence_lines(SIMILARITY.settings.sentences, SIMILARITY.settings.target))
 
 
 rule extract_vectors:
@@ -17,6 +20,7 @@ rule extract_vectors:
         "<logs>/extract_vectors/{model}.benchmark.tsv"
     threads: 8
     resources:
+        **NEEDS.ask(lambda w, input, threads: NEEDS.extract_vectors(model_size(input.model), SENTENCES, threads)),
         gpu=1,
     params:
         spec=SPECS.of("extract_vectors"),
@@ -37,6 +41,12 @@ rule compute_cosines:
         "<logs>/compute_cosines/{model}/layer_{layer}.log",
     benchmark:
         "<logs>/compute_cosines/{model}/layer_{layer}.benchmark.tsv"
+    resources:
+        **NEEDS.ask(
+            lambda w, input, threads: NEEDS.cosines(
+                file_size(input[0]) / 4, SIMILARITY.models[w.model].layers, SENTENCES
+            )
+        ),
     params:
         spec=SPECS.of("compute_cosines"),
     message:

@@ -28,6 +28,8 @@ rule encode_documents:
         "<logs>/encode_documents/{tokenizer}/{corpus}/part_{part}.benchmark.tsv"
     wildcard_constraints:
         corpus=corpora_that_are(local=True),
+    resources:
+        **NEEDS.ask(lambda w, input, threads: NEEDS.encode(int(w.part))),
     params:
         spec=SPECS.script("encode_documents"),
     message:
@@ -45,6 +47,8 @@ rule tokenize:
         "<logs>/tokenize/{tokenizer}/{corpus}/shard_{shard}.log",
     benchmark:
         "<logs>/tokenize/{tokenizer}/{corpus}/shard_{shard}.benchmark.tsv"
+    resources:
+        **NEEDS.ask(lambda w, input, threads: NEEDS.tokenize(int(w.shard))),
     params:
         spec=SPECS.tokenize(),
     message:
@@ -61,6 +65,8 @@ rule count_tokens:
         "<results>/tokens/{tokenizer}/{corpus}/frequency.parquet",
     log:
         "<logs>/count_tokens/{tokenizer}/{corpus}.log",
+    resources:
+        **NEEDS.ask(lambda w, input, threads: NEEDS.count(SPECS.counted_tokens)),
     params:
         spec=SPECS.count_tokens(),
     message:
@@ -77,6 +83,8 @@ rule vocabulary:
         "<results>/tokens/{tokenizer}/{corpus}/vocabulary.parquet",
     log:
         "<logs>/vocabulary/{tokenizer}/{corpus}.log",
+    resources:
+        **NEEDS.ask(lambda w, input, threads: NEEDS.vocabulary()),
     params:
         spec=SPECS.script("vocabulary"),
     message:

@@ -133,7 +133,8 @@ class ReadingPass:
 class LayerReader:
     """Activations of one site and layer over all shards of a sample. Use as a context manager.
 
-    Whoever reads them to the end knows that they are those that were written: then their digests have been compared.
+    One shard is open at a time, since a sample may have more of them than a process may open files. Whoever reads them
+    to the end knows that they are those that were written: then their digests have been compared.
 
     Args:
         paths: shards of the sample, in order.
@@ -148,23 +149,29 @@ class LayerReader:
         self.paths, self.tables, self.name = paths, tables, dataset_name(site, layer)
 
     def __enter__(self) -> "LayerReader":
-        with ExitStack() as stack:
-            self.shards = [stack.enter_context(ActivationShard(path)) for path in self.paths]
-            attributes = {path: shard.attributes for path, shard in zip(self.paths, self.shards, strict=True)}
-            check_same_run(attributes, [table.attrs for table in self.tables], parts=True)
-            self.datasets = [shard.reading_pass(self.name).dataset for shard in self.shards]
-            self.opened = stack.pop_all()
+        attributes = {}
+        for path in self.paths:
+            with ActivationShard(path) as shard:
+                attributes[path] = shard.attributes
+        check_same_run(attributes, [table.attrs for table in self.tables], parts=True)
+        self.attributes = attributes[self.paths[0]]
+        self.lengths, self.steps = [], []  # of each shard: tokens, and how many of them are stored together
+        for one in self._passes():
+            self.lengths.append(len(one.dataset))
+            self.steps.append(one.dataset.chunks[0])
+            self.width, self.dtype = one.dataset.shape[1], one.dataset.dtype
         return self
 
     def __exit__(self, *exception: object) -> None:
         self.opened.close()
 
-    @property
-    def width(self) -> int:
-        return self.datasets[0].shape[1]
-
     def tokens(self) -> Tokens:
-        return Tokens.join(shard.tokens() for shard in self.shards)
+        def of_shards() -> Iterator[Tokens]:
+            for path in self.paths:
+                with ActivationShard(path) as shard:
+                    yield shard.tokens()
+
+        return Tokens.join(of_shards())
 
     def blocks(self, keep: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
         """Activations by blocks of neurons: the first neuron of each, and float32 [neurons, tokens to keep] in C order.
@@ -175,7 +182,7 @@ class LayerReader:
         Args:
             keep: [tokens], bool.
         """
-        size = max(1, int(np.count_nonzero(keep))) * self.datasets[0].dtype.itemsize  # of a neuron
+        size = max(1, int(np.count_nonzero(keep))) * self.dtype.itemsize  # of a neuron
         block = max(1, BLOCK_BYTES // (8 * len(keep)))
         held = block * max(1, HELD_BYTES // (block * size))  # neurons
         if held >= self.width:
@@ -203,15 +210,18 @@ class LayerReader:
 
     def _in_order(self, ranges: Sequence[tuple[int, int]]) -> Iterator[np.ndarray]:
         """As :meth:`rows`, as stored."""
-        passes = [shard.reading_pass(self.name) for shard in self.shards]
-        at, end, step = 0, sum(map(len, self.datasets)), self.datasets[0].chunks[0]
+        at, end, step = 0, sum(self.lengths), self.steps[0]
+        passes = self._passes()
+        one = next(passes)
 
         def read(count: int) -> np.ndarray:
+            nonlocal one
             parts = []
-            for one in passes:
-                if count > 0 and one.read < len(one.dataset):
-                    parts.append(one.rows(count))
-                    count -= len(parts[-1])
+            while count > 0:
+                if one.read == len(one.dataset):
+                    one = next(passes)
+                parts.append(one.rows(count))
+                count -= len(parts[-1])
             return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
         for start, stop in [*ranges, (end, end)]:
@@ -221,26 +231,33 @@ class LayerReader:
                 yield read(stop - start)
             at = stop
 
+    def _passes(self) -> Iterator[ReadingPass]:
+        """A pass over each shard in turn, whose file is open until the next is asked for, or the reader is closed."""
+        for path in self.paths:
+            with ActivationShard(path) as shard:
+                self.opened = shard.opened
+                yield shard.reading_pass(self.name)
+
     def _chunks(self) -> list[tuple[int, int]]:
         """Ranges of tokens that are stored together."""
         ranges, first = [], 0
-        for dataset in self.datasets:
-            stops = [*range(dataset.chunks[0], len(dataset), dataset.chunks[0]), len(dataset)]
+        for length, step in zip(self.lengths, self.steps, strict=True):
+            stops = [*range(step, length, step), length]
             ranges += [(first + start, first + stop) for start, stop in zip([0, *stops], stops, strict=False)]
-            first += len(dataset)
+            first += length
         return ranges
 
     def _columns(self, start: int, stop: int) -> Iterator[np.ndarray]:
         """Activations of neurons ``start`` to ``stop`` for each of the chunks, [tokens, neurons], as stored."""
-        for path, dataset in zip(self.paths, self.datasets, strict=True):
-            for first in range(0, len(dataset), dataset.chunks[0]):
-                with reading(path, self.name):
-                    values = dataset[first : first + dataset.chunks[0], start:stop]
+        for one, step in zip(self._passes(), self.steps, strict=True):
+            for first in range(0, len(one.dataset), step):
+                with reading(one.path, self.name):
+                    values = one.dataset[first : first + step, start:stop]
                 yield values
 
     def _held(self, keep: np.ndarray, chunks: Iterable[np.ndarray], width: int) -> np.ndarray:
         """The tokens to keep of all chunks, [tokens, width], as stored."""
-        held, filled = np.empty((np.count_nonzero(keep), width), self.datasets[0].dtype), 0
+        held, filled = np.empty((np.count_nonzero(keep), width), self.dtype), 0
         for (start, stop), rows in zip(self._chunks(), chunks, strict=True):
             rows = rows[keep[start:stop]]
             held[filled : filled + len(rows)] = rows

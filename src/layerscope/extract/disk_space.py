@@ -1,14 +1,10 @@
-"""Whether activation shards have room on the disk, before hours go into computing them."""
+"""What activation shards take on the disk."""
 
-import logging
-import shutil
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 
 from layerscope.extract.writer import CHUNK, StorageSpec
-from layerscope.io.errors import UserError
 from layerscope.model.loading import LoadedModel
 
 
@@ -26,44 +22,12 @@ def shard_bytes(model: LoadedModel, sites: Sequence[str], tokens: int, storage_d
     return numbers * np.dtype(storage_dtype).itemsize
 
 
-def check_space(output: Path, shards: int, size: int, spec: StorageSpec) -> None:
-    """Check what the shards that are still missing will take against the free space of their folder.
+def smaller(spec: StorageSpec) -> str | None:
+    """What makes activation shards smaller or fewer, for :func:`layerscope.io.disk_space.check_space`.
 
-    At the start of each extraction, and not before any job: only then is the configuration of a model on the hub there,
-    and the space is that of the machine that writes. Compressed shards are smaller by an amount that depends on the
-    values; they may try.
-
-    Args:
-        output: the shard that is about to be written.
-        shards: how many the sample has.
-        size: bytes of one, from :func:`shard_bytes`.
-        spec: how activations are stored.
-
-    Raises:
-        UserError: they have no room.
+    Compressed ones are smaller by an amount that depends on the values.
     """
-    folder = output.parent
-    folder.mkdir(parents=True, exist_ok=True)
-    names = {f"shard_{shard:04d}{output.suffix}" for shard in range(shards)}
-    missing = len(names - {path.name for path in folder.iterdir()} | {output.name})
-    # What jobs beside this one have written of theirs is no longer free.
-    begun = sum(map(_size, folder.glob(f".*.partial{output.suffix}")))
-    needed, free = missing * size - begun, shutil.disk_usage(folder).free
-    logging.info("%d shards of %s to be written in %s, %s free", missing, _shown(size), folder, _shown(free))
-    if needed > free and spec["compression"] == "none":
-        half = "extraction.storage_dtype: float16 (half as much) or " if spec["storage_dtype"] == "float32" else ""
-        raise UserError(
-            f"{folder}: {missing} activation shards need {_shown(needed)}, and {_shown(free)} are free there; "
-            f"free some, lower sampling.sequences, or set {half}extraction.compression: gzip (slow)"
-        )
-
-
-def _size(path: Path) -> int:
-    try:
-        return path.stat().st_size
-    except FileNotFoundError:  # renamed meanwhile
-        return 0
-
-
-def _shown(size: int) -> str:
-    return f"{size / 1e9:.3g} GB" if size >= 1e9 else f"{size / 1e6:.3g} MB"
+    if spec["compression"] != "none":
+        return None
+    half = "extraction.storage_dtype: float16 (half as much) or " if spec["storage_dtype"] == "float32" else ""
+    return f"lower sampling.sequences, or set {half}extraction.compression: gzip (slow)"

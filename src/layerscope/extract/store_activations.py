@@ -7,8 +7,9 @@ from typing import Any
 import torch
 
 from layerscope.extract.background import BackgroundWriter
-from layerscope.extract.disk_space import check_space, shard_bytes
+from layerscope.extract.disk_space import shard_bytes, smaller
 from layerscope.extract.writer import ActivationShardWriter, StorageSpec
+from layerscope.io.disk_space import check_space
 from layerscope.io.provenance import of_token_shard
 from layerscope.io.records import ModelRecord
 from layerscope.model.run import ComputeSpec, ModelRun
@@ -53,7 +54,7 @@ def extract_shard(
     rows = tokens.input_ids.reshape(int(attributes["sequences"]), -1)
     run = ModelRun(model_record, spec, device, threads, rows)
     size = shard_bytes(run.model, spec["sites"], len(tokens), spec["storage_dtype"])
-    check_space(Path(output), shards, size, spec)
+    check_space(Path(output), shards, size, "activation shards", smaller(spec))
     with ActivationStore(output, tokens, attributes | run.attributes, spec, size) as store:
         run.reduce(store)
         return store.finish()

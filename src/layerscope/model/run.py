@@ -11,15 +11,13 @@ import torch
 from layerscope import __version__
 from layerscope.io.provenance import origin
 from layerscope.io.records import ModelRecord
+from layerscope.model.batch_size import batch_size_of
 from layerscope.model.checks import MLPRecomputation, check_causality, check_windows
 from layerscope.model.finite import not_finite
 from layerscope.model.hooks import Receiver, SiteError, tapped
 from layerscope.model.loading import LoadedModel, open_model
 from layerscope.model.progress import Progress
 from layerscope.model.residual_identity import RESIDUAL_SITES, ResidualIdentity
-
-CPU_BATCH_TOKENS = 1024  # best of 512 to 4096 measured on two cores; larger batches leave the cache
-GPU_BATCH_TOKENS = 16384
 
 
 class ComputeSpec(TypedDict):
@@ -81,7 +79,7 @@ class ModelRun:
     def __init__(self, record: ModelRecord, spec: ComputeSpec, device: str, threads: int, rows: np.ndarray) -> None:
         self.model = open_model(record, spec["dtype"], device, threads, rows)
         self.rows = rows
-        self.batch_size = batch_size_of(spec["batch_size"], rows.shape[1], len(rows), self.model.device)
+        self.batch_size = batch_size_of(spec["batch_size"], rows.shape[1], len(rows), self.model.device.type)
         # How the values of a file came about.
         self.attributes = {**_attributes(self.model, record, spec["dtype"]), "batch_size": self.batch_size}
 
@@ -131,14 +129,6 @@ class ModelRun:
         if "mlp_pre" in sites:
             receiver = MLPRecomputation(self.model, receiver)
         return [*RESIDUAL_SITES, *(site for site in sites if site not in RESIDUAL_SITES)], receiver
-
-
-def batch_size_of(wanted: int | Literal["auto"], sequence_length: int, sequences: int, device: torch.device) -> int:
-    """Sequences per forward pass. Shapes stay fixed within a run, because kernels depend on them."""
-    if wanted != "auto":
-        return wanted
-    tokens = CPU_BATCH_TOKENS if device.type == "cpu" else GPU_BATCH_TOKENS
-    return min(sequences, max(1, tokens // sequence_length))
 
 
 def finite_values(model: LoadedModel, site: str, layer: int, tensor: torch.Tensor) -> np.ndarray:

@@ -9,6 +9,7 @@ import pandas as pd
 import torch
 
 from layerscope.extract.activation_shards import ActivationShard, dataset_name
+from layerscope.io.disk_space import check_space
 from layerscope.io.errors import UserError, damaged
 from layerscope.io.provenance import check_same_run, of_token_shard
 from layerscope.io.records import ModelRecord
@@ -42,6 +43,7 @@ def summarize_run(
     device: str,
     threads: int,
     output: str | Path,
+    shards: int = 0,
 ) -> None:
     """Run a model over a token shard and write the summary of a site of every layer.
 
@@ -51,15 +53,18 @@ def summarize_run(
         compute: how activations are computed.
         device: auto, cpu or cuda.
         threads: how many cores may be used.
+        output: path of the summary.
+        shards: how many the sample has; those that are missing must have room on the disk, and this one in any case.
 
     Raises:
-        UserError: no usable device, tokens that the model cannot take, values that are not finite.
+        UserError: no usable device, tokens that the model cannot take, values that are not finite, no room on the disk.
     """
     tokens, attributes = read_token_shard(token_shard, [types])
     rows = tokens.input_ids.reshape(int(attributes["sequences"]), -1)
     run = ModelRun(record, compute, device, threads, rows)
     neurons = run.model.layers * run.model.width(spec["site"])
     reducer = reducer_of(spec, tokens, attributes, types, record["name"], neurons)
+    check_room(output, shards, reducer)
     run.reduce(reducer)
     write(output, spec, reducer, of_token_shard(attributes) | run.attributes)
 
@@ -70,18 +75,29 @@ def summarize_stored(
     types: pd.DataFrame,
     layers: int,
     spec: SummarySpec,
+    threads: int,
     output: str | Path,
+    shards: int = 0,
 ) -> None:
     """Write the summary of a token shard all of whose activations are stored, as :func:`summarize_run` does.
 
     Args:
         activation_shards: those of the token shard, in order.
+        layers: of the model.
+        threads: how many cores may be used.
+        output: path of the summary.
+        shards: as for :func:`summarize_run`.
 
     Raises:
-        UserError: a shard is damaged, or not that of its place or of its manifest, or of another run.
+        UserError: a shard is damaged, or not that of its place or of its manifest, or of another run; no room on the
+            disk.
     """
+    torch.set_num_threads(threads)
     tokens, attributes = read_token_shard(token_shard, [types])
-    reducer = reducer_of(spec, tokens, attributes, types, "", 0)
+    with ActivationShard(activation_shards[0]) as shard:
+        width = shard.reading_pass(dataset_name(spec["site"], 0)).dataset.shape[1]
+    reducer = reducer_of(spec, tokens, attributes, types, "", layers * width)
+    check_room(output, shards, reducer)
     length, first, of_run = int(attributes["sequence_length"]), 0, {}
     for path in activation_shards:
         with ActivationShard(path) as shard:
@@ -117,6 +133,16 @@ def reducer_of(
     covariates = Covariates.of(types, {LENGTH: types[LENGTH].to_numpy(np.float64)}, further)
     classes = token_classes(types, spec["token_types"])
     return SummaryReducer(spec["site"], model, tokens, int(attributes["sequence_length"]), classes, covariates, neurons)
+
+
+def check_room(output: str | Path, shards: int, reducer: SummaryReducer) -> None:
+    """Check that the summaries that are missing have room on the disk.
+
+    Raises:
+        UserError: they do not.
+    """
+    fewer = "lower summaries.token_types, or set a larger sampling.sequences_per_shard (fewer summaries)"
+    check_space(Path(output), shards, reducer.size, "summaries", fewer)
 
 
 def write(output: str | Path, spec: SummarySpec, reducer: SummaryReducer, attributes: dict[str, Any]) -> None:

@@ -5,18 +5,16 @@ of a layer (:class:`NeuronSums`). The root attributes say everything needed to u
 """
 
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, TypeVar
 
-import h5py
 import numpy as np
 import pandas as pd
 
 from layerscope.extract.activation_shards import LayerReader, dataset_name
 from layerscope.io.errors import reading
-from layerscope.io.hdf5 import new_hdf5, open_hdf5, read_dataset, write_dataset
+from layerscope.io.hdf5 import new_hdf5, open_hdf5, read_dataset, read_root_attributes, write_dataset
 from layerscope.io.provenance import check_same_run
 from layerscope.summarize.neuron_sums import NeuronSums
 from layerscope.summarize.token_sums import TokenSums
@@ -69,30 +67,23 @@ def read_layer_summary(
     Raises:
         UserError: a shard is damaged, or not that of its place, or shards and tables are not of one run.
     """
-    with ExitStack() as stack:
-        opened = {path: _open(stack, path) for path in paths}
-        attributes = {path: attributes for path, (_, attributes) in opened.items()}
-        others = [table.attrs for table in tables]
-        if stored is not None:
-            of_stored = {name: value for name, value in stored.shards[0].attributes.items() if name != "sequences"}
-            others.append({**of_stored, "path": stored.paths[0]})
-        check_same_run(attributes, others)
-        # One shard at a time, so that memory does not grow with their number.
-        tokens: list[TokenSums] = []
-        merged: list[TokenSums] = []
-        for path, (file, _) in opened.items():
-            part = _read(path, file, "tokens", TokenSums)
-            merged = [TokenSums.merge([*merged, part])]
-            tokens.append(part.without_class_products())
-        parts = (_read(path, file, dataset_name(of["site"], layer), NeuronSums) for path, (file, of) in opened.items())
-        return LayerSummary(attributes[paths[0]], merged[0], NeuronSums.merge(tokens, parts, merged[0]))
+    # One file at a time: thousands of shards are more than the files that a process may open, and memory does not grow.
+    attributes = {path: read_root_attributes(path, {FORMAT: PLACE}) for path in paths}
+    others = [table.attrs for table in tables]
+    if stored is not None:
+        of_stored = {name: value for name, value in stored.attributes.items() if name != "sequences"}
+        others.append({**of_stored, "path": stored.paths[0]})
+    check_same_run(attributes, others)
+    tokens: list[TokenSums] = []
+    merged: list[TokenSums] = []
+    for path in paths:
+        part = _read(path, "tokens", TokenSums)
+        merged = [TokenSums.merge([*merged, part])]
+        tokens.append(part.without_class_products())
+    parts = (_read(path, dataset_name(of["site"], layer), NeuronSums) for path, of in attributes.items())
+    return LayerSummary(attributes[paths[0]], merged[0], NeuronSums.merge(tokens, parts, merged[0]))
 
 
-def _open(stack: ExitStack, path: str) -> tuple[h5py.File, dict[str, Any]]:
-    with reading(path):
-        return stack.enter_context(open_hdf5(path, {FORMAT: PLACE}))
-
-
-def _read(path: str, file: h5py.File, name: str, kind: type[Sums]) -> Sums:
-    with reading(path, name):
+def _read(path: str, name: str, kind: type[Sums]) -> Sums:
+    with reading(path, name), open_hdf5(path, {FORMAT: PLACE}) as (file, _):
         return kind(**{field.name: read_dataset(file[name], field.name) for field in fields(kind)})

@@ -182,15 +182,15 @@ class Specs:
         whole = sampling.stored_of(shard) == sampling.sequences_per_shard
         return whole and self.config.extraction.storage_dtype == "float32"
 
-    def summarize(self, model: str, shard: int) -> Spec:
-        """The spec of the summary of a token shard."""
-        return self.script(
-            "summarize",
-            stored=self.is_stored(shard),
-            layers=self.config.models[model].layers,
-            compute=self.config.extraction.model_dump(include={"dtype", "batch_size"}),
-            summary=self._summary(model),
-        )
+    def summarize(self, model: str) -> Spec:
+        """The spec of the summary of a token shard, for which the model runs."""
+        compute = self.config.extraction.model_dump(include={"dtype", "batch_size"})
+        return self.script("summarize", compute=compute, summary=self._summary(model))
+
+    def summarize_stored(self, model: str) -> Spec:
+        """The spec of the summary of a token shard whose activations are stored."""
+        layers = self.config.models[model].layers
+        return self.script("summarize_stored", layers=layers, summary=self._summary(model))
 
     def _summary(self, model: str) -> Spec:
         """What a summary of a model keeps."""

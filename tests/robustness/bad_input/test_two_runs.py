@@ -20,7 +20,7 @@ SHARDS = "results/activations/tiny/mine"
 def refusal(done: subprocess.CompletedProcess[str]) -> tuple[str, str]:
     """The one line of a job that refuses its input, and the command in it."""
     assert done.returncode != 0, done.stdout
-    jobs = "layerscope: correlate_token_length", "layerscope: summarize"
+    jobs = "layerscope: correlate_token_length", "layerscope: summarize_stored"
     [line] = {line for line in done.stdout.splitlines() if line.startswith(jobs)}
     assert "Traceback" not in done.stdout
     command = re.search(r"\((rm -r .+?)\) \(log:", line)

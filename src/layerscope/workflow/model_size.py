@@ -1,0 +1,91 @@
+"""How large a model is, from its record or from what was stored of it, for what its jobs ask of a cluster.
+
+Snakemake asks for each job, so what a file says is kept until the file changes.
+"""
+
+import os
+from dataclasses import dataclass
+from functools import cache
+
+from layerscope.io.errors import UserError
+from layerscope.io.files import read_json
+from layerscope.model.architectures import VOCABULARY
+from layerscope.model.model_config import architecture, read_model_config
+
+
+@dataclass(frozen=True)
+class ModelSize:
+    """Of the base model, without its language-modelling head."""
+
+    layers: int
+    hidden: int
+    mlp: int  # width of the MLP
+    weights_per_layer: int
+    embeddings: int  # weights
+
+    @property
+    def weights(self) -> int:
+        return self.layers * self.weights_per_layer + self.embeddings
+
+
+UNKNOWN = ModelSize(1, 1, 1, 0, 0)
+
+
+def model_size(record: str) -> ModelSize:
+    """The size of a model.
+
+    Args:
+        record: path of its record.
+
+    Raises:
+        FileNotFoundError: it has not been fetched yet.
+    """
+    return _model_size(record, _changed(record))
+
+
+def stored_width(manifest: str) -> int:
+    """The width of the widest site in an activation shard.
+
+    Args:
+        manifest: path of its manifest.
+
+    Raises:
+        FileNotFoundError: it has not been written yet.
+    """
+    return _stored_width(manifest, _changed(manifest))
+
+
+def file_size(path: str) -> int:
+    """Bytes of a file.
+
+    Raises:
+        FileNotFoundError: it has not been written yet.
+    """
+    return os.stat(path).st_size  # noqa: PTH116  Snakemake knows a missing input by its path as a text
+
+
+def _changed(path: str) -> int:
+    return os.stat(path).st_mtime_ns  # noqa: PTH116
+
+
+@cache
+def _model_size(record: str, changed: int) -> ModelSize:
+    try:
+        config = read_model_config(read_json(record)["path"])
+        found = architecture("", config)
+        layers, hidden, mlp = found.layers("", config), config[found.names.hidden], found.width(config, "mlp_pre")
+        q, k, v = (found.width(config, site) for site in "qkv")
+        projections = 3 if "gate" in found.mlp_in else 2
+        positions = found.positions("", config) if found.norm == "LayerNorm" else 0  # others have rotary embeddings
+        embeddings = (config[VOCABULARY] + (positions or 0)) * hidden
+        return ModelSize(layers, hidden, mlp, hidden * (2 * q + k + v + projections * mlp), embeddings)
+    except (UserError, KeyError, TypeError):  # the job says what is wrong
+        return UNKNOWN
+
+
+@cache
+def _stored_width(manifest: str, changed: int) -> int:
+    try:
+        return max(dataset["shape"][1] for dataset in read_json(manifest)["datasets"].values())
+    except (UserError, ValueError, KeyError, TypeError, AttributeError):  # the job says what is wrong
+        return UNKNOWN.mlp

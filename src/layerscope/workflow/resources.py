@@ -1,0 +1,210 @@
+"""Memory and time that jobs ask a cluster for, by what they read and make.
+
+Each estimate is of the peak of resident memory and of the wall time, from the sizes of models, tokens and summaries.
+The constants were measured on two shared cores (docs/cluster.md); those of a GPU are assumed.
+"""
+
+import math
+import os
+from collections.abc import Callable
+from itertools import islice
+from typing import NamedTuple, Protocol
+
+from layerscope.io.errors import UserError
+from layerscope.model.batch_size import batch_size_of
+from layerscope.preflight.config import Config
+from layerscope.stats.document_clusters import CLUSTERS
+from layerscope.tokenize.encoded_documents import bounds, parts_with
+from layerscope.workflow.model_size import ModelSize
+
+MARGIN = "LAYERSCOPE_MARGIN"  # variable of the environment: how many times what is expected is asked for
+LEAST_MB = 1500  # two Snakemakes and Python take half of it
+
+NUMPY, TORCH, CUDA = 250e6, 450e6, 3e9  # bytes of a process that has imported them, with the tables of token types
+BLOCKS = 400e6  # of the blocks of neurons that the job of a layer holds, in float64
+START = 2.0  # minutes until the libraries are imported, on a slow file system
+READING = 1e8  # bytes per second
+CPU, GPU = 40e9, 4e12  # operations per second in float32, of a core and of a GPU
+COVARIATES = 16  # sums of a neuron per cluster, with those of its powers
+CONTEXTS = 3000  # bytes per neuron of its contexts
+
+
+class Expected(NamedTuple):
+    """What a job is expected to need."""
+
+    memory: float  # bytes
+    minutes: float  # after its start
+
+
+class Estimate(Protocol):
+    """What a job is expected to need, by its wildcards, inputs and threads."""
+
+    def __call__(self, wildcards: object, input: object, threads: int) -> Expected: ...
+
+
+class Needs:
+    """What the jobs of a configuration are expected to need, and ask for.
+
+    Raises:
+        UserError: the margin that the environment sets is no number above 0.
+    """
+
+    def __init__(self, config: Config) -> None:
+        self.margin = margin()
+        sampling, self.extraction = config.sampling, config.extraction
+        self.gpu = config.extraction.device != "cpu"
+        self.length = sampling.sequence_length
+        self.tokens = sampling.sequences * self.length
+        self.stored = sampling.stored * self.length
+        self.shards, self.shard = sampling.shards, sampling.sequences_per_shard * self.length
+        self.stored_shard = sampling.stored_per_shard * self.length
+        self.token_types = config.summaries.token_types
+        self.covariates = COVARIATES + len(config.summaries.properties)
+
+    def ask(self, expected: Estimate) -> dict[str, Callable[..., int]]:
+        """The resources ``mem_mb`` and ``runtime`` (minutes) of a rule; each attempt at a job asks for more."""
+
+        def mem_mb(wildcards: object, input: object, threads: int, attempt: int) -> int:
+            memory = self.margin * expected(wildcards, input, threads).memory / 1e6
+            return attempt * max(LEAST_MB, math.ceil(memory / 100) * 100)
+
+        def runtime(wildcards: object, input: object, threads: int, attempt: int) -> int:
+            return attempt * math.ceil(self.margin * (START + expected(wildcards, input, threads).minutes))
+
+        return {"mem_mb": mem_mb, "runtime": runtime}
+
+    def _run(self, model: ModelSize, tokens: float, threads: int, made: float, held: float) -> Expected:
+        """Needs of a job that runs a model.
+
+        Args:
+            made: bytes that it writes.
+            held: bytes that it holds for these in main memory.
+        """
+        # Weights are mapped from their files and converted, where these are of another precision: 2 and 4 bytes. On the
+        # CPU, oneDNN has those of layers once more.
+        weights = 6 * model.weights + (0 if self.gpu else 4 * model.layers * model.weights_per_layer)
+        operations = 2 * model.layers * model.weights_per_layer * tokens
+        seconds = (model.weights * 4 + made) / READING + operations / (GPU if self.gpu else threads * CPU)
+        # Some minutes more, should a GPU be slow to start.
+        return Expected(TORCH + self.gpu * CUDA + weights + held, seconds / 60 + 3)
+
+    def _batch(self, tokens: int) -> int:
+        """Tokens of a batch."""
+        sequences = tokens // self.length
+        device = "cuda" if self.gpu else "cpu"
+        return self.length * batch_size_of(self.extraction.batch_size, self.length, sequences, device)
+
+    def extract(self, model: ModelSize, sites: list[str], threads: int) -> Expected:
+        """Of an activation shard, which is written while the model runs: a few tensors wait for that."""
+        widths = [model.mlp if site.startswith("mlp_p") else model.hidden for site in sites]
+        bytes_per_number = 4 if self.extraction.storage_dtype == "float32" else 2
+        made = self.stored_shard * model.layers * sum(widths) * bytes_per_number
+        held = 6 * 4 * self._batch(self.stored_shard) * max(widths, default=0)
+        return self._run(model, self.stored_shard, threads, made, held)
+
+    def extract_paths(self, model: ModelSize, threads: int) -> Expected:
+        """Six float32 numbers of each token and layer; on the CPU also the streams of a batch, in float64."""
+        made = 24 * model.layers * self.shard
+        held = 2 * made + (0 if self.gpu else 60 * self._batch(self.shard) * model.hidden)
+        return self._run(model, self.shard, threads, made, held)
+
+    def extract_vectors(self, model: ModelSize, sentences: int, threads: int) -> Expected:
+        """Of sentences of some hundred tokens: q, k and v of two tokens of each."""
+        made = 24 * sentences * model.layers * model.hidden
+        return self._run(model, 256 * sentences, threads, made, 2 * made)
+
+    def _sums(self) -> float:
+        """Bytes per neuron of the sums of a shard: those of clusters in float64, those of types in float32."""
+        return 8 * CLUSTERS * self.covariates + 4 * self.token_types + CONTEXTS
+
+    def summarize(self, model: ModelSize, threads: int) -> Expected:
+        """Of a token shard, while the model runs: in the end the sums of all layers are in main memory, also where a
+        GPU makes them; on the CPU, a batch of every layer is too."""
+        neurons = model.layers * model.mlp
+        held = neurons * (self._sums() + (0 if self.gpu else 4 * self._batch(self.shard)))
+        return self._run(model, self.shard, threads, neurons * self._sums(), held)
+
+    def summarize_stored(self, layers: int, width: int) -> Expected:
+        """Of a token shard whose activations are stored, on one core."""
+        neurons = layers * width
+        batch = self._batch(self.shard) if self.gpu else self.length
+        return Expected(TORCH + neurons * (self._sums() + 4 * batch), neurons * self.shard * 0.2e-6 / 60)
+
+    def _layer(self, width: int, per_value: float) -> Expected:
+        """Of a layer: the summaries of the shards are added in float64, one at a time.
+
+        Args:
+            per_value: seconds for each stored activation.
+        """
+        sums = width * (8 * CLUSTERS * self.covariates + 4 * self.token_types)
+        seconds = width * self.stored * per_value + 2 * self.shards * sums / READING
+        return Expected(TORCH + BLOCKS + 5 * sums, seconds / 60)
+
+    def correlate(self, width: int) -> Expected:
+        return self._layer(width, 0.5e-6)
+
+    def resample(self, width: int, resamples: int) -> Expected:
+        """Also several measures of all resamples and clusters, of every neuron."""
+        of_layer = self._layer(width, 0.5e-6)
+        return of_layer._replace(memory=of_layer.memory + 100 * width * (resamples + CLUSTERS))
+
+    def resample_properties(self, width: int, resamples: int, properties: int) -> Expected:
+        """Of each property as much as of length: the summaries and the stored activations are read once."""
+        one = self.resample(width, resamples)
+        held = (properties - 1) * 100 * width * (resamples + CLUSTERS)
+        return Expected(one.memory + held, properties * one.minutes)
+
+    def test_unimodality(self, width: int, resamples: int) -> Expected:
+        """As many neurons are simulated as there are resamples, all at once; a microsecond for each value."""
+        values = (width + resamples) * self.stored
+        return Expected(NUMPY + BLOCKS + 40 * resamples * self.stored, values * 1e-6 / 60)
+
+    def match(self, width: int, layers: int, other: int, threads: int) -> Expected:
+        """Of a layer of ``other`` neurons, against each of the layers of ``width``: products of ten runs of tokens."""
+        seconds = layers * self.stored * (2 * width * other / (threads * CPU) + 0.2e-6 * (width + other))
+        return Expected(NUMPY + BLOCKS + 60 * width * other, seconds / 60)
+
+    def cosines(self, numbers: float, layers: int, sentences: int) -> Expected:
+        """Of a layer of vectors, given how many ``numbers`` are in the file: blocks of width², and a jackknife."""
+        width = numbers / (6 * layers * sentences)
+        return Expected(NUMPY + 8 * 8 * width**2, sentences * width**2 * 1e-6 / 60)
+
+    def tokenize(self, shard: int) -> Expected:
+        """Of a token shard: all parts that it is in are read."""
+        parts = parts_with(shard * self.shard, (shard + 1) * self.shard)
+        return self._of_tokens(parts_tokens(parts) + 2 * self.shard, 1e6)
+
+    def encode(self, part: int) -> Expected:
+        """Of a part; a batch of ten million characters takes a gigabyte, and the corpus is read up to there."""
+        tokens = parts_tokens(range(part, part + 1))
+        expected = self._of_tokens(tokens, 5e4)
+        reading = 6 * parts_tokens(range(part)) / READING
+        return Expected(expected.memory + 1e9, expected.minutes + reading / 60)
+
+    def count(self, tokens: int) -> Expected:
+        return self._of_tokens(parts_tokens(parts_with(0, tokens)), 1e6)
+
+    def vocabulary(self) -> Expected:
+        """All token shards, and all of them joined."""
+        return self._of_tokens(2 * self.tokens, 1e6)
+
+    def _of_tokens(self, tokens: int, per_second: float) -> Expected:
+        return Expected(NUMPY + 16 * tokens, tokens / per_second / 60)
+
+
+def margin() -> float:
+    """How many times what is expected jobs ask for."""
+    text = os.environ.get(MARGIN, "1.5")
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0 < value < math.inf:
+        raise UserError(f"{MARGIN}: '{text}' is not a number above 0, such as 1.5")
+    return value
+
+
+def parts_tokens(parts: range) -> int:
+    """Tokens between the bounds of parts of the encoded documents, which follow one another."""
+    between = list(islice(bounds(), parts.stop + 1))
+    return between[parts.stop] - between[parts.start]
