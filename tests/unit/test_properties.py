@@ -321,9 +321,9 @@ def test_findings_say_how_many_neurons_pass_and_what_is_missing(tables: tuple[pd
     shares = raw.groupby("property", sort=False)["value"].mean()
     first, without = property_findings(table)
     assert first == (
-        f"Over tokens, {shares['bytes']:.0%} of the neurons of model correlate with bytes, "
-        f"{shares['log_frequency']:.0%} with log_frequency, {shares['valence']:.0%} with valence and "
-        f"{shares['characters']:.0%} with characters beyond the null, at a false discovery rate of 5%."
+        "Neurons of model whose r over tokens is beyond the null at a false discovery rate of 5%: "
+        f"{shares['bytes']:.0%} with bytes, {shares['log_frequency']:.0%} with log_frequency, "
+        f"{shares['valence']:.0%} with valence and {shares['characters']:.0%} with characters."
     )
     assert without.startswith("r over tokens with bytes has no interval over documents, ")
     assert len(property_findings(table[table["property"] == "valence"])) == 1

@@ -16,9 +16,10 @@ def property_findings(properties: pd.DataFrame) -> list[str]:
     sentences = []
     for model in properties["model"].unique():
         passing = of_measure(properties, "r", "significant_bh", model).groupby("property", sort=False)["value"].mean()
-        first, *others = (f"{share:.0%}{{}} with {name}" for name, share in passing.items())
-        shares = [first.format(f" of the neurons of {model} correlate"), *(other.format("") for other in others)]
-        sentences.append(f"Over tokens, {_listed(shares)} beyond the null, at a false discovery rate of 5%.")
+        shares = _listed([f"{share:.0%} with {name}" for name, share in passing.items()])
+        sentences.append(
+            f"Neurons of {model} whose r over tokens is beyond the null at a false discovery rate of 5%: {shares}."
+        )
     without = properties.loc[properties["intervals"] != INTERVALS[True], "property"].unique()
     if len(without):
         sentences.append(
