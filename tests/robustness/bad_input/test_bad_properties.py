@@ -102,7 +102,6 @@ def test_a_type_without_a_number_ends_its_job_with_one_line(
     run = snakemake(tmp_path, study, "--keep-going", "results/summaries/tiny/mine/shard_0000.h5")
     [line] = {line for line in run.stdout.splitlines() if line.startswith("layerscope: ")}
     assert run.returncode == 1
-    assert line.startswith(
-        f"layerscope: summarize_stored tiny mine 0000: {PLACE}: column 'valence' has no finite number for "
-    )
+    said = f"{PLACE}: column 'valence' has no finite number for "
+    assert line.startswith(f"layerscope: summarize_stored tiny mine 0000: {said}")
     assert " token types that occur, such as the id " in line
