@@ -24,6 +24,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import h5py
 from PIL import Image
 
 from layerscope.extract.activation_shards import ActivationShard, manifest_of
@@ -31,6 +32,7 @@ from layerscope.io.files import digest_of, read_json
 from layerscope.io.tables import read_csv, read_table
 from layerscope.studies.path_length.path_shards import read_path_shard
 from layerscope.studies.token_similarity.vectors import read_vectors
+from layerscope.summarize.summary_shards import read_layer_summary
 from layerscope.tokenize.encoded_documents import read_part
 from layerscope.tokenize.token_shards import read_token_shard
 
@@ -44,6 +46,12 @@ def read_activations(path: Path) -> Any:
         return shard.tokens(), [digest_of([shard.values(name).tobytes()]) for name in sorted(shard.expected)]
 
 
+def read_summary(path: Path) -> Any:
+    with h5py.File(path) as file:
+        layers = len(file["mlp_pre"])
+    return [read_layer_summary([str(path)], layer) for layer in range(layers)]
+
+
 def read_hdf5(path: Path) -> Any:
     match path.parts[path.parts.index("results") + 1]:
         case "documents":
@@ -53,6 +61,8 @@ def read_hdf5(path: Path) -> Any:
         case "activations":
             # Killed between the two renames, a shard has no manifest yet, and Snakemake makes it again.
             return read_activations(path) if manifest_of(path).exists() else None
+        case "summaries":
+            return read_summary(path)
         case "path_length":
             return read_path_shard(path)
         case _:

@@ -118,17 +118,18 @@ class Needs:
         return 8 * CLUSTERS * self.covariates + 4 * self.token_types + CONTEXTS
 
     def summarize(self, model: ModelSize, threads: int) -> Expected:
-        """Of a token shard, while the model runs: in the end the sums of all layers are in main memory, also where a
-        GPU makes them; on the CPU, a batch of every layer is too."""
+        """Of a token shard, while the model runs: in the end all sums are in main memory, also where a GPU makes
+        them."""
         neurons = model.layers * model.mlp
-        held = neurons * (self._sums() + (0 if self.gpu else 4 * self._batch(self.shard)))
+        held = neurons * self._sums() + (0 if self.gpu else 8 * self._batch(self.shard) * model.mlp)
         return self._run(model, self.shard, threads, neurons * self._sums(), held)
 
     def summarize_stored(self, layers: int, width: int) -> Expected:
         """Of a token shard whose activations are stored, on one core."""
         neurons = layers * width
         batch = self._batch(self.shard) if self.gpu else self.length
-        return Expected(TORCH + neurons * (self._sums() + 4 * batch), neurons * self.shard * 0.2e-6 / 60)
+        held = neurons * self._sums() + 8 * batch * width
+        return Expected(TORCH + held, neurons * self.shard * 0.2e-6 / 60)
 
     def _layer(self, width: int, per_value: float) -> Expected:
         """Of a layer: the summaries of the shards are added in float64, one at a time.
