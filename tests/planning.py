@@ -22,14 +22,19 @@ from project import PROJECT, copy_project, snakemake
 MODELS = "resources/models"
 CONFIG: dict[str, Any] = {
     "models": {name: {"source": f"{MODELS}/{name}", "tokenizer": "mini", "layers": 2} for name in "abc"},
-    "tokenizers": {"other": {"source": "resources/tokenizers/other"}},
+    "tokenizers": {
+        "mini": {"properties": "resources/properties.csv"},
+        "other": {"source": "resources/tokenizers/other", "properties": "resources/properties.csv"},
+    },
     "corpora": {"other": {"source": "resources/corpus/other.jsonl"}},
     "sampling": {"sequences": 4, "sequence_length": 32, "sequences_per_shard": 2},
+    "summaries": {"properties": ["digit"]},
     "studies": {
         "token_length": {
             "models": ["a", "b"],
             "pairs": [["a", "b"]],
             "corpus": "embedded",
+            "properties": ["bytes", "digit"],
             "histogram_bins": 64,
             "resamples": 100,
         },
@@ -84,6 +89,9 @@ def finish_study(folder: Path) -> None:
     shutil.copytree(folder / "resources/tokenizers/mini", folder / "resources/tokenizers/other")
     corpus = (folder / "resources/corpus/documents.jsonl").read_text(encoding="utf-8").splitlines(keepends=True)
     (folder / "resources/corpus/other.jsonl").write_text("".join(reversed(corpus)), encoding="utf-8")
+    rows = "".join(f"{number},{number % 10}\n" for number in range(8192))
+    for name in ("properties", "other_properties"):
+        (folder / f"resources/{name}.csv").write_text("id,digit\n" + rows)
     # So many that the vectors are larger than what Snakemake compares by itself (1 MB).
     sentences = folder / "resources/sentences_her.txt"
     lines = [f"Then one of the {line}" for line in sentences.read_text(encoding="utf-8").splitlines(keepends=True)]

@@ -39,6 +39,7 @@ SLICES = "unit/test_encoded_documents.py::test_shards_and_counts_are_those_of_on
 READ_ON = "unit/test_encoded_documents.py::test_every_kind_of_file_is_read_on[.jsonl]"
 WITHOUT_TEXT = "unit/test_encoded_documents.py::test_documents_without_text_have_rows_and_no_numbers"
 VERDICT = "unit/test_claims.py::test_a_verdict_is_on_the_whole_interval_the_null_and_the_clusters"
+PROPERTIES = "unit/test_properties.py"
 NOT_FINITE = "unit/test_extraction.py::test_weight_that_is_not_finite_is_found_at_its_site[nan]"
 
 MUTATIONS = {
@@ -560,6 +561,49 @@ MUTATIONS = {
         'types["corpus_count"]',
         'types.get("count", types["corpus_count"])',
         "unit/test_covariates.py::test_the_sample_plays_no_part",
+    ),
+    # Properties of token types.
+    "types that share a class count alike": Mutation(
+        "studies/token_length/token_regressions.py",
+        "np.bincount(of_types, counts * values[tokens.types]) / np.bincount(of_types, counts)",
+        "np.bincount(of_types, values[tokens.types]) / np.bincount(of_types)",
+        f"{PROPERTIES}::test_types_that_share_a_class_have_the_mean_of_their_values[valence]",
+    ),
+    "squares of a property summed as its values": Mutation(
+        "studies/token_length/token_regressions.py",
+        "wider[:, -1, -1] = with_others[:, 0] * values",
+        "wider[:, -1, -1] = with_others[:, 0]",
+        f"{PROPERTIES}::test_sums_over_classes_give_what_sums_over_clusters_give[8]",
+    ),
+    "a jackknife without sums over documents": Mutation(
+        "studies/token_length/resample_layer.py",
+        "jackknife = np.empty((len(observed), 0))",
+        "jackknife = np.repeat(observed[:, None], 40, axis=1)",
+        f"{PROPERTIES}::test_the_table_says_what_its_intervals_rest_on",
+    ),
+    "what documents add to r over types with length, whatever the property": Mutation(
+        "studies/token_length/stored_sample.py",
+        "lengths if values is None else values[ids]",
+        "lengths",
+        f"{PROPERTIES}::test_documents_widen_r_over_types_with_a_property_as_they_would_with_a_length",
+    ),
+    "a property named ahead taken for one that is not": Mutation(
+        "studies/token_length/token_regressions.py",
+        "self.is_covariate = name in self.names",
+        'self.is_covariate = name == "characters"',
+        f"{PROPERTIES}::test_r_with_a_property_equals_a_plain_computation[valence-over clusters-spline]",
+    ),
+    "zero for a type without a number": Mutation(
+        "tokenize/property_tables.py",
+        "    lacking = np.flatnonzero(needed & ~np.isfinite(values))",
+        "    lacking = np.flatnonzero(needed & False)",
+        "unit/test_token_properties.py::test_a_type_that_occurs_needs_a_finite_number",
+    ),
+    "types of the sample alone need no number": Mutation(
+        "tokenize/token_properties.py",
+        " | (sample > 0)",
+        "",
+        "unit/test_token_properties.py::test_a_type_that_occurs_needs_a_finite_number",
     ),
     # Claims.
     "a verdict on fewer than 30 clusters": Mutation(

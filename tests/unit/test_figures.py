@@ -24,6 +24,7 @@ from layerscope.studies.path_length.draw_r import draw_r
 from layerscope.studies.token_length.draw_distribution import draw_r_by_layer
 from layerscope.studies.token_length.draw_multimodality import draw_dip_power, draw_largest_dips, draw_multimodality
 from layerscope.studies.token_length.draw_pairs import draw_matches, draw_profiles
+from layerscope.studies.token_length.draw_properties import draw_r_properties
 from layerscope.studies.token_length.draw_r import draw_r_across_models, draw_r_confounds, draw_r_spread
 from layerscope.studies.token_length.draw_sample import draw_activations, draw_token_lengths
 from layerscope.studies.token_similarity.draw import draw_moments, draw_spread
@@ -60,6 +61,9 @@ DRAWINGS: dict[str, Draw] = {
     "r_across_models": csv(draw_r_across_models, "token_length/layers.csv", "token_length/evidence.csv"),
     "r_spread": csv(draw_r_spread, "token_length/layers.csv", "token_length/evidence.csv"),
     "r_confounds": lambda results, outputs: draw_r_confounds(outputs, "a", of_a(results)),
+    "r_properties": lambda results, outputs: draw_r_properties(
+        outputs, "a", of_a(results), read_csv(results / LENGTH / "properties.csv")
+    ),
     "multimodality": csv(draw_multimodality, "token_length/multimodality.csv"),
     "dip_power": lambda results, outputs: draw_dip_power(
         outputs, {"mini": read_csv(results / LENGTH / "dip_power_mini.csv")}

@@ -29,11 +29,12 @@ def study(shards: int, **changes: Any) -> Config:
 
 def test_size() -> None:
     # One corpus is tokenized, two models are extracted and summarized, the lengths of one reduced. Five layers are read
-    # by three rules, shards and manifests, and by two, summaries; three layers are matched, from shards and manifests
-    # of two models.
+    # by four rules, shards and manifests, and by three, summaries; without further properties by one fewer. Three
+    # layers are matched, from shards and manifests of two models.
     jobs = 1 + 2 + 2 + 1
-    assert plan_size(study(10)) == (10 * jobs, 10 * (5 * 3 * 2 + 5 * 2 + 3 * 4 + jobs))
-    few = study(10)
+    assert plan_size(study(10)) == (10 * jobs, 10 * (5 * 4 * 2 + 5 * 3 + 3 * 4 + jobs))
+    few = study(10, token_length__properties=[])
+    assert plan_size(few) == (10 * jobs, 10 * (5 * 3 * 2 + 5 * 2 + 3 * 4 + jobs))
     few = few.model_copy(update={"sampling": few.sampling.model_copy(update={"stored_sequences": 4})})
     assert plan_size(few) == (10 * 4 + 4 * 2, 10 * (4 + 5 * 2) + 4 * (2 + 5 * 3 * 2 + 3 * 4))
     jobs += 1  # of another corpus

@@ -30,6 +30,7 @@ DELETED: dict[str, str] = {
     "PDF files of figures": "results/*/figures/*.pdf",
     "`results/STUDY/layers.csv`": "results/STUDY/layers.csv",
     "`results/token_length/evidence.csv`": "results/token_length/evidence.csv",
+    "`results/token_length/properties.csv`": "results/token_length/properties.csv",
     "`results/token_length/multimodality.csv`": "results/token_length/multimodality.csv",
     "`results/token_length/matches.csv`": "results/token_length/matches.csv",
     "`results/claims.csv`": "results/claims.csv",
@@ -106,7 +107,7 @@ def from_hub(finished) -> Path:
     shutil.copytree(finished, folder)
     config = json.loads((folder / "study.yaml").read_text())
     config["models"]["a"]["source"] = "owner/model"
-    config["tokenizers"]["mini"] = {"source": "owner/tokenizer"}
+    config["tokenizers"]["mini"]["source"] = "owner/tokenizer"
     config["corpora"]["embedded"] = {"source": "owner/corpus"}
     (folder / "study.yaml").write_text(json.dumps(config))
     (folder / "resources/models/a").rename(folder / "cache")

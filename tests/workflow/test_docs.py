@@ -36,6 +36,7 @@ PAGES = [
 # Blocks that show what is printed or how things are arranged: their beginnings.
 SHOWN = (
     "documents ─tokenize─▶",
+    "id,vowels\n",
     "results/\n",
     "Snakefile     ",
     "models.gpt-neo-125m: window: ",

@@ -96,6 +96,9 @@ EDITS: dict[str, Callable[[], None]] = {
     # Only models with one tokenizer can be paired.
     "models.NAME.tokenizer": every(setting("models.b.tokenizer", "other"), setting(f"{LENGTH}.pairs", [])),
     "tokenizers.NAME.source": setting("tokenizers.mini.source", "resources/tokenizers/other"),
+    "tokenizers.NAME.properties, with a column in summaries.properties": setting(
+        "tokenizers.mini.properties", "resources/other_properties.csv"
+    ),
     "corpora.NAME.source": setting(f"{CORPUS}.source", "resources/corpus/other.jsonl"),
     "corpora.NAME.text_field": setting(f"{CORPUS}.text_field", "id"),
     "revision, subset or split of a local source": every(
@@ -111,6 +114,7 @@ EDITS: dict[str, Callable[[], None]] = {
     ),
     "the weights of a local model replaced in place": new_weights,
     "a local tokenizer edited": appended("resources/tokenizers/mini/tokenizer.json", "\n"),
+    "a table of properties edited, with a column in summaries.properties": appended("resources/properties.csv", "\n"),
     "a local corpus edited": appended("resources/corpus/documents.jsonl", '{"text": "One more."}\n'),
     "the sentences edited": appended("resources/sentences_her.txt", "This is one more of her sentences, the last.\n"),
     "sampling.sequences, more": setting("sampling.sequences", 6),
@@ -120,6 +124,7 @@ EDITS: dict[str, Callable[[], None]] = {
     "sampling.stored_sequences, fewer": setting("sampling.stored_sequences", 2),
     "sampling.stored_sequences_per_shard": setting("sampling.stored_sequences_per_shard", 1),
     "summaries.token_types": setting("summaries.token_types", 100),
+    "summaries.properties": setting("summaries.properties", ["digit", "bytes"]),
     "extraction.device": setting("extraction.device", "cpu"),
     "extraction.dtype": setting("extraction.dtype", "bfloat16"),
     "extraction.batch_size": setting("extraction.batch_size", 1),
@@ -136,6 +141,8 @@ EDITS: dict[str, Callable[[], None]] = {
     "studies.token_length.histogram_bins": setting(f"{LENGTH}.histogram_bins", 128),
     "studies.token_length.frequency_tokens": setting(f"{LENGTH}.frequency_tokens", 1000),
     "studies.token_length.frequency_covariate": setting(f"{LENGTH}.frequency_covariate", "line"),
+    "studies.token_length.properties": setting(f"{LENGTH}.properties", ["digit", "log_frequency"]),
+    "studies.token_length.properties, none": setting(f"{LENGTH}.properties", []),
     "studies.token_length.pairs": setting(f"{LENGTH}.pairs", [["b", "a"]]),
     "studies.token_length.resamples": setting(f"{LENGTH}.resamples", 150),
     "studies.token_length.seed": setting(f"{LENGTH}.seed", 1),
@@ -255,6 +262,7 @@ def test_what_follows_is_what_reads(plans):
         == reads["resample_token_length"]
     )
     assert reads["summarize_stored"] == {"extract", "tokenize", "count_tokens"}
+    assert reads["resample_properties"] == reads["resample_token_length"]
     assert reads["vocabulary"] == {"tokenize", "count_tokens"}
     assert reads["count_tokens"] == {"encode_documents", "fetch_tokenizer"}
     assert reads["extract_vectors"] == {"fetch_model", "fetch_tokenizer"}
@@ -285,6 +293,7 @@ TABLES = [
     for table in (
         "token_length/layers",
         "token_length/evidence",
+        "token_length/properties",
         "token_length/matches",
         "path_length/layers",
         "claims",
@@ -319,7 +328,7 @@ def test_growing_equals_a_run_from_scratch(finished):
     old = "results/activations/a/embedded/shard_0000.h5"
     assert (grown / old).stat().st_mtime_ns == (finished / old).stat().st_mtime_ns
     layers = [str(path.relative_to(grown)) for path in (grown / "results/token_length").glob("[ab]/*.parquet")]
-    assert len(layers) == 34
+    assert len(layers) == 42
     for path in [*TABLES, *layers]:
         assert (grown / path).read_bytes() == (scratch / path).read_bytes(), path
         assert (grown / path).read_bytes() != (finished / path).read_bytes(), path

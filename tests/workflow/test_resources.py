@@ -1,7 +1,7 @@
 """Memory and time that jobs ask a cluster for, against what they took."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -62,11 +62,12 @@ def size_of(name: str, folder: Path) -> ModelSize:
     return model_size(str(folder / "record.json"))
 
 
-def needs(sampling: dict, **extraction: object) -> Needs:
+def needs(sampling: dict, properties: Sequence[str] = (), **extraction: object) -> Needs:
     studies = {"token_length": None, "token_similarity": None, "path_length": None}
     model = {"source": "a/b", "tokenizer": "t", "layers": 1}
     sources = {"models": {"m": model}, "tokenizers": {"t": {"source": "a/b"}}, "corpora": {"c": {"source": "a/b"}}}
     config = {**sources, "sampling": sampling, "extraction": {"device": "cpu", **extraction}, "studies": studies}
+    config["summaries"] = {"properties": [*properties]}
     return Needs(Config.model_validate(config))
 
 
@@ -179,6 +180,17 @@ def test_requests_grow_with_the_job_and_with_attempts(tmp_path: Path) -> None:
     assert again == (3 * once[0], 3 * once[1])
     assert asked(Expected(10e9, 98)) == (15_000, 150)
     assert asked(Expected(1, 0)) == (LEAST_MB, 3)
+
+
+def test_each_property_asks_for_as_much_time_as_length() -> None:
+    of = needs(DEFAULT)
+    one, four = (of.resample_properties(3072, 200, properties) for properties in (1, 4))
+    assert one == of.resample(3072, 200) and four.minutes == 4 * one.minutes
+    # Four measures of a neuron in each resample, and without each cluster, of every further property.
+    assert four.memory - one.memory > 3 * 3072 * 8 * 4 * (200 + 100)
+    ahead = needs(DEFAULT, ["bytes", "valence"])
+    assert ahead.resample(3072, 200).memory > of.resample(3072, 200).memory
+    assert ahead.summarize_stored(8, 1024).memory - of.summarize_stored(8, 1024).memory == 8 * 1024 * 100 * 2 * 8
 
 
 def test_the_environment_sets_the_margin(monkeypatch: pytest.MonkeyPatch) -> None:

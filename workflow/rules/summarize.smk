@@ -32,7 +32,7 @@ rule summarize:
         **NEEDS.ask(lambda w, input, threads: NEEDS.summarize(model_size(input.model), threads)),
         gpu=1,
     params:
-        spec=lambda w: SPECS.summarize(),
+        spec=lambda w: SPECS.summarize(w.model),
     message:
         "Summarize activations of {wildcards.model} on {wildcards.corpus}: shard {wildcards.shard}"
     script:

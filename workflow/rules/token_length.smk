@@ -90,6 +90,57 @@ rule summarize_evidence:
         "../scripts/summarize_evidence.py"
 
 
+if LENGTH.settings.properties:
+
+    rule resample_properties:
+        input:
+            summaries=lambda w: LENGTH.paths(SUMMARIES, model=w.model),
+            shards=lambda w: ancient(shards_of(w.model, LENGTH.corpus, "h5")),
+            manifests=lambda w: shards_of(w.model, LENGTH.corpus, "json"),
+            vocabulary=lambda w: vocabulary_of(w.model, LENGTH.corpus),
+        output:
+            neurons="<results>/token_length/{model}/properties_{layer}.parquet",
+            resamples="<results>/token_length/{model}/property_resamples_{layer}.parquet",
+        log:
+            "<logs>/resample_properties/{model}/layer_{layer}.log",
+        benchmark:
+            "<logs>/resample_properties/{model}/layer_{layer}.benchmark.tsv"
+        resources:
+            **NEEDS.ask(
+                lambda w, input, threads: NEEDS.resample_properties(
+                    stored_width(input.manifests[0]), LENGTH.settings.resamples, len(LENGTH.settings.properties)
+                )
+            ),
+        params:
+            spec=lambda w: SPECS.of(
+                "resample_properties",
+                properties=SPECS.properties(tokenizer_of(w.model), LENGTH.settings.properties),
+            ),
+        message:
+            "Token length: resample properties, layer {wildcards.layer} of {wildcards.model}"
+        script:
+            "../scripts/resample_properties.py"
+
+    rule summarize_properties:
+        input:
+            **of_models(
+                LENGTH,
+                neurons="token_length/{model}/properties_{layer}.parquet",
+                resamples="token_length/{model}/property_resamples_{layer}.parquet",
+            ),
+        output:
+            "<results>/token_length/properties.csv",
+        log:
+            "<logs>/summarize_properties.log",
+        localrule: True
+        params:
+            spec=SPECS.of("summarize_properties"),
+        message:
+            "Token length: summarize the evidence on properties of tokens"
+        script:
+            "../scripts/summarize_properties.py"
+
+
 rule test_unimodality:
     input:
         shards=lambda w: ancient(shards_of(w.model, LENGTH.corpus, "h5")),

@@ -9,6 +9,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstra
 from pydantic_core import PydanticCustomError
 
 from layerscope.config.mistakes import Unknown
+from layerscope.tokenize.property_names import KEYS, OF_EVERY_TOKENIZER, RESERVED
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]*$", max_length=64)]
 Text = Annotated[
@@ -43,11 +44,29 @@ def _within_the_project(folder: str) -> str:
     return str(path)
 
 
+def _no_covariate(name: str) -> str:
+    """The name of a property, which is no key of its table and no other covariate of summaries."""
+    if name in KEYS or RESERVED.fullmatch(name):
+        raise PydanticCustomError("property", "it has another meaning; rename the column of your table")
+    return name
+
+
+def _no_duplicate(names: list[str]) -> list[str]:
+    if twice := next((name for name in names if names.count(name) > 1), None):
+        raise PydanticCustomError("duplicate", "'{name}' is named twice; name it once", {"name": twice})
+    return names
+
+
 ResultsFolder = Annotated[str, AfterValidator(_within_the_project)]
 LocalPath = Annotated[Text, AfterValidator(_with_home)]
 Layer = Annotated[int, Field(ge=0)]
 Pair = Annotated[list[Name], Field(min_length=2, max_length=2)]
 Seed = Annotated[int, Field(ge=0, le=LARGEST_SEED)]
+# A word, since summaries list the names of their covariates with spaces between them.
+Property = Annotated[
+    str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_.-]*$", max_length=64), AfterValidator(_no_covariate)
+]
+Properties = Annotated[list[Property], AfterValidator(_no_duplicate)]
 CountOrAuto = Annotated[Annotated[int, Field(ge=1)] | Literal["auto"], WrapValidator(_one_error)]
 
 
@@ -79,6 +98,11 @@ class Model(Source):
 
 class Tokenizer(Source):
     """A tokenizer in the format of the tokenizers library (tokenizer.json)."""
+
+    properties: LocalPath | None = Field(
+        None,
+        description="CSV or Parquet file with properties of its token types: a column id or token, and numbers.",
+    )
 
 
 class Corpus(Source):
@@ -151,6 +175,10 @@ class Summaries(Section):
         8192,
         ge=1,
         description="Types of tokens, the most frequent, whose sums are kept one by one; those of others by length.",
+    )
+    properties: Properties = Field(
+        [],
+        description=f"Further covariates: {', '.join(OF_EVERY_TOKENIZER)}, or columns of the tokenizers' tables.",
     )
 
 

@@ -12,6 +12,7 @@ from layerscope.config.problems import line_of, what_is_left
 from layerscope.io.errors import at
 from layerscope.preflight.config import Config
 from layerscope.preflight.local_sources import check_local_sources
+from layerscope.preflight.property_tables import check_properties
 from layerscope.preflight.references import check_layers_exist, check_references
 
 
@@ -37,6 +38,7 @@ def load_config(raw: dict[str, Any], files: Iterable[str | Path] = ()) -> Config
         mistakes.add(*(line_of(problem, Config) for problem in problems))
         config = what_is_left(Config, raw, {problem["loc"] for problem in problems})
     check_references(config, mistakes)
+    check_properties(config, mistakes)
     layers = check_local_sources(config, mistakes)
     check_layers_exist(config, layers, mistakes)
     mistakes.raise_all()

@@ -123,12 +123,14 @@ def effective_number(sizes: np.ndarray) -> float:
 
 
 def jackknife_error(values: np.ndarray) -> np.ndarray:
-    """Standard error of a statistic, from its values [..., groups] with each group left out: [...].
+    """Standard error of a statistic, from its values [..., groups] with each group left out: [...]; NaN of no group.
 
     Of the estimates for clustered data, this one is the most robust to clusters of unequal size (MacKinnon, Nielsen and
     Webb 2023, J. Econometrics 232:272, there CV3).
     """
     groups = values.shape[-1]
+    if not groups:
+        return np.full(values.shape[:-1], np.nan)
     return np.sqrt((groups - 1) / groups * ((values - values.mean(axis=-1, keepdims=True)) ** 2).sum(axis=-1))
 
 

@@ -94,6 +94,11 @@ class Study:
         return 0
 
     @property
+    def properties(self) -> list[str]:
+        """Names of the properties of token types that it reads beside their lengths and frequencies."""
+        return []
+
+    @property
     def corpus(self) -> str | None:
         """Name of the corpus that it reads, if any."""
         return self.settings.corpus if isinstance(self.settings, CorpusStudySettings) else None

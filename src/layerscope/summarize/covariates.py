@@ -28,8 +28,12 @@ class Covariates:
     of_types: np.ndarray  # [types, columns − 1], without ``position``; 0 for types that take part in no statistic
 
     @classmethod
-    def of(cls, types: pd.DataFrame, properties: Mapping[str, np.ndarray]) -> "Covariates":
+    def of(
+        cls, types: pd.DataFrame, properties: Mapping[str, np.ndarray], further: Mapping[str, np.ndarray] | None = None
+    ) -> "Covariates":
         """The covariates: each property, and 1 for tokens below and above its median; frequency; the leading space.
+
+        And last, before the position, each further property, its value alone.
 
         Frequency is the logarithm of 1 + the count in the corpus, and curves that span its splines together with it and
         a constant. They are orthogonal over 1 + count tokens of each type, so that types that were not counted do not
@@ -39,6 +43,7 @@ class Covariates:
         Args:
             types: table of :mod:`layerscope.tokenize.frequency`.
             properties: name → value of each type, [types].
+            further: likewise.
         """
         takes_part = ~(types["special"] | types["partial"]).to_numpy()
         counts = np.where(takes_part, types["corpus_count"], 0)
@@ -55,6 +60,7 @@ class Covariates:
         columns["log_frequency"] = line
         columns |= {f"frequency_spline_{i}": curve for i, curve in enumerate(curves, start=1)}
         columns["leading_space"] = scaled(types["leading_space"].to_numpy(np.float64), counts)
+        columns |= {name: scaled(values, counts) for name, values in (further or {}).items()}
         return cls((*columns, POSITION), np.column_stack(list(columns.values())) * takes_part[:, None])
 
     def of_tokens(self, tokens: Tokens, sequence_length: int) -> np.ndarray:

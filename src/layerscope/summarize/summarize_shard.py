@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import Any, NotRequired, TypedDict
 
 import numpy as np
 import pandas as pd
@@ -18,6 +18,8 @@ from layerscope.summarize.covariates import Covariates
 from layerscope.summarize.reducer import SummaryReducer
 from layerscope.summarize.summary_shards import LayerSummary, write_summary
 from layerscope.summarize.token_classes import token_classes
+from layerscope.tokenize.property_names import LENGTH
+from layerscope.tokenize.token_properties import PropertySpec, token_properties
 from layerscope.tokenize.token_shards import Tokens, read_token_shard
 
 # Attributes of activation shards that a summary does not have.
@@ -29,6 +31,7 @@ class SummarySpec(TypedDict):
 
     site: str
     token_types: int  # that have sums of their own
+    properties: NotRequired[PropertySpec]  # further covariates
 
 
 def summarize_run(
@@ -120,9 +123,14 @@ def summarize_stored(
 def reducer_of(
     spec: SummarySpec, tokens: Tokens, attributes: Mapping[str, Any], types: pd.DataFrame, model: str, neurons: int
 ) -> SummaryReducer:
-    """The reducer of the tokens of a shard."""
-    properties = {"characters": types["characters"].to_numpy(np.float64)}
-    covariates = Covariates.of(types, properties)
+    """The reducer of the tokens of a shard.
+
+    Raises:
+        UserError: the table of properties cannot be used, or lacks a type.
+    """
+    sample = np.bincount(tokens.input_ids, minlength=len(types))
+    further = token_properties(spec["properties"], types, sample) if "properties" in spec else {}
+    covariates = Covariates.of(types, {LENGTH: types[LENGTH].to_numpy(np.float64)}, further)
     classes = token_classes(types, spec["token_types"])
     return SummaryReducer(spec["site"], model, tokens, int(attributes["sequence_length"]), classes, covariates, neurons)
 
@@ -140,6 +148,8 @@ def check_room(output: str | Path, shards: int, reducer: SummaryReducer) -> None
 def write(output: str | Path, spec: SummarySpec, reducer: SummaryReducer, attributes: dict[str, Any]) -> None:
     """Write what a reducer received."""
     attributes |= {"token_types": spec["token_types"], "covariates": " ".join(reducer.covariates.names)}
+    if "properties" in spec and (table := spec["properties"]["table"]):
+        attributes["properties_digest"] = table["digest"]
     write_summary(output, spec["site"], *reducer.finish(), attributes)
 
 

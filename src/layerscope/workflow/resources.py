@@ -59,6 +59,7 @@ class Needs:
         self.shards, self.shard = sampling.shards, sampling.sequences_per_shard * self.length
         self.stored_shard = sampling.stored_per_shard * self.length
         self.token_types = config.summaries.token_types
+        self.covariates = COVARIATES + len(config.summaries.properties)
 
     def ask(self, expected: Estimate) -> dict[str, Callable[..., int]]:
         """The resources ``mem_mb`` and ``runtime`` (minutes) of a rule; each attempt at a job asks for more."""
@@ -114,7 +115,7 @@ class Needs:
 
     def _sums(self) -> float:
         """Bytes per neuron of the sums of a shard: those of clusters in float64, those of types in float32."""
-        return 8 * CLUSTERS * COVARIATES + 4 * self.token_types + CONTEXTS
+        return 8 * CLUSTERS * self.covariates + 4 * self.token_types + CONTEXTS
 
     def summarize(self, model: ModelSize, threads: int) -> Expected:
         """Of a token shard, while the model runs: in the end all sums are in main memory, also those that a GPU made."""
@@ -135,7 +136,7 @@ class Needs:
         Args:
             per_value: seconds for each stored activation.
         """
-        sums = width * (8 * CLUSTERS * COVARIATES + 4 * self.token_types)
+        sums = width * (8 * CLUSTERS * self.covariates + 4 * self.token_types)
         seconds = width * self.stored * per_value + 2 * self.shards * sums / READING
         return Expected(TORCH + BLOCKS + 5 * sums, seconds / 60)
 
@@ -146,6 +147,12 @@ class Needs:
         """Also several measures of all resamples and clusters, of every neuron."""
         of_layer = self._layer(width, 0.5e-6)
         return of_layer._replace(memory=of_layer.memory + 100 * width * (resamples + CLUSTERS))
+
+    def resample_properties(self, width: int, resamples: int, properties: int) -> Expected:
+        """Of each property as much as of length: the summaries and the stored activations are read once."""
+        one = self.resample(width, resamples)
+        held = (properties - 1) * 100 * width * (resamples + CLUSTERS)
+        return Expected(one.memory + held, properties * one.minutes)
 
     def test_unimodality(self, width: int, resamples: int) -> Expected:
         """As many neurons are simulated as there are resamples, all at once; a microsecond for each value."""

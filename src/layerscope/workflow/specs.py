@@ -17,6 +17,8 @@ from layerscope.model.weights import model_files
 from layerscope.preflight.config import Config
 from layerscope.studies.study import RESULTS, Figure, Study, keyed_by_tokenizer
 from layerscope.tokenize.documents import corpus_files
+from layerscope.tokenize.property_names import ALWAYS_SUMMED, of_tables
+from layerscope.tokenize.token_properties import PropertySpec, PropertyTable
 from layerscope.tokenize.tokenizer_files import tokenizer_files
 from layerscope.workflow.fingerprint import code_fingerprint, module_file
 
@@ -180,20 +182,33 @@ class Specs:
         whole = sampling.stored_of(shard) == sampling.sequences_per_shard
         return whole and self.config.extraction.storage_dtype == "float32"
 
-    def summarize(self) -> Spec:
+    def summarize(self, model: str) -> Spec:
         """The spec of the summary of a token shard, for which the model runs."""
         compute = self.config.extraction.model_dump(include={"dtype", "batch_size"})
-        return self.script("summarize", compute=compute, summary=self._summary())
+        return self.script("summarize", compute=compute, summary=self._summary(model))
 
     def summarize_stored(self, model: str) -> Spec:
         """The spec of the summary of a token shard whose activations are stored."""
         layers = self.config.models[model].layers
-        return self.script("summarize_stored", layers=layers, summary=self._summary())
+        return self.script("summarize_stored", layers=layers, summary=self._summary(model))
 
-    def _summary(self) -> Spec:
-        """What a summary keeps."""
+    def _summary(self, model: str) -> Spec:
+        """What a summary of a model keeps."""
         [site] = {site for study in self.studies.values() for site in study.summarized_sites}
-        return {"site": site, **self.config.summaries.model_dump()}
+        kept: Spec = {"site": site, "token_types": self.config.summaries.token_types}
+        if further := [name for name in self.config.summaries.properties if name not in ALWAYS_SUMMED]:
+            kept["properties"] = self.properties(self.config.models[model].tokenizer, further)
+        return kept
+
+    def properties(self, tokenizer: str, names: list[str]) -> PropertySpec:
+        """Properties of the types of a tokenizer, with the digest of its table where that has some of them."""
+        table = None
+        if of_tables(names):
+            path = self.config.tokenizers[tokenizer].properties
+            assert path is not None  # or the configuration would have been refused
+            digest = self._digest(f"tokenizers.{tokenizer}.properties", lambda: [Path(path)])
+            table = PropertyTable(tokenizer=tokenizer, path=path, digest=digest)
+        return PropertySpec(names=names, table=table)
 
     def report(self) -> Spec:
         """The settings and titles that the report shows, and the functions that write the parts of the studies."""

@@ -35,6 +35,19 @@ def residual_sums(sums: NeuronSums, tokens: TokenSums, regression: Regression) -
     return ResidualSums((products - fitted) / norm, left / norm**2, classes / norm)
 
 
+def pearson_of_classes(left: ResidualSums, values: np.ndarray, weight: float) -> np.ndarray:
+    """Pearson's r of residuals of neurons with those of a property that has one value in each class: [neurons].
+
+    Residuals of neurons are orthogonal to the covariates that are given, so that only the property itself counts.
+
+    Args:
+        left: of the neurons.
+        values: of the property, [classes].
+        weight: of the property in its residuals, which have mean 0 and norm 1.
+    """
+    return np.clip(weight * (values @ left.classes), -1, 1)
+
+
 def jackknife_pearson(
     left: ResidualSums, cluster_products: np.ndarray, weights: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:

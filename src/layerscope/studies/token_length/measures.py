@@ -5,6 +5,8 @@ import pandas as pd
 
 # r over tokens; given frequency; given all confounds; over types.
 MEASURES = ("r", "r_given_frequency", "r_given_all", "r_types")
+# Whether a property is a covariate of the summaries → what the intervals of its r rest on.
+INTERVALS = {True: "documents and types", False: "types; name it in summaries.properties for documents"}
 TABLE_END = 72_000  # size of the largest sample for which the dip test has critical values
 
 

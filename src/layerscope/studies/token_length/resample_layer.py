@@ -1,6 +1,6 @@
 """One layer's r with token length: given its confounds, under its sign-flip null, and jackknifed over the text."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import pandas as pd
@@ -9,7 +9,7 @@ from layerscope.extract.activation_shards import LayerReader
 from layerscope.stats.jackknife import MOST, Jackknife, JackknifePearson, effective_number, jackknife_error, unit
 from layerscope.studies.token_length import SITE
 from layerscope.studies.token_length.group_effects import GroupEffects
-from layerscope.studies.token_length.jackknife_sums import jackknife_pearson, residual_sums
+from layerscope.studies.token_length.jackknife_sums import jackknife_pearson, pearson_of_classes, residual_sums
 from layerscope.studies.token_length.measures import MEASURES
 from layerscope.studies.token_length.neuron_moments import varies
 from layerscope.studies.token_length.sign_flip_null import SIGNS, p_of_null
@@ -83,6 +83,18 @@ def resample_neurons(
     for sums, rows in blocks:
         parts.append(layer.of_neurons(sums, rows))
         groups.add(sums, rows)
+    neurons, tables = tables_of_r(layer, parts)
+    return neurons, drawn_table(layer, [*tables, *groups.tables()])
+
+
+def tables_of_r(
+    layer: "LayerResamples", parts: Sequence[dict[tuple[str, str], np.ndarray]]
+) -> tuple[pd.DataFrame, list[pd.DataFrame]]:
+    """The table of neurons of :func:`resample_neurons`, and the rows of the table of resamples that are of r.
+
+    Args:
+        parts: what :meth:`LayerResamples.of_neurons` gave for the neurons of the layer, in order.
+    """
     r = {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}
     if layer.clusters > 1:
         # A neuron that varies in a single document correlates with nothing without it.
@@ -104,9 +116,15 @@ def resample_neurons(
         observed, changes = observed[has_r], jackknife[has_r] - observed[has_r]
         error = error_variance(changes)
         of_kinds = {"observed": summaries(observed, error), "null": summaries(null[has_r], error)}
-        of_kinds["jackknife"] = jackknife_summaries(observed[:, 0], changes, error)
+        if changes.shape[1]:
+            of_kinds["jackknife"] = jackknife_summaries(observed[:, 0], changes, error)
         tables += [table_of(found, measure, kind) for kind, found in of_kinds.items()]
-    drawn = pd.concat([*tables, *groups.tables()], ignore_index=True)
+    return neurons.assign(**layer.counts), tables
+
+
+def drawn_table(layer: "LayerResamples", tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """The table of resamples of :func:`resample_neurons`, from its rows."""
+    drawn = pd.concat(tables, ignore_index=True)
     over_types, stored = drawn["measure"] == "r_types", drawn["measure"] == "overlap"
     drawn["clusters"] = np.select(
         [over_types, stored], [layer.types, layer.stored.counts["documents"]], layer.counts["documents"]
@@ -119,7 +137,7 @@ def resample_neurons(
     drawn = drawn.assign(**layer.counts)
     for name, count in layer.stored.counts.items():
         drawn.loc[stored, name] = count
-    return neurons.assign(**layer.counts), drawn
+    return drawn
 
 
 class LayerResamples:
@@ -162,7 +180,12 @@ class LayerResamples:
         for measure, regression in self.regressions.measures.items():
             left = residual_sums(sums, self.tokens, regression)
             parts = (left.classes * regression.null_weights[:, None]).T
-            observed, jackknife = jackknife_pearson(left, self.tokens.cluster_products, regression.weights)
+            if self.regressions.is_covariate:
+                observed, jackknife = jackknife_pearson(left, self.tokens.cluster_products, regression.weights)
+            else:  # of which there are no sums over clusters of documents
+                weight = regression.weights[self.regressions.property]
+                observed = pearson_of_classes(left, self.regressions.scaled, weight)
+                jackknife = np.empty((len(observed), 0))
             observed[constant], jackknife[constant], parts[constant] = np.nan, np.nan, np.nan
             found[measure, "observed"], found[measure, "jackknife"] = observed[:, None], jackknife
             self._add_null(found, measure, parts, self.signs)

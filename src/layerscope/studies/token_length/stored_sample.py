@@ -31,13 +31,16 @@ class StoredSample:
     counts: dict[str, int]  # tokens, types, documents
 
     @classmethod
-    def of(cls, vocabulary: pd.DataFrame, tokens: Tokens, token_types: int) -> "StoredSample":
+    def of(
+        cls, vocabulary: pd.DataFrame, tokens: Tokens, token_types: int, values: np.ndarray | None = None
+    ) -> "StoredSample":
         """The stored sample.
 
         Args:
             vocabulary: table of :mod:`layerscope.tokenize.vocabulary`.
             tokens: all of the stored sample.
             token_types: how many types have a class of their own.
+            values: of the property whose r over types is meant, [types]; default: the lengths.
         """
         sample = token_lengths(vocabulary, tokens.input_ids)
         ids, document = tokens.input_ids[sample.keep], tokens.document[sample.keep]
@@ -47,7 +50,8 @@ class StoredSample:
         types, of_clusters = Groups(ids[own][cells.first]), Groups(clusters[own][cells.first])
         sizes = types.sums(cells.sizes)
         lengths = sample.lengths.astype(np.float64)
-        weights = (unit(lengths[own][cells.first][types.first]) / sizes)[types.labels]
+        of_tokens = lengths if values is None else values[ids]
+        weights = (unit(of_tokens[own][cells.first][types.first]) / sizes)[types.labels]
         counts = {"tokens": len(ids), "types": len(types), "documents": len(np.unique(document))}
         return cls(
             sample.keep, lengths, sample.group, Jackknife(clusters), own, cells, types, of_clusters, weights, counts

@@ -7,11 +7,12 @@ from typing import ClassVar, Literal, Self
 from pydantic import Field
 
 from layerscope.config.mistakes import Mistakes
-from layerscope.config.sections import CorpusStudySettings, Layer, Model, Pair, Seed
+from layerscope.config.sections import CorpusStudySettings, Layer, Model, Pair, Properties, Seed
 from layerscope.io.errors import UserError
 from layerscope.studies.study import Figure, Study
 
 EVIDENCE = "token_length/evidence.csv"
+PROPERTIES = "token_length/properties.csv"
 VOCABULARY = "tokens/{tokenizer}/{corpus}/vocabulary.parquet"
 
 
@@ -34,6 +35,11 @@ class TokenLengthSettings(CorpusStudySettings):
     )
     frequency_covariate: Literal["spline", "line"] = Field(
         "spline", description="How frequency is a covariate: spline: a curve of its logarithm; line: its logarithm."
+    )
+    properties: Properties = Field(
+        [],
+        description="Further properties of token types that neurons are correlated with: bytes, log_frequency, or "
+        "columns of the tokenizers' tables.",
     )
     resamples: int = Field(
         200, ge=100, le=10_000, description="Resamples of the nulls, and simulated unimodal neurons."
@@ -65,6 +71,8 @@ class TokenLength(Study):
         "summarize_token_length": ("models",),
         "resample_token_length": ("resamples", "seed", "frequency_covariate"),
         "summarize_evidence": ("models",),
+        "resample_properties": ("resamples", "seed", "frequency_covariate"),
+        "summarize_properties": ("models",),
         "test_unimodality": ("resamples", "seed"),
         "simulate_dip_power": ("resamples", "seed", "stored_tokens"),
         "summarize_multimodality": ("models",),
@@ -109,6 +117,12 @@ class TokenLength(Study):
             {"layers": "token_length/layers.csv", "evidence": EVIDENCE},
             "spread of r",
             shows="all models",
+        ),
+        Figure(
+            "r_properties",
+            "draw_properties:draw_r_properties",
+            {"evidence": EVIDENCE, "properties": PROPERTIES},
+            "r with properties of tokens",
         ),
         Figure(
             "multimodality",
@@ -159,13 +173,21 @@ class TokenLength(Study):
 
     @property
     def shard_reads(self) -> int:
-        # Three jobs per layer, and one per layer of the other model of a pair that reads both; shards and manifests.
+        # Three jobs per layer, or four with properties, and one per layer of the other model of a pair that reads both;
+        # shards and manifests.
         matched = sum(self.models[other].layers for _, other in self.settings.pairs or ())
-        return 6 * sum(model.layers for model in self.models.values()) + 4 * matched
+        jobs = 4 if self.settings.properties else 3
+        return 2 * jobs * sum(model.layers for model in self.models.values()) + 4 * matched
 
     @property
     def summary_reads(self) -> int:
-        return 2 * sum(model.layers for model in self.models.values())
+        jobs = 3 if self.settings.properties else 2
+        return jobs * sum(model.layers for model in self.models.values())
+
+    @property
+    def properties(self) -> list[str]:
+        names: list[str] = self.settings.properties
+        return names
 
     @property
     def stored_tokens(self) -> int:
@@ -177,7 +199,12 @@ class TokenLength(Study):
         return tokens
 
     def drawn(self) -> tuple[Figure, ...]:
-        return tuple(figure for figure in self.figures if figure.shows != "pairs of models" or self.settings.pairs)
+        without = set()
+        if not self.settings.pairs:
+            without |= {figure.name for figure in self.figures if figure.shows == "pairs of models"}
+        if not self.settings.properties:
+            without.add("r_properties")
+        return tuple(figure for figure in self.figures if figure.name not in without)
 
     def tables(self) -> dict[str, str]:
         tables = super().tables() | {
@@ -189,6 +216,8 @@ class TokenLength(Study):
         }
         if self.settings.pairs:
             tables |= {"profiles": "token_length/profiles.csv", "matches": "token_length/matches.csv"}
+        if self.settings.properties:
+            tables["properties"] = PROPERTIES
         return tables
 
     def check_settings(self, tokenizers: Collection[str], mistakes: Mistakes) -> None:

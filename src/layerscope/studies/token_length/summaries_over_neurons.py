@@ -37,9 +37,9 @@ def error_variance(changes: np.ndarray) -> float:
     The mean squared standard error of the neurons, minus that of their mean, which they share.
 
     Args:
-        changes: [neurons, groups], change of r with each group left out.
+        changes: [neurons, groups], change of r with each group left out; NaN without groups.
     """
-    if not len(changes):
+    if not changes.size:
         return np.nan
     apart = changes - changes.mean(axis=0)
     return float((jackknife_error(apart) ** 2).sum() / max(1, len(apart) - 1))

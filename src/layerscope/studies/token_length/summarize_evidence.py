@@ -1,6 +1,6 @@
 """Resampled layers to one table of evidence: each summary of r with its interval and its null."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -31,16 +31,24 @@ def evidence_table(neurons: dict[str, list[str]], resamples: dict[str, list[str]
         pass at a false discovery rate of 5% over all neurons of the model (Benjamini and Hochberg; Benjamini and
         Yekutieli, under any dependence); they have only a value.
     """
+    return pd.concat(
+        (
+            evidence_of(model, [read_table(path) for path in paths], map(read_table, resamples[model]))
+            for model, paths in neurons.items()
+        ),
+        ignore_index=True,
+    )
+
+
+def evidence_of(model: str, neurons: list[pd.DataFrame], resamples: Iterable[pd.DataFrame]) -> pd.DataFrame:
+    """The rows of :func:`evidence_table` of one model, from the tables of its layers."""
     rows: list[dict[str, Any]] = []
-    for model, paths in neurons.items():
-        tables = [read_table(path) for path in paths]
-        passing = discoveries(tables)
-        for layer, path in enumerate(resamples[model]):
-            drawn = read_table(path)
-            counts = {key: int(drawn[key].iloc[0]) for key in ("tokens", "types", "documents")}
-            place = {"model": model, "layer": layer, "relative_depth": relative_depth(layer, len(paths))}
-            for row in [*_summaries(drawn), *passing[layer]]:
-                rows.append(place | row | counts)
+    passing = discoveries(neurons)
+    for layer, drawn in enumerate(resamples):
+        counts = {key: int(drawn[key].iloc[0]) for key in ("tokens", "types", "documents")}
+        place = {"model": model, "layer": layer, "relative_depth": relative_depth(layer, len(neurons))}
+        for row in [*_summaries(drawn), *passing[layer]]:
+            rows.append(place | row | counts)
     columns = ["model", "layer", "relative_depth", "measure", "statistic", "value", "std_error", "low", "high"]
     columns += ["clustered_by", "clusters", "null_low", "null_high", "p", "tokens", "types", "documents"]
     return pd.DataFrame(rows, columns=columns)

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
@@ -9,7 +10,7 @@ from scipy.linalg import eigh
 
 from layerscope.studies.token_length.length_groups import median_length
 from layerscope.studies.token_length.sign_flip_null import LEAST_LEVERAGE, corrected
-from layerscope.summarize.covariates import ONE, POSITION
+from layerscope.summarize.covariates import ONE, POSITION, scaled
 from layerscope.summarize.token_classes import token_classes
 from layerscope.summarize.token_sums import TokenSums
 
@@ -39,6 +40,8 @@ class TokenRegressions:
         token_types: how many types have a class of their own.
         name: of the property.
         frequency_covariate: how frequency is a covariate, ``spline`` or ``line``.
+        values: of the property, [types]; default: the column of the vocabulary. A property that is no covariate has in
+            each class the mean over its tokens, and sums of it are those over classes.
     """
 
     def __init__(
@@ -49,25 +52,38 @@ class TokenRegressions:
         token_types: int,
         name: str,
         frequency_covariate: str,
+        values: np.ndarray | None = None,
     ) -> None:
         self.tokens, self.names = tokens, list(names)
         self.own = tokens.classes < len(vocabulary)  # [classes], of one type
-        values = vocabulary[name].to_numpy(np.float64)
+        values = vocabulary[name].to_numpy(np.float64) if values is None else values
         of_types = np.searchsorted(tokens.classes, token_classes(vocabulary, token_types)[tokens.types])
         counts = tokens.type_counts
         # [classes], the mean over the tokens of the class
         self.of_classes = np.bincount(of_types, counts * values[tokens.types]) / np.bincount(of_types, counts)
-        self.side = np.sign(self.of_classes - median_length(vocabulary))  # [classes]: −1 below the median, 1 above it
-        self.property = self.names.index(name)
+        self.vocabulary = vocabulary
+        self.is_covariate = name in self.names
+        self.scaled = scaled(self.of_classes, tokens.class_counts)  # [classes], for which r is the same
+        if self.is_covariate:
+            self.property, self.class_products = self.names.index(name), tokens.class_products
+            self.products = tokens.cluster_products.sum(axis=0)
+        else:
+            self.property = len(self.names)
+            self.class_products = with_property(tokens.class_products, self.scaled)
+            self.products = self.class_products.sum(axis=0)
         frequency = [i for i, name in enumerate(self.names) if name.startswith("frequency_spline_")]
         frequency = [self.names.index("log_frequency"), *(frequency if frequency_covariate == "spline" else ())]
         constant, others = self.names.index(ONE), [self.names.index("leading_space"), self.names.index(POSITION)]
-        self.products = tokens.cluster_products.sum(axis=0)
         self.measures = {
             "r": self._regression([constant]),
             "r_given_frequency": self._regression([constant, *frequency]),
             "r_given_all": self._regression([constant, *frequency, *others]),
         }
+
+    @cached_property
+    def side(self) -> np.ndarray:
+        """[classes]: −1 for tokens shorter than the median length, 1 for longer ones."""
+        return np.sign(self.of_classes - median_length(self.vocabulary))
 
     def _regression(self, given: list[int]) -> Regression:
         among = self.products[np.ix_(given, given)]
@@ -86,7 +102,7 @@ class TokenRegressions:
         return Regression(given, solve, weights, self._null_weights(given, basis, weights))
 
     def _null_weights(self, given: list[int], basis: np.ndarray, weights: np.ndarray) -> np.ndarray:
-        counts, products = self.tokens.class_counts, self.tokens.class_products
+        counts, products = self.tokens.class_counts, self.class_products
         means = products[:, 0] @ weights / counts
         # Of weights that vary within a class, the means have a smaller norm.
         result = means / np.sqrt(counts @ means**2)
@@ -96,3 +112,20 @@ class TokenRegressions:
                 corrected(hats[i], basis.T @ products[i, given] @ weights, products[i, 0, given] @ basis) / counts[i]
             )
         return result
+
+
+def with_property(products: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """Products of covariates, with those of a further one that has one value in each class.
+
+    Args:
+        products: [classes, covariates, covariates], of which the first covariate is 1.
+        values: [classes].
+
+    Returns:
+        [classes, covariates + 1, covariates + 1].
+    """
+    with_others = products[:, 0] * values[:, None]
+    wider = np.pad(products, ((0, 0), (0, 1), (0, 1)))
+    wider[:, -1, :-1] = wider[:, :-1, -1] = with_others
+    wider[:, -1, -1] = with_others[:, 0] * values
+    return wider
