@@ -118,7 +118,7 @@ class Needs:
         return 8 * CLUSTERS * self.covariates + 4 * self.token_types + CONTEXTS
 
     def summarize(self, model: ModelSize, threads: int) -> Expected:
-        """Of a token shard, while the model runs: in the end all sums are in main memory, also those that a GPU made."""
+        """Of a token shard, while the model runs: in the end all sums are in main memory, also a GPU's."""
         neurons = model.layers * model.mlp
         held = neurons * self._sums() + (0 if self.gpu else 8 * self._batch(self.shard) * model.mlp)
         return self._run(model, self.shard, threads, neurons * self._sums(), held)
