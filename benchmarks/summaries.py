@@ -67,24 +67,25 @@ class ExactR:
     """Pearson's r of the neurons of a layer with the length of the token, in float64 all along."""
 
     def __init__(self, folder: Path) -> None:
+        import numpy as np
+
         from layerscope.io.tables import read_table
 
         types = read_table(folder / "types.parquet")
         self.lengths, self.special = types["characters"].to_numpy(float), types["special"].to_numpy()
-        self.pilot, self.sums = None, 0.0
+        self.pilot, self.of_neurons, self.of_tokens = None, 0.0, np.zeros(3)
 
     def add(self, values, ids) -> None:
         import numpy as np
 
         values, y = values[~self.special[ids]].astype(float), self.lengths[ids[~self.special[ids]]] - 6
         self.pilot = values.mean(axis=0) if self.pilot is None else self.pilot
-        x, one = values - self.pilot, np.ones_like(values)
-        self.sums += np.stack(
-            [one.sum(axis=0), x.sum(axis=0), (x * x).sum(axis=0), y @ x, y @ one, (y * y) @ one],
-        )
+        values -= self.pilot
+        self.of_neurons += np.stack([values.sum(axis=0), np.einsum("tn,tn->n", values, values), y @ values])
+        self.of_tokens += len(y), y.sum(), y @ y
 
     def r(self):
-        n, x, xx, xy, y, yy = self.sums
+        (x, xx, xy), (n, y, yy) = self.of_neurons, self.of_tokens
         return (xy - x * y / n) / ((xx - x**2 / n) * (yy - y**2 / n)) ** 0.5
 
 
