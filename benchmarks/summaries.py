@@ -5,10 +5,10 @@
 On GPT-Neo 125M's exact shape with random weights, and tokens that follow Zipf's law in documents of 200 to 1,200.
 For each number of tokens, each in a process of its own:
 
-- job: the job that summarises a shard of that many tokens, as the workflow's script runs it, from opening the model
-  to the file; before each of its passes a bare forward pass of the same batch, so that both meet the same machine.
-  The job's time without those over theirs; the time within the reducer, the peak memory, and the bytes of the summary
-  over those of the activations;
+- job: the job that summarises a shard of that many tokens, as the workflow's script runs it, from opening the model to
+  the file. Before every fourth of its passes comes a bare forward pass of the same batch, so that both meet the same
+  machine. The time of the job, without those, over what they would take for all batches; the time within the reducer,
+  the peak memory, and the bytes of the summary over those of the activations;
 - layer: the job that correlates a layer and the one that resamples it, of the summary and of 65,536 stored tokens, and
   the one that tests these for unimodality, on one core; how far r is from one whose sums are float64, made in the same
   passes.
@@ -29,6 +29,7 @@ from pathlib import Path
 from extraction import SHAPE
 
 LENGTH, STORED, WIDTH, LAYER = 512, 65_536, 3072, 3
+BARE = 4  # passes, of which one is preceded by a bare one
 
 
 def prepare(folder: Path, tokens: int) -> None:
@@ -116,10 +117,15 @@ def job(folder: Path, tokens: int) -> dict[str, float]:
             with timed("exact"):
                 exact.add(tensor.flatten(0, 1).numpy(), reducer.tokens.input_ids.reshape(-1, LENGTH)[rows].ravel())
 
+    passes = 0
+
     def pass_after_bare(run, rows, reducers, one_pass=ModelRun._pass):
-        ids = torch.from_numpy(run.rows[rows]).long()
-        with timed("bare"), torch.inference_mode():
-            run.model.base(input_ids=ids, use_cache=False)
+        nonlocal passes
+        if passes % BARE == 0:
+            ids = torch.from_numpy(run.rows[rows]).long()
+            with timed("bare"), torch.inference_mode():
+                run.model.base(input_ids=ids, use_cache=False)
+        passes += 1
         one_pass(run, rows, reducers)
 
     SummaryReducer.receive, ModelRun._pass = receive_timed, pass_after_bare
@@ -136,6 +142,7 @@ def job(folder: Path, tokens: int) -> dict[str, float]:
         summary,
     )
     seconds["job"] = time.perf_counter() - started - seconds["bare"] - seconds["exact"]
+    seconds["bare"] *= passes / len(range(0, passes, BARE))
     np.save(folder / f"r_{tokens}.npy", exact.r())
     share = summary.stat().st_size / (tokens * SHAPE["num_layers"] * WIDTH * 4)
     return {**seconds, "bytes_per_activation_byte": share}
