@@ -15,10 +15,10 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from scipy.stats import pearsonr
 
 from layerscope.extract.activation_shards import LayerReader
 from layerscope.extract.store_activations import extract_shard
-from layerscope.stats.correlation import pearson
 from layerscope.studies.token_length.length_groups import token_lengths
 from layerscope.tokenize.documents import local_documents
 from layerscope.tokenize.encoding import encode_part
@@ -61,7 +61,7 @@ def r_of_layers(
         with LayerReader([str(shard)], "mlp_pre", layer) as reader:
             sample = token_lengths(vocabulary, reader.tokens().input_ids)
             blocks = [values for _, values in reader.blocks(sample.keep)]
-            found.append(pearson(np.concatenate(blocks), sample.lengths))
+            found.append(pearsonr(np.concatenate(blocks).astype(np.float64), sample.lengths, axis=1).statistic)
     return found
 
 

@@ -385,18 +385,6 @@ MUTATIONS = {
         "kept = tokens",
         "unit/test_comoments.py::test_only_ranks_rest_on_the_stored_sample",
     ),
-    "r from raw sums": Mutation(
-        "stats/correlation.py",
-        "    centred = rows - rows.mean(axis=1, keepdims=True)\n    y = y - y.mean()\n",
-        "    centred = rows\n",
-        "unit/test_correlation.py::test_correlation_equals_scipy_on_every_row",
-    ),
-    "r in float32": Mutation(
-        "stats/correlation.py",
-        "    rows = np.asarray(rows, dtype=np.float64)\n    y =",
-        "    rows = np.asarray(rows, dtype=np.float32)\n    y =",
-        "unit/test_correlation.py::test_correlation_equals_scipy_on_every_row",
-    ),
     "ties ranked in their order": Mutation(
         "stats/correlation.py",
         "np.repeat(first + (sizes - 1) / 2 - (n - 1) / 2, sizes)",

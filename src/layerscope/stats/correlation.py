@@ -12,33 +12,17 @@ def varies(rows: np.ndarray) -> np.ndarray:
     return (rows != rows[:, :1]).any(axis=1)
 
 
-def pearson(rows: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Pearson's r of each row with ``y``.
+def spearman(rows: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Spearman's rank correlation of each row with ``y``: Pearson's r of the ranks, ties at their mean rank.
 
-    The dot product of the z-scored row and the z-scored ``y`` over n - 1, computed from centred values in float64.
+    Sums of ranks minus their mean, multiples of one half, are exact.
 
     Args:
         rows: [neurons, n].
         y: [n].
 
     Returns:
-        [neurons]; NaN for a row that does not vary, and everywhere if ``y`` does not.
-    """
-    rows = np.asarray(rows, dtype=np.float64)
-    y = np.asarray(y, dtype=np.float64)
-    vary = varies(rows) & (y != y[0]).any()
-    centred = rows - rows.mean(axis=1, keepdims=True)
-    y = y - y.mean()
-    with np.errstate(divide="ignore", invalid="ignore"):
-        r = centred @ y / np.sqrt(np.einsum("ij,ij->i", centred, centred) * (y @ y))
-    return np.where(vary, np.clip(r, -1.0, 1.0), np.nan)
-
-
-def spearman(rows: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Spearman's rank correlation of each row with ``y``: Pearson's r of the ranks, ties at their mean rank.
-
-    Shapes and NaN as for :func:`pearson`; NaN for a row that holds NaN. Sums of ranks minus their mean, multiples of
-    one half, are exact.
+        [neurons]; NaN for a row that does not vary or holds NaN, and everywhere if ``y`` does not vary.
     """
     of_y = pd.Series(y).rank().to_numpy() - (len(y) + 1) / 2
     squares = of_y @ of_y
