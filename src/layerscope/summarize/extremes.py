@@ -36,10 +36,13 @@ class Extremes:
             places: [tokens]; −1 for tokens that take no part.
         """
         if self.places[-1].min() < 0 and len(extremes) > 1:
-            # At first every value is one of the largest; part by part, most of them soon no longer are.
-            size = len(values) // len(extremes)
-            for first, of_part in zip(range(0, len(values), size), extremes.split(1), strict=True):
-                self.add(values[first : first + size], of_part, places[first : first + size])
+            # At first every value is one of the largest. Of as many tokens as came before, half of the largest are new.
+            size, taken = len(values) // len(extremes), 0
+            while taken < len(extremes):
+                parts = slice(taken, min(max(1, 2 * taken), len(extremes)))
+                some = slice(parts.start * size, parts.stop * size)
+                self.add(values[some], extremes[parts], places[some])
+                taken = parts.stop
             return
         part, neuron = self.beyond(extremes, self.bound).nonzero(as_tuple=True)
         if not len(part):
