@@ -82,7 +82,9 @@ class ExactR:
         values, y = values[~self.special[ids]].astype(float), self.lengths[ids[~self.special[ids]]] - 6
         self.pilot = values.mean(axis=0) if self.pilot is None else self.pilot
         values -= self.pilot
-        self.of_neurons += np.stack([values.sum(axis=0), np.einsum("tn,tn->n", values, values), y @ values])
+        # Not `y @ values`: BLAS leaves threads that wait actively, beside those of the next pass.
+        squares, products = np.einsum("tn,tn->n", values, values), np.einsum("t,tn->n", y, values)
+        self.of_neurons += np.stack([values.sum(axis=0), squares, products])
         self.of_tokens += len(y), y.sum(), y @ y
 
     def r(self):
