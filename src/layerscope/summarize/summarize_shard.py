@@ -128,8 +128,9 @@ def reducer_of(
     Raises:
         UserError: the table of properties cannot be used, or lacks a type.
     """
-    sample = np.bincount(tokens.input_ids, minlength=len(types))
-    further = token_properties(spec["properties"], types, sample) if "properties" in spec else {}
+    further = {}
+    if "properties" in spec:
+        further = token_properties(spec["properties"], types, np.bincount(tokens.input_ids, minlength=len(types)))
     covariates = Covariates.of(types, {LENGTH: types[LENGTH].to_numpy(np.float64)}, further)
     classes = token_classes(types, spec["token_types"])
     return SummaryReducer(spec["site"], model, tokens, int(attributes["sequence_length"]), classes, covariates, neurons)

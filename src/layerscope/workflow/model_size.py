@@ -4,8 +4,10 @@ Snakemake asks for each job, so what a file says is kept until the file changes.
 """
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, wraps
+from typing import TypeVar
 
 from layerscope.io.errors import UserError
 from layerscope.io.files import read_json
@@ -29,8 +31,24 @@ class ModelSize:
 
 
 UNKNOWN = ModelSize(1, 1, 1, 0, 0)
+Read = TypeVar("Read")
 
 
+def until_changed(read: Callable[[str], Read]) -> Callable[[str], Read]:
+    """A function of a file that keeps its result until the file changes."""
+
+    @cache
+    def read_at(path: str, changed: int) -> Read:
+        return read(path)
+
+    @wraps(read)
+    def current(path: str) -> Read:
+        return read_at(path, os.stat(path).st_mtime_ns)  # noqa: PTH116  as in file_size
+
+    return current
+
+
+@until_changed
 def model_size(record: str) -> ModelSize:
     """The size of a model.
 
@@ -40,36 +58,6 @@ def model_size(record: str) -> ModelSize:
     Raises:
         FileNotFoundError: it has not been fetched yet.
     """
-    return _model_size(record, _changed(record))
-
-
-def stored_width(manifest: str) -> int:
-    """The width of the widest site in an activation shard.
-
-    Args:
-        manifest: path of its manifest.
-
-    Raises:
-        FileNotFoundError: it has not been written yet.
-    """
-    return _stored_width(manifest, _changed(manifest))
-
-
-def file_size(path: str) -> int:
-    """Bytes of a file.
-
-    Raises:
-        FileNotFoundError: it has not been written yet.
-    """
-    return os.stat(path).st_size  # noqa: PTH116  Snakemake knows a missing input by its path as a text
-
-
-def _changed(path: str) -> int:
-    return os.stat(path).st_mtime_ns  # noqa: PTH116
-
-
-@cache
-def _model_size(record: str, changed: int) -> ModelSize:
     try:
         config = read_model_config(read_json(record)["path"])
         found = architecture("", config)
@@ -83,9 +71,26 @@ def _model_size(record: str, changed: int) -> ModelSize:
         return UNKNOWN
 
 
-@cache
-def _stored_width(manifest: str, changed: int) -> int:
+@until_changed
+def stored_width(manifest: str) -> int:
+    """The width of the widest site in an activation shard.
+
+    Args:
+        manifest: path of its manifest.
+
+    Raises:
+        FileNotFoundError: it has not been written yet.
+    """
     try:
         return max(dataset["shape"][1] for dataset in read_json(manifest)["datasets"].values())
     except (UserError, ValueError, KeyError, TypeError, AttributeError):  # the job says what is wrong
         return UNKNOWN.mlp
+
+
+def file_size(path: str) -> int:
+    """Bytes of a file.
+
+    Raises:
+        FileNotFoundError: it has not been written yet.
+    """
+    return os.stat(path).st_size  # noqa: PTH116  Snakemake knows a missing input by its path as a text

@@ -26,7 +26,7 @@ START = 2.0  # minutes until the libraries are imported, on a slow file system
 READING = 1e8  # bytes per second
 CPU, GPU = 40e9, 4e12  # operations per second in float32, of a core and of a GPU
 COVARIATES = 16  # sums of a neuron per cluster, with those of its powers
-KEPT = 1.05  # of freed memory the allocator keeps some, in proportion to the sums
+BESIDE_SUMS = 1.05  # what takes memory beside the sums was not found; measured at a million tokens
 CONTEXTS = 3000  # bytes per neuron of its contexts
 
 
@@ -121,7 +121,7 @@ class Needs:
     def summarize(self, model: ModelSize, threads: int) -> Expected:
         """Of a token shard, while the model runs: in the end all sums are in main memory, also a GPU's."""
         neurons = model.layers * model.mlp
-        held = KEPT * neurons * self._sums() + (0 if self.gpu else 8 * self._batch(self.shard) * model.mlp)
+        held = BESIDE_SUMS * neurons * self._sums() + (0 if self.gpu else 8 * self._batch(self.shard) * model.mlp)
         return self._run(model, self.shard, threads, neurons * self._sums(), held)
 
     def summarize_stored(self, layers: int, width: int) -> Expected:

@@ -35,8 +35,8 @@ class GroupEffects:
         self.short, self.long = (np.zeros(len(self.tokens.clusters)) for _ in range(2))
         self.neurons = self.stored_neurons = 0  # that vary
         self.kurtoses: list[np.ndarray] = []  # [neurons, 1 + clusters]: of the sample, and without each cluster
-        self.members = [np.flatnonzero(self.stored.group == group) for group in range(3)]  # tokens of each length group
         self.overlaps = np.zeros(1 + len(self.stored.documents.groups))  # likewise, summed over neurons
+        self.members = [np.flatnonzero(self.stored.group == group) for group in range(3)]  # tokens of each length group
 
     def add(self, sums: NeuronSums, rows: np.ndarray) -> None:
         """Take neurons: their sums, and their activations in the stored sample, [neurons, tokens]."""

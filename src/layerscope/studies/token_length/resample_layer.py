@@ -1,6 +1,6 @@
 """One layer's r with token length: given its confounds, under its sign-flip null, and jackknifed over the text."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 import pandas as pd
@@ -22,7 +22,7 @@ from layerscope.studies.token_length.summaries_over_neurons import (
 )
 from layerscope.studies.token_length.token_regressions import TokenRegressions
 from layerscope.summarize.neuron_sums import NeuronSums
-from layerscope.summarize.summary_shards import read_layer_summary
+from layerscope.summarize.summary_shards import LayerSummary, read_layer_summary
 
 
 def resample_layer(
@@ -56,11 +56,17 @@ def resample_layer(
         )
         stored = StoredSample.of(vocabulary, reader.tokens(), token_types)
         resampling = LayerResamples(regressions, stored, resamples, seed)
-        blocks = (
-            (summary.neurons.block(start, start + len(values)), values.astype(np.float64))
-            for start, values in reader.blocks(stored.keep)
-        )
-        return resample_neurons(resampling, blocks)
+        return resample_neurons(resampling, blocks_of(summary, reader, stored.keep))
+
+
+def blocks_of(summary: LayerSummary, reader: LayerReader, keep: np.ndarray) -> Iterator[tuple[NeuronSums, np.ndarray]]:
+    """A layer by blocks of neurons: their sums, and their activations in the stored sample, float64 [neurons, tokens].
+
+    Args:
+        keep: which of the sample's tokens, bool.
+    """
+    for start, values in reader.blocks(keep):
+        yield summary.neurons.block(start, start + len(values)), values.astype(np.float64)
 
 
 def resample_neurons(

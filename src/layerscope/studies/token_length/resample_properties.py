@@ -8,7 +8,7 @@ import pandas as pd
 from layerscope.extract.activation_shards import LayerReader
 from layerscope.io.errors import UserError, damaged
 from layerscope.studies.token_length import SITE
-from layerscope.studies.token_length.resample_layer import LayerResamples, drawn_table, tables_of_r
+from layerscope.studies.token_length.resample_layer import LayerResamples, blocks_of, drawn_table, tables_of_r
 from layerscope.studies.token_length.stored_sample import StoredSample
 from layerscope.studies.token_length.token_regressions import TokenRegressions
 from layerscope.summarize.neuron_sums import NeuronSums
@@ -58,11 +58,8 @@ def resample_properties(
             )
             stored = StoredSample.of(vocabulary, tokens, token_types, of_types)
             layers[name] = LayerResamples(regressions, stored, resamples, seed)
-        blocks = (
-            (summary.neurons.block(start, start + len(block)), block.astype(np.float64))
-            for start, block in reader.blocks(takes_part(vocabulary, tokens.input_ids))
-        )
-        return tables_of_properties(layers, blocks)
+        keep = takes_part(vocabulary, tokens.input_ids)
+        return tables_of_properties(layers, blocks_of(summary, reader, keep))
 
 
 def tables_of_properties(
