@@ -95,7 +95,7 @@ class Study:
 
     @property
     def properties(self) -> list[str]:
-        """Names of the properties of token types that it reads beside their lengths and frequencies."""
+        """Names of the properties of token types that it reads besides their lengths and frequencies."""
         return []
 
     @property

@@ -26,7 +26,7 @@ START = 2.0  # minutes until the libraries are imported, on a slow file system
 READING = 1e8  # bytes per second
 CPU, GPU = 40e9, 4e12  # operations per second in float32, of a core and of a GPU
 COVARIATES = 16  # sums of a neuron per cluster, with those of its powers
-BESIDE_SUMS = 1.05  # what takes memory beside the sums was not found; measured at a million tokens
+BESIDE_SUMS = 1.05  # a million tokens took this much more than is counted here, for no reason that was found
 CONTEXTS = 3000  # bytes per neuron of its contexts
 
 
