@@ -2,8 +2,9 @@
 
     python benchmarks/summaries.py [--tokens 65536 262144 1048576] [--folder FOLDER] [--figure docs/memory.png]
 
-On GPT-Neo 125M's exact shape with random weights, and tokens that follow Zipf's law in documents of 200 to 1,200.
-For each number of tokens, each in a process of its own:
+On GPT-Neo 125M's exact shape with random weights, and tokens that follow Zipf's law in documents of 200 to 1,000,
+behind one token of each class, so that all sizes have as many sums as the configuration allows. For each number of
+tokens, each in a process of its own:
 
 - job: the job that summarises a shard of that many tokens, as the workflow's script runs it, from opening the model to
   the file. Before every fourth of its passes comes a bare forward pass of the same batch, so that both meet the same
@@ -28,7 +29,7 @@ from pathlib import Path
 
 from extraction import SHAPE
 
-LENGTH, STORED, WIDTH, LAYER = 512, 65_536, 3072, 3
+LENGTH, STORED, WIDTH, LAYER, TOKEN_TYPES = 512, 65_536, 3072, 3, 8192
 BARE = 4  # passes, of which one is preceded by a bare one
 
 
@@ -41,6 +42,7 @@ def prepare(folder: Path, tokens: int) -> None:
 
     from layerscope.io.files import write_json
     from layerscope.io.tables import write_table
+    from layerscope.summarize.token_classes import token_classes
     from layerscope.tokenize.token_shards import Tokens, write_token_shard
     from layerscope.tokenize.vocabulary import vocabulary_table
 
@@ -56,7 +58,9 @@ def prepare(folder: Path, tokens: int) -> None:
     types = types.assign(special=np.arange(size) == size - 1, partial=False, corpus_count=counts)
     write_table(folder / "types.parquet", types)
     ids = rng.choice(size, tokens, p=counts / counts.sum()).astype(np.int32)
-    documents = np.repeat(np.arange(tokens // 200), rng.integers(200, 1200, tokens // 200))[:tokens].astype(np.int32)
+    _, first = np.unique(token_classes(types, TOKEN_TYPES), return_index=True)
+    ids[: len(first)] = rng.permutation(first)
+    documents = np.repeat(np.arange(tokens // 200), rng.integers(200, 1000, tokens // 200))[:tokens].astype(np.int32)
     places = np.arange(tokens, dtype=np.int32)
     sample = Tokens(ids, places // LENGTH, places % LENGTH, documents)
     attributes = {"sequences": tokens // LENGTH, "sequence_length": LENGTH, "tokenizer": "none", "corpus": "zipf"}
@@ -138,7 +142,7 @@ def job(folder: Path, tokens: int) -> dict[str, float]:
         read_table(folder / "types.parquet"),
         read_json(folder / "model.json"),
         {"dtype": "float32", "batch_size": "auto"},
-        {"site": "mlp_pre", "token_types": 8192},
+        {"site": "mlp_pre", "token_types": TOKEN_TYPES},
         "cpu",
         len(os.sched_getaffinity(0)),
         summary,

@@ -534,8 +534,8 @@ MUTATIONS = {
     ),
     "sums about one pilot added to those about another": Mutation(
         "summarize/neuron_sums.py",
-        "part.class_sums + of.class_counts[:, None] * moved",
-        "part.class_sums",
+        "of_class + count * moved",
+        "of_class",
         "unit/test_merged_summaries.py::test_any_shards_and_any_batches_give_the_same_summary",
     ),
     "the last of equal extremes": Mutation(

@@ -34,7 +34,8 @@ def test_any_shards_and_any_batches_give_the_same_summary(cuts: set[int], batche
     found = summary_of(MERGE_TEXT, MERGE_VALUES, cuts=cuts, batches=batches)
     check_equals_whole(found.tokens, found.neurons)
     moved = found.neurons.pilot - WHOLE.neurons.pilot
-    sums = shifted(found.neurons.cluster_sums, found.tokens.cluster_products[:, 0], moved)
+    ones = found.tokens.cluster_products[:, 0]
+    sums = np.stack([shifted(*of, moved) for of in zip(found.neurons.cluster_sums, ones, strict=True)])
     np.testing.assert_allclose(found.tokens.cluster_products, WHOLE.tokens.cluster_products, rtol=MERGED, atol=1e-11)
     np.testing.assert_allclose(found.tokens.class_products, WHOLE.tokens.class_products, rtol=MERGED, atol=1e-11)
     _, sizes = ordered(WHOLE_LOOP.cluster_sizes)
@@ -100,13 +101,12 @@ def test_growing_adds_to_what_there_was() -> None:
 def test_shifted_sums_are_direct_sums_about_the_other_pilot(seed: int, moved: float, covariates: int) -> None:
     rng = np.random.default_rng(seed)
     x, z = rng.standard_t(3, (40, 2)), np.column_stack([np.ones(40), rng.normal(size=(40, covariates))])
-    cluster, by = rng.integers(0, 3, 40), np.array([moved, -moved / 3])
+    by = np.array([moved, -moved / 3])
 
     def sums(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
         terms = [*(weights[:, [i]] * values for i in range(weights.shape[1])), values**2, values**3, values**4]
-        return np.stack([[term[cluster == c].sum(axis=0) for term in terms] for c in range(3)])
+        return np.stack([term.sum(axis=0) for term in terms])
 
-    ones = np.stack([z[cluster == c].sum(axis=0) for c in range(3)])
-    found = shifted(sums(x, z), ones, by)
+    found = shifted(sums(x, z), z.sum(axis=0), by)
     # What cancels are terms of the size of the distance.
     assert (abs(found - sums(x + by, z)) <= 1e-13 * sums(abs(x) + abs(by), abs(z))).all()

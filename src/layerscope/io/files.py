@@ -110,8 +110,8 @@ def digest_of_record(record: dict[str, Any]) -> str:
     return digest_of([json.dumps(record, sort_keys=True, default=lambda number: number.item()).encode()])
 
 
-def digest_of(chunks: Iterable[bytes]) -> str:
-    """XXH3-128 of the concatenated chunks, in hexadecimal. It finds accidents, not attacks."""
+def digest_of(chunks: Iterable[bytes | memoryview]) -> str:
+    """XXH3-128 of the concatenated bytes of the chunks, in hexadecimal. It finds accidents, not attacks."""
     state = xxhash.xxh3_128()
     for chunk in chunks:
         state.update(chunk)

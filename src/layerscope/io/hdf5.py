@@ -102,7 +102,7 @@ def _plain(value: Any) -> Any:
 def write_dataset(group: h5py.Group, name: str, values: np.ndarray, **options: Any) -> None:
     """Write a dataset and a digest of its values; ``options`` are those of h5py."""
     dataset = group.create_dataset(name, data=values, fletcher32=True, **options)
-    set_attribute(dataset, "digest", digest_of([values.tobytes()]))
+    set_attribute(dataset, "digest", digest_of([np.ascontiguousarray(values).data]))
 
 
 def read_dataset(group: h5py.Group, name: str) -> np.ndarray:
@@ -113,6 +113,6 @@ def read_dataset(group: h5py.Group, name: str) -> np.ndarray:
     """
     dataset = group[name]
     values = dataset[:]
-    if digest_of([values.tobytes()]) != attributes_of(dataset).get("digest"):
+    if digest_of([values.data]) != attributes_of(dataset).get("digest"):
         raise damaged(group.file.filename, f"{dataset.name} differs from what was written")
     return values

@@ -51,10 +51,13 @@ class NeuronSums:
                 cluster_sums = np.zeros((len(merged.clusters), *part.cluster_sums.shape[1:]))
                 class_sums = np.zeros((len(merged.classes), len(pilot)))
             moved = part.pilot - pilot
+            # One cluster and one class at a time, as in float64 a layer's sums have hundreds of megabytes.
             at = np.searchsorted(merged.clusters, of.clusters)
-            cluster_sums[at] += shifted(part.cluster_sums.astype(np.float64), of.cluster_products[:, 0], moved)
+            for cluster, sums, ones in zip(at, part.cluster_sums, of.cluster_products[:, 0], strict=True):
+                cluster_sums[cluster] += shifted(sums.astype(np.float64), ones, moved)
             at = np.searchsorted(merged.classes, of.classes)
-            class_sums[at] += part.class_sums + of.class_counts[:, None] * moved
+            for class_, of_class, count in zip(at, part.class_sums, of.class_counts, strict=True):
+                class_sums[class_] += of_class + count * moved
             for name, values in kept.items():
                 values.append(getattr(part, name))
         joined = {name: np.concatenate(values) for name, values in kept.items()}
@@ -70,20 +73,19 @@ def shifted(sums: np.ndarray, ones: np.ndarray, moved: np.ndarray) -> np.ndarray
     """Sums about a pilot as sums about another.
 
     Args:
-        sums: [clusters, covariates + 3, neurons].
-        ones: [clusters, covariates], Σ z; the first is the number of tokens.
+        sums: [covariates + 3, neurons], float64.
+        ones: [covariates], Σ z; the first is the number of tokens.
         moved: [neurons], the pilot minus the other.
     """
-    products, (square, cube, fourth) = sums[:, :-3], np.moveaxis(sums[:, -3:], 1, 0)
-    first, n = products[:, 0], ones[:, :1]
-    return np.concatenate(
+    products, (square, cube, fourth) = sums[:-3], sums[-3:]
+    first, n = products[0], ones[0]
+    return np.vstack(
         [
-            products + ones[:, :, None] * moved,
-            (square + 2 * moved * first + n * moved**2)[:, None],
-            (cube + 3 * moved * square + 3 * moved**2 * first + n * moved**3)[:, None],
-            (fourth + 4 * moved * cube + 6 * moved**2 * square + 4 * moved**3 * first + n * moved**4)[:, None],
-        ],
-        axis=1,
+            products + ones[:, None] * moved,
+            square + 2 * moved * first + n * moved**2,
+            cube + 3 * moved * square + 3 * moved**2 * first + n * moved**3,
+            fourth + 4 * moved * cube + 6 * moved**2 * square + 4 * moved**3 * first + n * moved**4,
+        ]
     )
 
 

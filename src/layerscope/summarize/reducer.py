@@ -73,7 +73,8 @@ class SummaryReducer:
             self.layers[layer] = _Layer(values, self.sums)
         parts = values.unflatten(0, (-1, math.gcd(len(values), PART)))
         largest, smallest = parts.amax(1), parts.amin(1)
-        if not (torch.isfinite(largest).all() and torch.isfinite(smallest).all()):
+        # If one is not finite, so is the sum of all; which overflows, maybe, although all are.
+        if not math.isfinite(largest.sum() + smallest.sum()) and not values.isfinite().all():
             raise not_finite(self.model, site, layer, values.float().cpu().numpy())
         if not self.buffers or self.buffers[0].shape != values.shape:
             self.buffers = [torch.empty_like(values) for _ in range(2)]
