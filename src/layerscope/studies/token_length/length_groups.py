@@ -1,6 +1,7 @@
 """The three groups of tokens: shorter than, equal to, longer than the median length of the corpus."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
@@ -24,7 +25,7 @@ class TokenLengths:
     lengths: np.ndarray  # [kept tokens], characters, leading space included
     median: float  # of the tokens that are counted in the corpus
 
-    @property
+    @cached_property
     def group(self) -> np.ndarray:
         """[kept tokens]: 0 shorter than, 1 equal to, 2 longer than the median length."""
         return (np.sign(self.lengths - self.median) + 1).astype(np.int8)

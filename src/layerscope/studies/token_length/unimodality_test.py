@@ -51,13 +51,12 @@ def unimodality_tests(
         parts, top = [], pd.DataFrame({"dip_types": []})
         rows_of_top: dict[int, np.ndarray] = {}
         for start, values in reader.blocks(sample.keep):
-            rows = values.astype(np.float64)
-            part = dip_table(rows, of).set_index(np.arange(start, start + len(rows)))
+            part = dip_table(values, of).set_index(np.arange(start, start + len(values)))
             parts.append(part)
-            for some in few_rows(rows):
-                pooled += with_tails(unit(some) * np.sqrt(rows.shape[1]), sample.group)
+            for some in few_rows(values):
+                pooled += with_tails(unit(some.astype(np.float64)) * np.sqrt(some.shape[1]), sample.group)
             top = pd.concat([top, part[["dip_types"]]]).nlargest(TOP, "dip_types")
-            rows_of_top = {n: rows[n - start] if n >= start else rows_of_top[n] for n in top.index}
+            rows_of_top = {n: values[n - start].astype(np.float64) if n >= start else rows_of_top[n] for n in top.index}
     neurons = pd.concat(parts).rename_axis("neuron").reset_index()
     rng = np.random.default_rng(seed)
     icc = rng.choice(neurons["icc"].dropna(), resamples) if neurons["icc"].notna().any() else np.zeros(resamples)
@@ -90,17 +89,22 @@ def dip_table(rows: np.ndarray, of: Populations) -> pd.DataFrame:
     Over tokens, tokens of a type lie close together, and a frequent type can be a mode of its own. Over types, each
     counts once, by its mean: these are the independent values that the p of the dip test assumes.
     """
-    parts = [_dips(some, of) for some in few_rows(rows)]
+    parts = [_dips(some, some.astype(np.float64), of) for some in few_rows(rows)]
     result = pd.DataFrame({name: np.concatenate([part[name] for part in parts]) for name in parts[0]})
     result[~varies(rows)] = np.nan
     return result
 
 
-def _dips(rows: np.ndarray, of: Populations) -> dict[str, np.ndarray]:
-    """The columns of :func:`dip_table`."""
+def _dips(stored: np.ndarray, rows: np.ndarray, of: Populations) -> dict[str, np.ndarray]:
+    """The columns of :func:`dip_table`.
+
+    Args:
+        stored: [neurons, tokens], which are sorted in the precision that they are stored in.
+        rows: the same in float64.
+    """
     means = of.types.means(rows)
-    short = rows.compress(of.short, axis=1)  # many times faster than an index
-    values = dict(zip(POPULATIONS, (rows, short, means, means.compress(of.short_types, axis=1)), strict=True))
+    short = stored.compress(of.short, axis=1)  # many times faster than an index
+    values = dict(zip(POPULATIONS, (stored, short, means, means.compress(of.short_types, axis=1)), strict=True))
     table = {"icc": intraclass_correlation(rows, means, of.types)}
     for population, x in values.items():
         table[f"dip_{population}"], table[f"p_{population}"] = dip_tests(x)
@@ -134,8 +138,10 @@ def intraclass_correlation(rows: np.ndarray, means: np.ndarray, types: Groups) -
         [neurons], 0 to 1; NaN for a neuron that never varies.
     """
     tokens, groups = rows.shape[1], len(types)
-    between = ((means - rows.mean(axis=1, keepdims=True)) ** 2 @ types.sizes) / max(1, groups - 1)
-    total = rows.var(axis=1) * tokens
+    middle = rows.mean(axis=1, keepdims=True)
+    between = ((means - middle) ** 2 @ types.sizes) / max(1, groups - 1)
+    centred = rows - middle
+    total = np.einsum("ij,ij->i", centred, centred)
     within = np.maximum(0, total - between * (groups - 1)) / max(1, tokens - groups)
     size = (tokens - (types.sizes**2).sum() / tokens) / max(1, groups - 1)
     with np.errstate(invalid="ignore"):
@@ -148,9 +154,12 @@ def simulate_unimodal(icc: np.ndarray, types: Groups, rng: np.random.Generator) 
     Args:
         icc: [neurons].
     """
-    between = rng.standard_normal((len(icc), len(types)))[:, types.labels]
-    within = rng.standard_normal(between.shape)
-    return np.sqrt(icc)[:, None] * between + np.sqrt(1 - icc)[:, None] * within
+    between = rng.standard_normal((len(icc), len(types)))
+    rows = rng.standard_normal((len(icc), len(types.labels)))
+    for row, of_types, share in zip(rows, between, icc, strict=True):
+        row *= np.sqrt(1 - share)
+        row += np.sqrt(share) * of_types[types.labels]
+    return rows
 
 
 def by_group(rows: np.ndarray, group: np.ndarray, edges: np.ndarray) -> np.ndarray:
