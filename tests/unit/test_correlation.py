@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from layerscope.stats.correlation import moments, spearman
+from layerscope.stats.correlation import moments, spearman, varies
 
 TOKENS = 3000
 RANDOM = np.random.default_rng(0)
@@ -53,6 +53,13 @@ def test_a_neuron_that_never_varies_has_no_correlation_and_no_shape():
     assert np.isnan([found["skewness"][0], found["kurtosis"][0]]).all()
     assert found["mean"][0] == pytest.approx(CONSTANT, rel=1e-12)
     assert found["std"][0] == pytest.approx(0, abs=1e-12)
+
+
+@pytest.mark.parametrize("at", [0, 1, 7, 8, TOKENS - 1])
+def test_one_other_value_is_enough_to_vary(at: int):
+    rows = np.full((3, TOKENS), CONSTANT)
+    rows[1, at] = np.nextafter(CONSTANT, 1)
+    assert varies(rows).tolist() == [False, True, False]
 
 
 def test_nothing_correlates_with_a_constant():

@@ -26,7 +26,6 @@ START = 2.0  # minutes until the libraries are imported, on a slow file system
 READING = 1e8  # bytes per second
 CPU, GPU = 40e9, 4e12  # operations per second in float32, of a core and of a GPU
 COVARIATES = 16  # sums of a neuron per cluster, with those of its powers
-BESIDE_SUMS = 1.05  # a million tokens took this much more than is counted here, for no reason that was found
 CONTEXTS = 3000  # bytes per neuron of its contexts
 
 
@@ -121,7 +120,7 @@ class Needs:
     def summarize(self, model: ModelSize, threads: int) -> Expected:
         """Of a token shard, while the model runs: in the end all sums are in main memory, also a GPU's."""
         neurons = model.layers * model.mlp
-        held = BESIDE_SUMS * neurons * self._sums() + (0 if self.gpu else 8 * self._batch(self.shard) * model.mlp)
+        held = neurons * self._sums() + (0 if self.gpu else 8 * self._batch(self.shard) * model.mlp)
         return self._run(model, self.shard, threads, neurons * self._sums(), held)
 
     def summarize_stored(self, layers: int, width: int) -> Expected:
@@ -139,7 +138,7 @@ class Needs:
         """
         sums = width * (8 * CLUSTERS * self.covariates + 4 * self.token_types)
         seconds = width * self.stored * per_value + 2 * self.shards * sums / READING
-        return Expected(TORCH + BLOCKS + 5 * sums, seconds / 60)
+        return Expected(NUMPY + BLOCKS + 3 * sums, seconds / 60)
 
     def correlate(self, width: int) -> Expected:
         return self._layer(width, 0.5e-6)
@@ -158,7 +157,7 @@ class Needs:
     def test_unimodality(self, width: int, resamples: int) -> Expected:
         """As many neurons are simulated as there are resamples, all at once; a microsecond for each value."""
         values = (width + resamples) * self.stored
-        return Expected(NUMPY + BLOCKS + 40 * resamples * self.stored, values * 1e-6 / 60)
+        return Expected(NUMPY + BLOCKS + 16 * resamples * self.stored, values * 1e-6 / 60)
 
     def match(self, width: int, layers: int, other: int, threads: int) -> Expected:
         """Of a layer of ``other`` neurons, against each of the layers of ``width``: products of ten runs of tokens."""
