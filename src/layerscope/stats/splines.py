@@ -1,7 +1,6 @@
 """Splines along which a statistic may depend on a covariate."""
 
 import numpy as np
-from scipy.interpolate import BSpline
 
 INTERIOR_KNOTS = (0.2, 0.4, 0.6, 0.8)  # quantiles
 
@@ -14,6 +13,8 @@ def spline_basis(x: np.ndarray, weights: np.ndarray | None = None) -> np.ndarray
     Args:
         weights: [n], how often each value counts for the quintiles; default: once.
     """
+    from scipy.interpolate import BSpline  # takes a sixth of a second, and few of the jobs that import this need it
+
     if len(np.unique(x)) < 4 + len(INTERIOR_KNOTS):
         return x[:, None]
     ends = [x.min()] * 4, [x.max()] * 4

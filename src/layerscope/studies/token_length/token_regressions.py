@@ -6,7 +6,6 @@ from functools import cached_property
 
 import numpy as np
 import pandas as pd
-from scipy.linalg import eigh
 
 from layerscope.studies.token_length.length_groups import median_length
 from layerscope.studies.token_length.sign_flip_null import LEAST_LEVERAGE, corrected
@@ -87,7 +86,7 @@ class TokenRegressions:
 
     def _regression(self, given: list[int]) -> Regression:
         among = self.products[np.ix_(given, given)]
-        values, vectors = eigh(among)
+        values, vectors = np.linalg.eigh(among)
         kept = values > NOTHING_LEFT * values[-1]
         basis = vectors[:, kept] / np.sqrt(values[kept])  # orthonormal covariates, of those that are given
         solve = basis @ basis.T
