@@ -40,14 +40,14 @@ QUICK = (
     *("--slurm-init-seconds-before-status-checks", "6"),
     *("--max-status-checks-per-second", "1"),
 )
-# A run is given by what to make and from which configuration: the embedded study on a quarter of its text and with one
-# control; or two extractions and four layers of it without figures, which is enough to break something; or the rows of
+# A run is given by what to make and from which configuration: the embedded study on a quarter of its text and without
+# controls; or two extractions and four layers of it without figures, which is enough to break something; or the rows of
 # two of the models that README.md shows of the default study.
 EMBEDDED = ("all", "--configfile", "embedded.yaml")
 EMBEDDED_CONFIG = {
     "sampling": {"sequences": 16, "sequences_per_shard": 8},
     "studies": {
-        "token_length": {"models": ["neo-2m", "neo-8m", "neo-2m-random"]},
+        "token_length": {"models": ["neo-2m", "neo-8m"]},
         "token_similarity": {"models": ["neo-8m"]},
         "path_length": {"models": ["neo-8m"]},
     },
@@ -275,13 +275,13 @@ def test_embedded_study(study: Study, tmp_path: Path) -> None:
         print(*(getattr(job, name) for name in ("number", "rule", "state", "node", "allocated", "start", "end")))
     assert {job.state for job in jobs} == {"COMPLETED"}
     assert {job.account for job in jobs} == {"lab"}
-    # Two shards: of three models for token_length, of one for path_length; and the sentences of token_similarity.
+    # Two shards: of two models for token_length, of one for path_length; and the sentences of token_similarity.
     extractions = study.jobs("extract")
-    assert len(extractions) == 3 * 2 + 2 + 1
+    assert len(extractions) == 2 * 2 + 2 + 1
     assert {(job.partition, job.gpus) for job in extractions} == {("gpu", 1)}
     assert all(job.node.startswith("gpu") for job in extractions)
     # Of stored activations, so that no GPU is needed.
-    assert len(study.jobs("summarize_stored")) == 3 * 2
+    assert len(study.jobs("summarize_stored")) == 2 * 2
     others = [job for job in jobs if job not in extractions]
     assert {(job.partition, job.gpus) for job in others} == {("cpu", 0)}
     assert 1 <= most_gpus_at_once(jobs) <= GPUS
@@ -313,7 +313,7 @@ def check_requests(study: Study) -> None:
     assert sorted(found) == sorted(extracted)
     stored = [asked(needs.summarize_stored(of.layers, of.mlp)) for of in size.values() for _ in range(2)]
     assert sorted((job.memory, int(job.minutes)) for job in study.jobs("summarize_stored")) == sorted(stored)
-    # The 4 + 8 + 4 layers share two jobs, which ask for what their widest layer needs, and for the time of all.
+    # The 4 + 8 layers share two jobs, which ask for what their widest layer needs, and for the time of all.
     layers = {of.mlp: asked(needs.correlate(of.mlp)) for of in size.values()}
     correlations = study.jobs("correlations")
     assert all("cpu=1," in job.allocated for job in correlations)

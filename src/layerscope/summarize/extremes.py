@@ -26,8 +26,8 @@ class Extremes:
         self.values = np.full(shape, -np.inf, dtype=of_values)
         self.places = np.full(shape, -1, dtype=np.int64)
         self.bound = torch.full((neurons,), -sign * torch.inf, dtype=dtype, device=device)  # the last of these
-        # In one place from the start: many small arrays that stay would lie between what passes of the model allocate
-        # and free, which then needs ever more memory.
+        # In one place from the start. Small arrays that stay lie scattered between those that passes of the model
+        # allocate and free, and these then need ever more memory.
         fields = [("neuron", np.int32), ("value", of_values), ("place", np.int64)]
         self.waiting, self.waits = np.empty(self.values.size, dtype=fields), 0
 

@@ -73,7 +73,7 @@ class SummaryReducer:
             self.layers[layer] = _Layer(values, self.sums)
         parts = values.unflatten(0, (-1, math.gcd(len(values), PART)))
         largest, smallest = parts.amax(1), parts.amin(1)
-        # If one is not finite, so is the sum of all; which overflows, maybe, although all are.
+        # If any value is not finite, neither is this sum; it may also overflow where all of them are.
         if not math.isfinite(largest.sum() + smallest.sum()) and not values.isfinite().all():
             raise not_finite(self.model, site, layer, values.float().cpu().numpy())
         if not self.buffers or self.buffers[0].shape != values.shape:
