@@ -26,7 +26,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from extraction import SHAPE
+from extraction import SHAPE, peak_mib
 
 LENGTH, STORED, WIDTH, LAYER, TOKEN_TYPES = 512, 65_536, 3072, 3, 8192
 BARE = 4  # passes, of which one is preceded by a bare one
@@ -234,10 +234,7 @@ def main() -> None:
     args = parser.parse_args()
     if args.part:
         measured = PARTS[args.part](args.folder, args.tokens[0])
-        # Not ru_maxrss, which is no less than that of the parent, which made a model.
-        status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
-        measured |= {"cpu": time.process_time(), "peak_mib": int(status["VmHWM"].split()[0]) / 1024}
-        print(json.dumps(measured))
+        print(json.dumps({**measured, "cpu": time.process_time(), "peak_mib": peak_mib()}))
         return
     with tempfile.TemporaryDirectory() as name:
         folder = args.folder or Path(name)

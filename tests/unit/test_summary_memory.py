@@ -6,8 +6,9 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from texts import activations, filled, reduced, text_of
+from texts import TYPES, activations, filled, reduced, reducer_of_text, text_of
 
+from layerscope.summarize.neuron_sums import CONTEXTS
 from layerscope.summarize.summary_shards import read_layer_summary, write_summary
 
 
@@ -42,6 +43,20 @@ def test_memory_does_not_grow_with_the_number_of_batches() -> None:
                 reducer.receive("mlp_pre", 0, part, slice(start, start + 1))
         held[batches] = bytes_held(reducer.layers, set())
     assert held[20] == held[2]
+
+
+def test_what_waits_to_be_merged_is_bounded_and_kept() -> None:
+    """Even where every activation is larger than all before it."""
+    text, neurons = text_of(0, 20, 32), 40
+    reducer = reducer_of_text(text, TYPES, neurons)
+    values = torch.arange(20 * 32.0)[:, None] * torch.linspace(1, 2, neurons)
+    for start in range(20):
+        part = values[start * 32 : start * 32 + 32].unflatten(0, (1, 32))
+        reducer.receive("mlp_pre", 0, part, slice(start, start + 1))
+        assert reducer.layers[0].most.waits <= CONTEXTS * neurons
+    largest = np.sort(values.numpy()[reducer.takes_part], axis=0)[: -CONTEXTS - 1 : -1]
+    _, layers = reducer.finish()
+    assert np.array_equal(layers[0].most_value, largest)
 
 
 def test_values_equal_to_those_kept_do_not_wait() -> None:

@@ -62,4 +62,4 @@ def _digest(table: pd.DataFrame, attributes: dict[str, Any]) -> str:
     """XXH3-128 over the names, the types and the values of the columns, and the attributes."""
     rows = pd.util.hash_pandas_object(table, index=False)  # all NaNs are the same, as in Parquet
     columns = repr([(name, str(kind)) for name, kind in table.dtypes.items()])
-    return digest_of([columns.encode(), rows.to_numpy().tobytes(), digest_of_record(attributes).encode()])
+    return digest_of([columns.encode(), rows.to_numpy().data, digest_of_record(attributes).encode()])

@@ -63,10 +63,9 @@ class Extremes:
             self.waiting[self.waits : self.waits + len(new)] = new
             self.waits += len(new)
 
-    def merge(self, new: np.ndarray | None = None) -> None:
+    def merge(self, *new: np.ndarray) -> None:
         """Take in those that wait, and ``new`` ones, which follow them."""
-        waiting = self.waiting[: self.waits]
-        joined = waiting if new is None else np.concatenate([waiting, new])
+        joined = np.concatenate([self.waiting[: self.waits], *new])
         if not len(joined):
             return
         neuron, value, place = (joined[name] for name in ("neuron", "value", "place"))

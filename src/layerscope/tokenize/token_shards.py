@@ -34,7 +34,7 @@ class Tokens:
         return isinstance(other, Tokens) and self.digest() == other.digest()
 
     def digest(self) -> str:
-        return digest_of(np.ascontiguousarray(getattr(self, f.name), "<i4").tobytes() for f in fields(self))
+        return digest_of(np.ascontiguousarray(getattr(self, f.name), "<i4").data for f in fields(self))
 
     def write(self, group: h5py.Group) -> None:
         for field in fields(self):
