@@ -159,7 +159,7 @@ def plan(*arguments: str) -> dict[str, list]:
     numbers = {job: number for number, job in enumerate(jobs)}
     described = [
         {
-            "rule": job.rule.name,
+            "rule": re.sub(r"_layers_\d+_\d+$", "", job.rule.name),
             "wildcards": dict(job.wildcards_dict),
             "writes": [str(path) for path in job.output],
             "script": job.rule.script and Path(job.rule.script).name,

@@ -509,8 +509,8 @@ MUTATIONS = {
     ),
     "overlap without what lies beyond the bins": Mutation(
         "studies/token_length/group_effects.py",
-        "((rows.take(members, axis=1) + LIMIT) * (BINS / (2 * LIMIT))).clip(0, BINS - 1)",
-        "np.mod((rows.take(members, axis=1) + LIMIT) * (BINS / (2 * LIMIT)), BINS)",
+        "np.clip(values, 0, BINS - 1, out=values)",
+        "np.mod(values, BINS)",
         "unit/test_group_effects.py::test_overlap_is_that_of_plain_histograms",
     ),
     "kurtosis about zero where documents are left out": Mutation(

@@ -182,6 +182,9 @@ EDITS: dict[str, Callable[[], None]] = {
         setting(f"{SIMILARITY}.matrix_layer", 1),
     ),
     "threads (--set-threads) or memory (--set-resources)": lambda: None,  # ARGUMENTS
+    "how many layers share a job (workflow/layer_jobs.py)": appended(
+        "src/layerscope/workflow/layer_jobs.py", "\n\nJOB_VALUES = 1\n"
+    ),
     "the date of every file of the project, in random order (a fresh checkout)": new_dates(
         ".", but=("results", ".snakemake")
     ),

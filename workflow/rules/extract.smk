@@ -15,7 +15,7 @@ rule extract:
         "<logs>/extract/{model}/{corpus}/shard_{shard}.log",
     benchmark:
         "<logs>/extract/{model}/{corpus}/shard_{shard}.benchmark.tsv"
-    threads: 8
+    threads: lambda w: NEEDS.threads(CONFIG.models[w.model].source)
     resources:
         **NEEDS.ask(
             lambda w, input, threads: NEEDS.extract(model_size(input.model), SPECS.sites(w.model, w.corpus), threads)

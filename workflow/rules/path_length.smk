@@ -24,7 +24,7 @@ if REDUCED:
             "<logs>/extract_paths/{model}/shard_{shard}.log",
         benchmark:
             "<logs>/extract_paths/{model}/shard_{shard}.benchmark.tsv"
-        threads: 8
+        threads: lambda w: NEEDS.threads(CONFIG.models[w.model].source)
         resources:
             **NEEDS.ask(lambda w, input, threads: NEEDS.extract_paths(model_size(input.model), threads)),
             gpu=1,

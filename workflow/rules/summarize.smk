@@ -27,7 +27,7 @@ rule summarize:
         "<logs>/summarize/{model}/{corpus}/shard_{shard}.benchmark.tsv"
     wildcard_constraints:
         shard=shards_that_are(stored=False),
-    threads: 8
+    threads: lambda w: NEEDS.threads(CONFIG.models[w.model].source)
     resources:
         **NEEDS.ask(lambda w, input, threads: NEEDS.summarize(model_size(input.model), threads)),
         gpu=1,

@@ -4,29 +4,134 @@ LENGTH = STUDIES["token_length"]
 SUMMARIES = "summaries/{model}/{corpus}/shard_{shard}.h5"
 
 
-rule correlate_token_length:
-    input:
-        summaries=lambda w: LENGTH.paths(SUMMARIES, model=w.model),
-        # Shards are ancient: their small manifests, with every digest, decide whether they changed.
-        shards=lambda w: ancient(shards_of(w.model, LENGTH.corpus, "h5")),
-        manifests=lambda w: shards_of(w.model, LENGTH.corpus, "json"),
-        vocabulary=lambda w: vocabulary_of(w.model, LENGTH.corpus),
-    output:
-        neurons="<results>/token_length/{model}/layer_{layer}.parquet",
-        histogram="<results>/token_length/{model}/histogram_{layer}.parquet",
-        contexts="<results>/token_length/{model}/contexts_{layer}.parquet",
-    log:
-        "<logs>/correlate_token_length/{model}/layer_{layer}.log",
-    benchmark:
-        "<logs>/correlate_token_length/{model}/layer_{layer}.benchmark.tsv"
-    resources:
-        **NEEDS.ask(lambda w, input, threads: NEEDS.correlate(stored_width(input.manifests[0]))),
-    params:
-        spec=SPECS.of("correlate_token_length"),
-    message:
-        "Token length: correlate layer {wildcards.layer} of {wildcards.model}"
-    script:
-        "../scripts/correlate_token_length.py"
+for jobs in layer_jobs(LENGTH, lambda size: LENGTH.stored_tokens * size.mlp):
+
+    rule:
+        name:
+            jobs.rule("correlate_token_length")
+        input:
+            summaries=lambda w: LENGTH.paths(SUMMARIES, model=w.model),
+            # Shards are ancient: their small manifests, with every digest, decide whether they changed.
+            shards=lambda w: ancient(shards_of(w.model, LENGTH.corpus, "h5")),
+            manifests=lambda w: shards_of(w.model, LENGTH.corpus, "json"),
+            vocabulary=lambda w: vocabulary_of(w.model, LENGTH.corpus),
+        output:
+            neurons=jobs.files("<results>/token_length/{model}/layer_{layer}.parquet"),
+            histogram=jobs.files("<results>/token_length/{model}/histogram_{layer}.parquet"),
+            contexts=jobs.files("<results>/token_length/{model}/contexts_{layer}.parquet"),
+        log:
+            jobs.file("<logs>/correlate_token_length/{model}/layer_{layer}.log"),
+        benchmark:
+            jobs.file("<logs>/correlate_token_length/{model}/layer_{layer}.benchmark.tsv")
+        wildcard_constraints:
+            model=jobs.constraint,
+        resources:
+            **NEEDS.ask(
+                lambda w, input, threads: NEEDS.correlate(stored_width(input.manifests[0])),
+                jobs.layers_each,
+            ),
+        params:
+            spec=SPECS.of("correlate_token_length"),
+        message:
+            f"Token length: correlate {jobs.label} of {{wildcards.model}}"
+        script:
+            "../scripts/correlate_token_length.py"
+
+    rule:
+        name:
+            jobs.rule("resample_token_length")
+        input:
+            summaries=lambda w: LENGTH.paths(SUMMARIES, model=w.model),
+            shards=lambda w: ancient(shards_of(w.model, LENGTH.corpus, "h5")),
+            manifests=lambda w: shards_of(w.model, LENGTH.corpus, "json"),
+            vocabulary=lambda w: vocabulary_of(w.model, LENGTH.corpus),
+        output:
+            neurons=jobs.files("<results>/token_length/{model}/inference_{layer}.parquet"),
+            resamples=jobs.files("<results>/token_length/{model}/resamples_{layer}.parquet"),
+        log:
+            jobs.file("<logs>/resample_token_length/{model}/layer_{layer}.log"),
+        benchmark:
+            jobs.file("<logs>/resample_token_length/{model}/layer_{layer}.benchmark.tsv")
+        wildcard_constraints:
+            model=jobs.constraint,
+        resources:
+            **NEEDS.ask(
+                lambda w, input, threads: NEEDS.resample(stored_width(input.manifests[0]), LENGTH.settings.resamples),
+                jobs.layers_each,
+            ),
+        params:
+            spec=SPECS.of("resample_token_length"),
+        message:
+            f"Token length: resample {jobs.label} of {{wildcards.model}}"
+        script:
+            "../scripts/resample_token_length.py"
+
+    rule:
+        name:
+            jobs.rule("test_unimodality")
+        input:
+            shards=lambda w: ancient(shards_of(w.model, LENGTH.corpus, "h5")),
+            manifests=lambda w: shards_of(w.model, LENGTH.corpus, "json"),
+            vocabulary=lambda w: vocabulary_of(w.model, LENGTH.corpus),
+        output:
+            neurons=jobs.files("<results>/token_length/{model}/dip_{layer}.parquet"),
+            simulated=jobs.files("<results>/token_length/{model}/simulated_unimodal_{layer}.parquet"),
+            histograms=jobs.files("<results>/token_length/{model}/standardized_histogram_{layer}.parquet"),
+        log:
+            jobs.file("<logs>/test_unimodality/{model}/layer_{layer}.log"),
+        benchmark:
+            jobs.file("<logs>/test_unimodality/{model}/layer_{layer}.benchmark.tsv")
+        wildcard_constraints:
+            model=jobs.constraint,
+        resources:
+            **NEEDS.ask(
+                lambda w, input, threads: NEEDS.test_unimodality(
+                    stored_width(input.manifests[0]), LENGTH.settings.resamples
+                ),
+                jobs.layers_each,
+            ),
+        params:
+            spec=SPECS.of("test_unimodality"),
+        message:
+            f"Token length: test {jobs.label} of {{wildcards.model}} for unimodality"
+        script:
+            "../scripts/test_unimodality.py"
+
+    if LENGTH.settings.properties:
+
+        rule:
+            name:
+                jobs.rule("resample_properties")
+            input:
+                summaries=lambda w: LENGTH.paths(SUMMARIES, model=w.model),
+                shards=lambda w: ancient(shards_of(w.model, LENGTH.corpus, "h5")),
+                manifests=lambda w: shards_of(w.model, LENGTH.corpus, "json"),
+                vocabulary=lambda w: vocabulary_of(w.model, LENGTH.corpus),
+            output:
+                neurons=jobs.files("<results>/token_length/{model}/properties_{layer}.parquet"),
+                resamples=jobs.files("<results>/token_length/{model}/property_resamples_{layer}.parquet"),
+            log:
+                jobs.file("<logs>/resample_properties/{model}/layer_{layer}.log"),
+            benchmark:
+                jobs.file("<logs>/resample_properties/{model}/layer_{layer}.benchmark.tsv")
+            wildcard_constraints:
+                model=jobs.constraint,
+            resources:
+                **NEEDS.ask(
+                    lambda w, input, threads: NEEDS.resample_properties(
+                        stored_width(input.manifests[0]), LENGTH.settings.resamples, len(LENGTH.settings.properties)
+                    ),
+                    jobs.layers_each,
+                ),
+            params:
+                spec=lambda w: SPECS.of(
+                    "resample_properties",
+                    properties=SPECS.properties(tokenizer_of(w.model), LENGTH.settings.properties),
+                ),
+            message:
+                f"Token length: resample properties, {jobs.label} of {{wildcards.model}}"
+            script:
+                "../scripts/resample_properties.py"
 
 
 rule summarize_token_length:
@@ -43,31 +148,6 @@ rule summarize_token_length:
         "Token length: summarize layers and models"
     script:
         "../scripts/summarize_token_length.py"
-
-
-rule resample_token_length:
-    input:
-        summaries=lambda w: LENGTH.paths(SUMMARIES, model=w.model),
-        shards=lambda w: ancient(shards_of(w.model, LENGTH.corpus, "h5")),
-        manifests=lambda w: shards_of(w.model, LENGTH.corpus, "json"),
-        vocabulary=lambda w: vocabulary_of(w.model, LENGTH.corpus),
-    output:
-        neurons="<results>/token_length/{model}/inference_{layer}.parquet",
-        resamples="<results>/token_length/{model}/resamples_{layer}.parquet",
-    log:
-        "<logs>/resample_token_length/{model}/layer_{layer}.log",
-    benchmark:
-        "<logs>/resample_token_length/{model}/layer_{layer}.benchmark.tsv"
-    resources:
-        **NEEDS.ask(
-            lambda w, input, threads: NEEDS.resample(stored_width(input.manifests[0]), LENGTH.settings.resamples)
-        ),
-    params:
-        spec=SPECS.of("resample_token_length"),
-    message:
-        "Token length: resample layer {wildcards.layer} of {wildcards.model}"
-    script:
-        "../scripts/resample_token_length.py"
 
 
 rule summarize_evidence:
@@ -92,35 +172,6 @@ rule summarize_evidence:
 
 if LENGTH.settings.properties:
 
-    rule resample_properties:
-        input:
-            summaries=lambda w: LENGTH.paths(SUMMARIES, model=w.model),
-            shards=lambda w: ancient(shards_of(w.model, LENGTH.corpus, "h5")),
-            manifests=lambda w: shards_of(w.model, LENGTH.corpus, "json"),
-            vocabulary=lambda w: vocabulary_of(w.model, LENGTH.corpus),
-        output:
-            neurons="<results>/token_length/{model}/properties_{layer}.parquet",
-            resamples="<results>/token_length/{model}/property_resamples_{layer}.parquet",
-        log:
-            "<logs>/resample_properties/{model}/layer_{layer}.log",
-        benchmark:
-            "<logs>/resample_properties/{model}/layer_{layer}.benchmark.tsv"
-        resources:
-            **NEEDS.ask(
-                lambda w, input, threads: NEEDS.resample_properties(
-                    stored_width(input.manifests[0]), LENGTH.settings.resamples, len(LENGTH.settings.properties)
-                )
-            ),
-        params:
-            spec=lambda w: SPECS.of(
-                "resample_properties",
-                properties=SPECS.properties(tokenizer_of(w.model), LENGTH.settings.properties),
-            ),
-        message:
-            "Token length: resample properties, layer {wildcards.layer} of {wildcards.model}"
-        script:
-            "../scripts/resample_properties.py"
-
     rule summarize_properties:
         input:
             **of_models(
@@ -139,33 +190,6 @@ if LENGTH.settings.properties:
             "Token length: summarize the evidence on properties of tokens"
         script:
             "../scripts/summarize_properties.py"
-
-
-rule test_unimodality:
-    input:
-        shards=lambda w: ancient(shards_of(w.model, LENGTH.corpus, "h5")),
-        manifests=lambda w: shards_of(w.model, LENGTH.corpus, "json"),
-        vocabulary=lambda w: vocabulary_of(w.model, LENGTH.corpus),
-    output:
-        neurons="<results>/token_length/{model}/dip_{layer}.parquet",
-        simulated="<results>/token_length/{model}/simulated_unimodal_{layer}.parquet",
-        histograms="<results>/token_length/{model}/standardized_histogram_{layer}.parquet",
-    log:
-        "<logs>/test_unimodality/{model}/layer_{layer}.log",
-    benchmark:
-        "<logs>/test_unimodality/{model}/layer_{layer}.benchmark.tsv"
-    resources:
-        **NEEDS.ask(
-            lambda w, input, threads: NEEDS.test_unimodality(
-                stored_width(input.manifests[0]), LENGTH.settings.resamples
-            )
-        ),
-    params:
-        spec=SPECS.of("test_unimodality"),
-    message:
-        "Token length: test layer {wildcards.layer} of {wildcards.model} for unimodality"
-    script:
-        "../scripts/test_unimodality.py"
 
 
 rule simulate_dip_power:

@@ -18,7 +18,7 @@ rule extract_vectors:
         "<logs>/extract_vectors/{model}.log",
     benchmark:
         "<logs>/extract_vectors/{model}.benchmark.tsv"
-    threads: 8
+    threads: lambda w: NEEDS.threads(CONFIG.models[w.model].source)
     resources:
         **NEEDS.ask(lambda w, input, threads: NEEDS.extract_vectors(model_size(input.model), SENTENCES, threads)),
         gpu=1,
@@ -30,29 +30,36 @@ rule extract_vectors:
         "../scripts/extract_vectors.py"
 
 
-rule compute_cosines:
-    input:
-        "<results>/token_similarity/{model}/vectors.h5",
-    output:
-        blocks="<results>/token_similarity/{model}/layer_{layer}.parquet",
-        dimensions="<results>/token_similarity/{model}/dimensions_{layer}.parquet",
-        histogram="<results>/token_similarity/{model}/histogram_{layer}.parquet",
-    log:
-        "<logs>/compute_cosines/{model}/layer_{layer}.log",
-    benchmark:
-        "<logs>/compute_cosines/{model}/layer_{layer}.benchmark.tsv"
-    resources:
-        **NEEDS.ask(
-            lambda w, input, threads: NEEDS.cosines(
-                file_size(input[0]) / 4, SIMILARITY.models[w.model].layers, SENTENCES
-            )
-        ),
-    params:
-        spec=SPECS.of("compute_cosines"),
-    message:
-        "Token similarity: compute cosines of {wildcards.model}: layer {wildcards.layer}"
-    script:
-        "../scripts/compute_cosines.py"
+for jobs in layer_jobs(SIMILARITY, lambda size: SENTENCES * size.hidden**2):
+
+    rule:
+        name:
+            jobs.rule("compute_cosines")
+        input:
+            "<results>/token_similarity/{model}/vectors.h5",
+        output:
+            blocks=jobs.files("<results>/token_similarity/{model}/layer_{layer}.parquet"),
+            dimensions=jobs.files("<results>/token_similarity/{model}/dimensions_{layer}.parquet"),
+            histogram=jobs.files("<results>/token_similarity/{model}/histogram_{layer}.parquet"),
+        log:
+            jobs.file("<logs>/compute_cosines/{model}/layer_{layer}.log"),
+        benchmark:
+            jobs.file("<logs>/compute_cosines/{model}/layer_{layer}.benchmark.tsv")
+        wildcard_constraints:
+            model=jobs.constraint,
+        resources:
+            **NEEDS.ask(
+                lambda w, input, threads: NEEDS.cosines(
+                    file_size(input[0]) / 4, SIMILARITY.models[w.model].layers, SENTENCES
+                ),
+                jobs.layers_each,
+            ),
+        params:
+            spec=SPECS.of("compute_cosines"),
+        message:
+            f"Token similarity: compute cosines of {{wildcards.model}}: {jobs.label}"
+        script:
+            "../scripts/compute_cosines.py"
 
 
 rule summarize_token_similarity:

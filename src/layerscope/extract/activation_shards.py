@@ -25,7 +25,8 @@ FORMAT = "layerscope activations 4"
 PLACE = "activations/{model}/{corpus}/shard_{shard:04d}.h5"
 
 BLOCK_BYTES = 32 << 20  # of a block of neurons in float64, so that memory does not grow with the number of tokens
-HELD_BYTES = 128 << 20  # of values that are held as they are stored: a layer of GPT-Neo 125M on 8,192 tokens has 96 MiB
+HELD_BYTES = 128 << 20  # of activations that are held: a layer of GPT-Neo 125M on 8,192 tokens has 96 MiB
+CACHED_TOKENS = 256  # whose activations stay in the cache while they are transposed: a third of the time
 
 
 def dataset_name(site: str, layer: int) -> str:
@@ -177,27 +178,26 @@ class LayerReader:
         """Activations by blocks of neurons: the first neuron of each, and float32 [neurons, tokens to keep] in C order.
 
         Nothing is handed out before the digests of all values were compared. Where ``HELD_BYTES`` hold the layer, it is
-        read once, in the order in which it is stored; else once more, for some hundred neurons at a time.
+        read once, in the order in which it is stored; else once more, for some hundred neurons at a time, whose
+        activations take the place of those before them.
 
         Args:
             keep: [tokens], bool.
         """
-        size = max(1, int(np.count_nonzero(keep))) * self.dtype.itemsize  # of a neuron
+        tokens = int(np.count_nonzero(keep))
+        size = 4 * max(1, tokens)  # bytes of a neuron
         block = max(1, BLOCK_BYTES // (8 * len(keep)))
         held = block * max(1, HELD_BYTES // (block * size))  # neurons
-        if held >= self.width:
-            parts: Iterable[np.ndarray] = [self._held(keep, self._in_order(self._chunks()), self.width)]
-        else:
+        values = np.empty((min(held, self.width), tokens), np.float32)
+        if held < self.width:
             for _ in self._in_order(self._chunks()):
                 pass
-            neurons = [(first, min(first + held, self.width)) for first in range(0, self.width, held)]
-            parts = (self._held(keep, self._columns(*some), some[1] - some[0]) for some in neurons)
-        first = 0
-        for values in parts:
-            for start in range(0, values.shape[1], block):
-                yield first + start, transposed(values[:, start : start + block])
-            first += values.shape[1]
-            del values  # before the next are read
+        for first in range(0, self.width, held):
+            part = values[: self.width - first]
+            chunks = self._in_order(self._chunks()) if held >= self.width else self._columns(first, first + len(part))
+            self._transpose(keep, chunks, part)
+            for start in range(0, len(part), block):
+                yield first + start, part[start : start + block]
 
     def rows(self, ranges: Sequence[tuple[int, int]]) -> Iterator[np.ndarray]:
         """Activations of ranges of tokens of the sample, which follow each other: float32 [tokens, neurons] of each.
@@ -255,19 +255,12 @@ class LayerReader:
                     values = one.dataset[first : first + step, start:stop]
                 yield values
 
-    def _held(self, keep: np.ndarray, chunks: Iterable[np.ndarray], width: int) -> np.ndarray:
-        """The tokens to keep of all chunks, [tokens, width], as stored."""
-        held, filled = np.empty((np.count_nonzero(keep), width), self.dtype), 0
+    def _transpose(self, keep: np.ndarray, chunks: Iterable[np.ndarray], into: np.ndarray) -> None:
+        """Put the tokens to keep of all chunks, [tokens, width], into [width, tokens]."""
+        filled = 0
         for (start, stop), rows in zip(self._chunks(), chunks, strict=True):
-            rows = rows[keep[start:stop]]
-            held[filled : filled + len(rows)] = rows
+            rows = rows.compress(keep[start:stop], axis=0)
+            for some in range(0, len(rows), CACHED_TOKENS):
+                part = rows[some : some + CACHED_TOKENS]
+                into[:, filled + some : filled + some + len(part)] = part.T
             filled += len(rows)
-        return held
-
-
-def transposed(values: np.ndarray) -> np.ndarray:
-    """Activations [tokens, neurons] as float32 [neurons, tokens] in C order."""
-    result, step = np.empty(values.shape[::-1], np.float32), 256  # tokens that stay in the cache: a third of the time
-    for start in range(0, len(values), step):
-        result[:, start : start + step] = values[start : start + step].T
-    return result

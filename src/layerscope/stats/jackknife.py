@@ -137,5 +137,6 @@ def jackknife_error(values: np.ndarray) -> np.ndarray:
 def unit(rows: np.ndarray) -> np.ndarray:
     """Rows [..., n] minus their mean, scaled to norm one; NaN for a row that does not vary."""
     centred = rows - rows.mean(axis=-1, keepdims=True)
+    norm = np.sqrt(np.einsum("...i,...i->...", centred, centred))[..., None]
     with np.errstate(invalid="ignore"):
-        return centred / np.linalg.norm(centred, axis=-1, keepdims=True)
+        return np.divide(centred, norm, out=centred)

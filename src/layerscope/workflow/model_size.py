@@ -1,4 +1,4 @@
-"""How large a model is, from its record or from what was stored of it, for what its jobs ask of a cluster.
+"""How large a model is, from its files, its record or what was stored of it, for what its jobs ask of a cluster.
 
 Snakemake asks for each job, so what a file says is kept until the file changes.
 """
@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import cache, wraps
 from typing import TypeVar
 
+from layerscope.fetch.places import is_local
 from layerscope.io.errors import UserError
 from layerscope.io.files import read_json
 from layerscope.model.architectures import VOCABULARY
@@ -28,6 +29,10 @@ class ModelSize:
     @property
     def weights(self) -> int:
         return self.layers * self.weights_per_layer + self.embeddings
+
+    def operations(self, tokens: float) -> float:
+        """Floating-point operations of a forward pass, without those between tokens in attention."""
+        return 2 * self.layers * self.weights_per_layer * tokens
 
 
 UNKNOWN = ModelSize(1, 1, 1, 0, 0)
@@ -59,16 +64,31 @@ def model_size(record: str) -> ModelSize:
         FileNotFoundError: it has not been fetched yet.
     """
     try:
-        config = read_model_config(read_json(record)["path"])
-        found = architecture("", config)
-        layers, hidden, mlp = found.layers("", config), config[found.names.hidden], found.width(config, "mlp_pre")
-        q, k, v = (found.width(config, site) for site in "qkv")
-        projections = 3 if "gate" in found.mlp_in else 2
-        positions = found.positions("", config) if found.norm == "LayerNorm" else 0  # others have rotary embeddings
-        embeddings = (config[VOCABULARY] + (positions or 0)) * hidden
-        return ModelSize(layers, hidden, mlp, hidden * (2 * q + k + v + projections * mlp), embeddings)
+        return _size(read_json(record)["path"])
     except (UserError, KeyError, TypeError):  # the job says what is wrong
         return UNKNOWN
+
+
+@cache  # rules ask while the Snakefile is read
+def local_model_size(source: str) -> ModelSize | None:
+    """The size of a model on this machine; None of one on the hub, or if its files do not say."""
+    if not is_local(source):
+        return None
+    try:
+        return _size(source)
+    except (UserError, KeyError, TypeError):  # the job says what is wrong
+        return None
+
+
+def _size(folder: str) -> ModelSize:
+    config = read_model_config(folder)
+    found = architecture("", config)
+    layers, hidden, mlp = found.layers("", config), config[found.names.hidden], found.width(config, "mlp_pre")
+    q, k, v = (found.width(config, site) for site in "qkv")
+    projections = 3 if "gate" in found.mlp_in else 2
+    positions = found.positions("", config) if found.norm == "LayerNorm" else 0  # others have rotary embeddings
+    embeddings = (config[VOCABULARY] + (positions or 0)) * hidden
+    return ModelSize(layers, hidden, mlp, hidden * (2 * q + k + v + projections * mlp), embeddings)
 
 
 @until_changed

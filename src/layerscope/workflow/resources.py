@@ -15,7 +15,7 @@ from layerscope.model.batch_size import batch_size_of
 from layerscope.preflight.config import Config
 from layerscope.stats.document_clusters import CLUSTERS
 from layerscope.tokenize.encoded_documents import bounds, parts_with
-from layerscope.workflow.model_size import ModelSize
+from layerscope.workflow.model_size import ModelSize, local_model_size
 
 MARGIN = "LAYERSCOPE_MARGIN"  # variable of the environment: how many times what is expected is asked for
 LEAST_MB = 1500  # two Snakemakes and Python take half of it
@@ -25,6 +25,8 @@ BLOCKS = 400e6  # of the blocks of neurons that the job of a layer holds, in flo
 START = 2.0  # minutes until the libraries are imported, on a slow file system
 READING = 1e8  # bytes per second
 CPU, GPU = 40e9, 4e12  # operations per second in float32, of a core and of a GPU
+THREADS = 8  # of a job that runs a model, where there are as many cores
+QUICK = 10.0  # seconds of one core, in which the model of a job needs no more of them
 COVARIATES = 16  # sums of a neuron per cluster, with those of its powers
 CONTEXTS = 3000  # bytes per neuron of its contexts
 
@@ -61,15 +63,28 @@ class Needs:
         self.token_types = config.summaries.token_types
         self.covariates = COVARIATES + len(config.summaries.properties)
 
-    def ask(self, expected: Estimate) -> dict[str, Callable[..., int]]:
-        """The resources ``mem_mb`` and ``runtime`` (minutes) of a rule; each attempt at a job asks for more."""
+    def threads(self, source: str) -> int:
+        """Cores for a job that runs a model.
+
+        Of a small one on this machine, most of the job is the start of Python, on one core.
+        """
+        size = local_model_size(source)
+        tokens = max(self.shard, self.stored_shard)
+        return 1 if size and size.operations(tokens) < QUICK * CPU else THREADS
+
+    def ask(self, expected: Estimate, times: int = 1) -> dict[str, Callable[..., int]]:
+        """The resources ``mem_mb`` and ``runtime`` (minutes) of a rule; each attempt at a job asks for more.
+
+        Args:
+            times: how many times in turn a job does what is expected.
+        """
 
         def mem_mb(wildcards: object, input: object, threads: int, attempt: int) -> int:
             memory = self.margin * expected(wildcards, input, threads).memory / 1e6
             return attempt * max(LEAST_MB, math.ceil(memory / 100) * 100)
 
         def runtime(wildcards: object, input: object, threads: int, attempt: int) -> int:
-            return attempt * math.ceil(self.margin * (START + expected(wildcards, input, threads).minutes))
+            return attempt * math.ceil(self.margin * (START + times * expected(wildcards, input, threads).minutes))
 
         return {"mem_mb": mem_mb, "runtime": runtime}
 
@@ -83,8 +98,7 @@ class Needs:
         # Weights are mapped from their files and converted, where these are of another precision: 2 and 4 bytes. On the
         # CPU, oneDNN has those of layers once more.
         weights = 6 * model.weights + (0 if self.gpu else 4 * model.layers * model.weights_per_layer)
-        operations = 2 * model.layers * model.weights_per_layer * tokens
-        seconds = (model.weights * 4 + made) / READING + operations / (GPU if self.gpu else threads * CPU)
+        seconds = (model.weights * 4 + made) / READING + model.operations(tokens) / (GPU if self.gpu else threads * CPU)
         # Some minutes more, should a GPU be slow to start.
         return Expected(TORCH + self.gpu * CUDA + weights + held, seconds / 60 + 3)
 

@@ -36,7 +36,11 @@ class GroupEffects:
         self.neurons = self.stored_neurons = 0  # that vary
         self.kurtoses: list[np.ndarray] = []  # [neurons, 1 + clusters]: of the sample, and without each cluster
         self.overlaps = np.zeros(1 + len(self.stored.documents.groups))  # likewise, summed over neurons
-        self.members = [np.flatnonzero(self.stored.group == group) for group in range(3)]  # tokens of each length group
+        # Short and long tokens, and where the histogram of each begins among those of both and all groups of documents.
+        sides = [np.flatnonzero(self.stored.group == group) for group in (0, 2)]
+        self.members, groups = np.concatenate(sides), self.stored.documents.groups
+        side = np.repeat(range(2), [len(members) for members in sides])
+        self.starts = BINS * (side * len(groups) + groups.labels[self.members])
 
     def add(self, sums: NeuronSums, rows: np.ndarray) -> None:
         """Take neurons: their sums, and their activations in the stored sample, [neurons, tokens]."""
@@ -49,7 +53,9 @@ class GroupEffects:
             total += (sums.cluster_sums[:, side][:, vary] - count[:, None] * mean) @ scale
         kurtosis = np.column_stack([of["kurtosis"], kurtosis_without(self.tokens, sums)])
         self.kurtoses.append(kurtosis[vary])
-        rows = rows[rows_vary(rows)]
+        varying = rows_vary(rows)
+        if not varying.all():  # else without a copy
+            rows = rows[varying]
         self.stored_neurons += len(rows)
         for some in few_rows(rows):
             self.overlaps += self.overlap(unit(some) * np.sqrt(rows.shape[1])).sum(axis=0)
@@ -61,18 +67,22 @@ class GroupEffects:
             [neurons, 1 + groups]: of the sample, and with each group of documents left out; NaN without short or
             without long tokens.
         """
-        counts = np.stack([self._histograms(rows, group) for group in (0, 2)])  # [2, neurons, groups, bins]
+        counts = self._histograms(rows)
         whole = counts.sum(axis=2, keepdims=True)
         counts = np.concatenate([whole, whole - counts], axis=2)
         with np.errstate(invalid="ignore"):
             return (counts / counts.sum(axis=-1, keepdims=True)).min(axis=0).sum(axis=-1)
 
-    def _histograms(self, rows: np.ndarray, group: int) -> np.ndarray:
-        """Counts of the tokens of one length group in each group of documents: [neurons, groups, bins]."""
-        members, groups = self.members[group], len(self.stored.documents.groups)
-        bins = ((rows.take(members, axis=1) + LIMIT) * (BINS / (2 * LIMIT))).clip(0, BINS - 1).astype(np.int64)
-        bins += self.stored.documents.groups.labels[members] * BINS
-        return np.stack([np.bincount(row, minlength=groups * BINS).reshape(groups, BINS) for row in bins])
+    def _histograms(self, rows: np.ndarray) -> np.ndarray:
+        """Counts of the short and of the long tokens in each group of documents: [2, neurons, groups, bins]."""
+        shape = (2, len(self.stored.documents.groups), BINS)
+        values = rows.take(self.members, axis=1)
+        values += LIMIT
+        values *= BINS / (2 * LIMIT)
+        bins = np.clip(values, 0, BINS - 1, out=values).astype(np.intp)
+        bins += self.starts
+        counts = np.stack([np.bincount(row, minlength=np.prod(shape)) for row in bins])
+        return counts.reshape(-1, *shape).swapaxes(0, 1)
 
     def tables(self) -> list[pd.DataFrame]:
         """Rows of the table of resamples; NaN where no neuron varies."""

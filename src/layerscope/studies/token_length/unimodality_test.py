@@ -170,9 +170,14 @@ def by_group(rows: np.ndarray, group: np.ndarray, edges: np.ndarray) -> np.ndarr
 
 def with_tails(rows: np.ndarray, group: np.ndarray) -> np.ndarray:
     """:func:`by_group` of ``EDGES``, between the counts of the values below and above: [3, bins + 2]."""
-    bins, rows = len(EDGES) - 1, rows[~np.isnan(rows[:, 0])]  # without neurons that never vary
-    of_value = np.floor((rows - EDGES[0]) * (bins / (EDGES[-1] - EDGES[0]))).clip(-1, bins).astype(np.int64)
-    of_value += 1 + group.astype(np.int64) * (bins + 2)
+    bins, constant = len(EDGES) - 1, np.isnan(rows[:, 0])
+    if constant.any():  # else without a copy
+        rows = rows[~constant]
+    width = (EDGES[-1] - EDGES[0]) / bins
+    numbers = rows - (EDGES[0] - width)  # then, of the bins: 0 is that of the values below
+    numbers /= width
+    of_value = np.clip(numbers, 0, bins + 1, out=numbers).astype(np.intp)
+    of_value += group.astype(np.intp) * (bins + 2)
     return np.bincount(of_value.ravel(), minlength=3 * (bins + 2)).reshape(3, -1)
 
 

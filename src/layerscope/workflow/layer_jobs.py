@@ -1,0 +1,86 @@
+"""Which layers one job measures: several of a small model, which are measured faster than Python starts.
+
+This follows from the configuration and from models on this machine alone. Every job on a cluster reads the Snakefile
+again and must find the same rules, even if a model was fetched in the meantime. So each layer of a model of the hub has
+a job of its own.
+"""
+
+import math
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import pairwise
+
+from layerscope.studies.study import Study
+from layerscope.workflow.model_size import ModelSize, local_model_size
+
+JOB_VALUES = 1 << 27  # numbers that a job reads, if its model has so many: ten to thirty seconds of a core
+
+
+@dataclass(frozen=True)
+class LayerJobs:
+    """Jobs of one rule: of each model one job for ``layers``, or, where these are None, one for every layer."""
+
+    models: tuple[str, ...]
+    layers: range | None
+
+    @property
+    def constraint(self) -> str:
+        """A pattern for the names of the models."""
+        return "|".join(map(re.escape, self.models))
+
+    @property
+    def _span(self) -> str:
+        return "" if self.layers is None else f"layers_{self.layers[0]:02d}_{self.layers[-1]:02d}"
+
+    @property
+    def layers_each(self) -> int:
+        """How many layers a job measures, one after another."""
+        return 1 if self.layers is None else len(self.layers)
+
+    @property
+    def label(self) -> str:
+        """The layers of a job in words, for Snakemake's messages."""
+        return "layer {wildcards.layer}" if self.layers is None else f"layers {self.layers[0]} to {self.layers[-1]}"
+
+    def rule(self, name: str) -> str:
+        """The name of the rule, given that of a rule with one job for every layer."""
+        return f"{name}_{self._span}".rstrip("_")
+
+    def files(self, pattern: str) -> list[str]:
+        """What a job writes, from a pattern with ``{layer}``."""
+        if self.layers is None:
+            return [pattern]
+        return [pattern.replace("{layer}", f"{layer:02d}") for layer in self.layers]
+
+    def file(self, pattern: str) -> str:
+        """One file of a job, such as its log, from a pattern with ``layer_{layer}``."""
+        return pattern if self.layers is None else pattern.replace("layer_{layer}", self._span)
+
+
+def layer_jobs(study: Study, values: Callable[[ModelSize], int]) -> list[LayerJobs]:
+    """The jobs that measure the layers of the models of a study.
+
+    Args:
+        values: how many numbers the job of a layer reads.
+    """
+    models: dict[range | None, list[str]] = {}
+    for name, model in study.models.items():
+        size = local_model_size(model.source)
+        for layers in _shared(model.layers, values(size)) if size else [None]:
+            models.setdefault(layers, []).append(name)
+    return [LayerJobs(tuple(names), layers) for layers, names in models.items()]
+
+
+def _shared(layers: int, values: int) -> list[range] | list[None]:
+    """The layers of each job, about as many in one as in the next; None if each has a job of its own.
+
+    Args:
+        values: of a layer.
+    """
+    together = JOB_VALUES // max(1, values)
+    if together < 2 or layers < 2:
+        return [None]
+    jobs = math.ceil(layers / together)
+    bounds = [layers * job // jobs for job in range(jobs + 1)]
+    return [range(start, stop) for start, stop in pairwise(bounds)]

@@ -1,0 +1,90 @@
+"""Layers of small models share jobs, as the configuration and the models on this machine say."""
+
+import json
+import re
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from layerscope.config.sections import Model, Sampling
+from layerscope.studies.token_length.study import TokenLength, TokenLengthSettings
+from layerscope.workflow import layer_jobs as module
+from layerscope.workflow.layer_jobs import LayerJobs, layer_jobs
+from layerscope.workflow.model_size import ModelSize
+
+TOKENS, WIDTH = 1024, 256
+PATTERN = "<results>/{model}/layer_{layer}.parquet"
+
+
+@pytest.fixture(autouse=True)
+def job_values(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A job reads eight layers of ``WIDTH`` neurons."""
+    monkeypatch.setattr(module, "JOB_VALUES", 8 * TOKENS * WIDTH)
+
+
+def study(folder: Path, **models: dict) -> TokenLength:
+    """The study, of models with the given keys of their config.json, or of the hub."""
+    entries = {}
+    for name, keys in models.items():
+        source = "owner/name"
+        if keys:
+            (folder / name).mkdir()
+            common = {"model_type": "gpt_neo", "hidden_size": 64, "num_heads": 2, "vocab_size": 9}
+            text = json.dumps(common | {"max_position_embeddings": 64} | keys)
+            (folder / name / "config.json").write_text(keys.get("text", text))
+            source = str(folder / name)
+        entries[name] = Model(source=source, tokenizer="mini", layers=keys.get("num_layers", 12))
+    settings = TokenLengthSettings(models=list(entries), corpus="mine")
+    return TokenLength(settings, entries, Sampling())
+
+
+def values(size: ModelSize) -> int:
+    return TOKENS * size.mlp
+
+
+@pytest.mark.parametrize(
+    ("layers", "width", "jobs"),
+    [
+        (8, WIDTH, [range(8)]),
+        (9, WIDTH, [range(4), range(4, 9)]),  # about as many in one as in the next
+        (20, WIDTH, [range(6), range(6, 13), range(13, 20)]),
+        (4, 4 * WIDTH, [range(2), range(2, 4)]),
+        (4, 5 * WIDTH, [None]),  # not two in a job
+        (1, WIDTH, [None]),
+    ],
+)
+def test_how_many_layers_share_a_job(tmp_path: Path, layers: int, width: int, jobs: list[range | None]) -> None:
+    found = layer_jobs(study(tmp_path, a={"num_layers": layers, "intermediate_size": width}), values)
+    assert found == [LayerJobs(("a",), of) for of in jobs]
+
+
+def test_models_of_as_many_layers_share_a_rule(tmp_path: Path) -> None:
+    """A model of the hub has a job for each layer, and so has one whose files do not say how large it is."""
+    small, other = {"num_layers": 2, "intermediate_size": 8}, {"num_layers": 3, "intermediate_size": 8}
+    found = layer_jobs(study(tmp_path, a=small, hub={}, b=small, other=other, broken={"text": "{"}), values)
+    assert found == [
+        LayerJobs(("a", "b"), range(2)),
+        LayerJobs(("hub", "broken"), None),
+        LayerJobs(("other",), range(3)),
+    ]
+
+
+def test_what_a_rule_of_several_layers_is_called_and_writes() -> None:
+    jobs = LayerJobs(("neo-2.7b", "b"), range(8, 11))
+    assert jobs.rule("correlate") == "correlate_layers_08_10"
+    assert jobs.files(PATTERN) == [f"<results>/{{model}}/layer_{layer}.parquet" for layer in ("08", "09", "10")]
+    assert jobs.file("<logs>/{model}/layer_{layer}.log") == "<logs>/{model}/layers_08_10.log"
+    assert jobs.label == "layers 8 to 10"
+    assert jobs.layers_each == 3
+    assert re.fullmatch(jobs.constraint, "neo-2.7b")
+    assert not re.fullmatch(jobs.constraint, "neo-2x7b")
+
+
+def test_what_a_rule_with_a_job_for_each_layer_is_called_and_writes() -> None:
+    jobs = LayerJobs(("a",), None)
+    assert jobs.rule("correlate") == "correlate"
+    assert jobs.files(PATTERN) == [PATTERN]
+    assert jobs.file("<logs>/{model}/layer_{layer}.log") == "<logs>/{model}/layer_{layer}.log"
+    assert jobs.label.format(wildcards=SimpleNamespace(layer="03")) == "layer 03"
+    assert jobs.layers_each == 1
