@@ -507,6 +507,18 @@ MUTATIONS = {
         "LIMIT, BINS = 6.0, 12",
         "unit/test_group_effects.py::test_overlap_is_that_of_plain_histograms",
     ),
+    "a GPU's memory given to the next tensor before it is copied": Mutation(
+        "extract/host_copies.py",
+        "        tensor.record_stream(self.stream)",
+        "        pass",
+        "unit/test_host_copies.py::test_a_copy_waits_for_its_tensor_and_the_cpu_for_the_copy",
+    ),
+    "a copy of a GPU's tensor read before it is made": Mutation(
+        "extract/host_copies.py",
+        "        self.done.synchronize()",
+        "        pass",
+        "unit/test_host_copies.py::test_all_that_is_computed_on_a_gpu_is_written",
+    ),
     "overlap without what lies beyond the bins": Mutation(
         "studies/token_length/group_effects.py",
         "np.clip(values, 0, BINS - 1, out=values)",

@@ -2,33 +2,34 @@
 
 import queue
 import threading
-from typing import Any
 
 import torch
 
+from layerscope.extract.host_copies import HostCopies, HostCopy
 from layerscope.extract.writer import ActivationShardWriter
 
 QUEUED = 4  # tensors between computing and writing: bounds memory
 
 
 class BackgroundWriter:
-    """Appends tensors to a shard in a thread; an error there stops the job at the next tensor."""
+    """Appends tensors to a shard in a thread; an error there stops the job at the next tensor.
 
-    def __init__(self, shard: ActivationShardWriter) -> None:
+    Args:
+        device: where the tensors are.
+    """
+
+    def __init__(self, shard: ActivationShardWriter, device: torch.device) -> None:
         self.shard = shard
-        self.items: queue.Queue[tuple[str, int, torch.Tensor, Any] | None] = queue.Queue(QUEUED)
+        # One more is being written, and one being copied.
+        self.copies = HostCopies(QUEUED + 2) if device.type == "cuda" else None
+        self.items: queue.Queue[tuple[str, int, torch.Tensor | HostCopy] | None] = queue.Queue(QUEUED)
         self.error: BaseException | None = None
         self.thread = threading.Thread(target=self._work, name="writer", daemon=True)
 
     def put(self, site: str, layer: int, tensor: torch.Tensor) -> None:
-        """Queue a tensor [rows, sequence length, width] on any device; waits while the queue is full."""
-        copied = None
-        if tensor.device.type == "cuda":
-            tensor = tensor.float().to("cpu", non_blocking=True)
-            copied = torch.cuda.Event()
-            copied.record()
+        """Queue a tensor [rows, sequence length, width]; waits while the queue is full."""
         self._raise()
-        self.items.put((site, layer, tensor, copied))
+        self.items.put((site, layer, self.copies.copy(tensor) if self.copies else tensor))
 
     def join(self) -> None:
         """Wait until all is written."""
@@ -42,15 +43,16 @@ class BackgroundWriter:
 
     def _work(self) -> None:
         while (item := self.items.get()) is not None:
-            if self.error is not None:
-                continue  # keep emptying the queue, so that the computing side never blocks
-            site, layer, tensor, copied = item
+            site, layer, given = item
             try:
-                if copied is not None:
-                    copied.synchronize()
-                self.shard.append(site, layer, tensor.float().flatten(0, 1).numpy())
+                if self.error is None:  # else keep emptying the queue, so that the computing side never blocks
+                    tensor = given.wait() if isinstance(given, HostCopy) else given
+                    self.shard.append(site, layer, tensor.float().flatten(0, 1).numpy())
             except BaseException as error:
                 self.error = error
+            finally:
+                if self.copies and isinstance(given, HostCopy):
+                    self.copies.give_back(given)
 
     def __enter__(self) -> "BackgroundWriter":
         self.thread.start()

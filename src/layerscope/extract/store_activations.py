@@ -55,7 +55,7 @@ def extract_shard(
     run = ModelRun(model_record, spec, device, threads, rows)
     size = shard_bytes(run.model, spec["sites"], len(tokens), spec["storage_dtype"])
     check_space(Path(output), shards, size, "activation shards", smaller(spec))
-    with ActivationStore(output, tokens, attributes | run.attributes, spec, size) as store:
+    with ActivationStore(output, tokens, attributes | run.attributes, spec, size, run.model.device) as store:
         run.reduce(store)
         return store.finish()
 
@@ -83,14 +83,21 @@ class ActivationStore:
         attributes: of the shard, which say how its values came about.
         spec: as for :func:`extract_shard`.
         size: bytes of the shard, from :func:`layerscope.extract.disk_space.shard_bytes`.
+        device: where the model runs.
     """
 
     def __init__(
-        self, output: str | Path, tokens: Tokens, attributes: dict[str, Any], spec: ExtractionSpec, size: int
+        self,
+        output: str | Path,
+        tokens: Tokens,
+        attributes: dict[str, Any],
+        spec: ExtractionSpec,
+        size: int,
+        device: torch.device,
     ) -> None:
         self.sites, self.size = spec["sites"], size
         self.shard = ActivationShardWriter(output, tokens, attributes, spec["storage_dtype"], spec["compression"])
-        self.writer = BackgroundWriter(self.shard)
+        self.writer = BackgroundWriter(self.shard, device)
         self.opened = ExitStack()
 
     def receive(self, site: str, layer: int, tensor: torch.Tensor, rows: slice) -> None:

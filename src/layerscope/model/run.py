@@ -14,6 +14,7 @@ from layerscope.io.records import ModelRecord
 from layerscope.model.batch_size import batch_size_of
 from layerscope.model.checks import MLPRecomputation, check_causality, check_windows
 from layerscope.model.finite import not_finite
+from layerscope.model.gpu_memory import tokens_that_fit
 from layerscope.model.hooks import Receiver, SiteError, tapped
 from layerscope.model.loading import LoadedModel, open_model
 from layerscope.model.progress import Progress
@@ -79,7 +80,8 @@ class ModelRun:
     def __init__(self, record: ModelRecord, spec: ComputeSpec, device: str, threads: int, rows: np.ndarray) -> None:
         self.model = open_model(record, spec["dtype"], device, threads, rows)
         self.rows = rows
-        self.batch_size = batch_size_of(spec["batch_size"], rows.shape[1], len(rows), self.model.device.type)
+        length, most = rows.shape[1], tokens_that_fit(self.model, rows.shape[1])
+        self.batch_size = batch_size_of(spec["batch_size"], length, len(rows), self.model.device.type, most)
         # How the values of a file came about.
         self.attributes = {**_attributes(self.model, record, spec["dtype"]), "batch_size": self.batch_size}
 
