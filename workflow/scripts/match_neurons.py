@@ -11,5 +11,6 @@ with job(snakemake) as task:
         read_table(task.input.vocabulary),
         int(task.wildcards.layer),
         task.params.spec["seed"],
+        task.threads,
     )
     write_table(task.output[0], table)

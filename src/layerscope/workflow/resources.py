@@ -25,6 +25,7 @@ BLOCKS = 400e6  # of the blocks of neurons that the job of a layer holds, in flo
 START = 2.0  # minutes until the libraries are imported, on a slow file system
 READING = 1e8  # bytes per second
 CPU, GPU = 40e9, 4e12  # operations per second in float32, of a core and of a GPU
+HELD_NEURONS, RUN_PRODUCTS = 268e6, 134e6  # bytes that matching takes at most for each
 COVARIATES = 16  # sums of a neuron per cluster, with those of its powers
 CONTEXTS = 3000  # bytes per neuron of its contexts
 
@@ -160,9 +161,16 @@ class Needs:
         return Expected(NUMPY + BLOCKS + 16 * resamples * self.stored, values * 1e-6 / 60)
 
     def match(self, width: int, layers: int, other: int, threads: int) -> Expected:
-        """Of a layer of ``other`` neurons, against each of the layers of ``width``: products of ten runs of tokens."""
+        """Of a layer of ``other`` neurons, against each of the layers of ``width``.
+
+        It holds the neurons or blocks of their tokens, products of all pairs, of ten runs where these are few, and of
+        all layers some tokens and the table.
+        """
         seconds = layers * self.stored * (2 * width * other / (threads * CPU) + 0.2e-6 * (width + other))
-        return Expected(NUMPY + BLOCKS + 60 * width * other, seconds / 60)
+        pairs = 4 * width * other
+        products = 10 * pairs if 10 * pairs <= RUN_PRODUCTS else pairs
+        blocks = 50e3 * (width + other) + min(HELD_NEURONS, 4 * self.stored * other)
+        return Expected(NUMPY + blocks + products + 3000 * layers * width, seconds / 60)
 
     def cosines(self, numbers: float, layers: int, sentences: int) -> Expected:
         """Of a layer of vectors, given how many ``numbers`` are in the file: blocks of width², and a jackknife."""
