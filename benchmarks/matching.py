@@ -83,8 +83,9 @@ def job(folder: Path, layers: int) -> dict[str, float]:
 def run(what: str, folder: Path, layers: int) -> dict[str, float]:
     """Run one part in a process of its own: wall seconds, if it has none of its own, and what it measured."""
     command = [sys.executable, __file__, "--part", what, "--folder", str(folder), "--layers", str(layers)]
+    threads = {"OPENBLAS_NUM_THREADS": "1"} if what == "job" else {}  # as in the script
     started = time.perf_counter()
-    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, env={**os.environ, **threads})
     return {"seconds": time.perf_counter() - started, **json.loads(done.stdout.splitlines()[-1])}
 
 

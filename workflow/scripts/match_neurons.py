@@ -1,3 +1,8 @@
+import os
+
+# The threads of the job call BLAS, whose own would wait actively for one another: half of the seconds of a small job.
+os.environ["OPENBLAS_NUM_THREADS"] = "1"  # read when numpy is imported
+
 from layerscope.io.tables import read_table, write_table
 from layerscope.studies.token_length.match_layer import match_layer
 from layerscope.workflow.job import job

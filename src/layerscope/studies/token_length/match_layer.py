@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import ExitStack
 from functools import partial
+from itertools import product
 
 import numpy as np
 import pandas as pd
@@ -20,7 +21,7 @@ from layerscope.studies.token_length.match_columns import ROTATIONS
 from layerscope.studies.token_length.rotation import Rotation
 from layerscope.tokenize.vocabulary import takes_part
 
-PRODUCTS_AT_ONCE = 1024  # neurons whose products are added to those of other tokens
+PRODUCTS_AT_ONCE = 768  # neurons whose products a thread makes
 TOKENS_OF_ALL_LAYERS = 512  # read of all layers at once: as many as are stored together
 RUN_BYTES = 128 << 20  # of products by runs
 
@@ -54,7 +55,7 @@ def match_layer(
         vocabulary: table of :func:`layerscope.tokenize.vocabulary.vocabulary_table`.
         other_layer: number of that layer.
         seed: of the rotations.
-        threads: how many cores may be used; Snakemake tells BLAS the same.
+        threads: how many cores may be used, where each call of BLAS takes one.
 
     Returns:
         One row per neuron of the model: ``layer``, ``neuron``, ``other_layer``, ``other_neuron``, ``r`` (Pearson, the
@@ -69,7 +70,7 @@ def match_layer(
     rng = np.random.default_rng(seed)
     rotations = [Rotation(len(others), rng) for _ in range(ROTATIONS)]
     with ExitStack() as stack:
-        # Snakemake counts cores as they are asked for, which may be more than there are; BLAS takes no more by itself.
+        # Snakemake counts cores as they are asked for; more threads than cores slow each other down.
         pool = stack.enter_context(ThreadPoolExecutor(min(threads, len(os.sched_getaffinity(0)))))
         other = stack.enter_context(LayerReader(other_shards, SITE, other_layer, [vocabulary]))
         tokens = other.tokens()
@@ -87,7 +88,7 @@ def match_layer(
         by_run = 4 * len(runs) * len(layers[0].table) * other.width <= RUN_BYTES
         best, pairs = [], []
         for layer in layers:
-            products = layer.products(units, by_run)
+            products = layer.products(units, by_run, pool)
             of_all = products.sum(axis=0) if by_run else products[0]
             best.append(best_matches(of_all, layer.sums, units.sums, runs.counts, rotations, pool))
             if by_run:
@@ -125,23 +126,26 @@ class Layer:
             rows *= self.scale
             yield rows
 
-    def products(self, others: LayerUnits, by_run: bool) -> np.ndarray:
+    def products(self, others: LayerUnits, by_run: bool, pool: Executor) -> np.ndarray:
         """Sums of products with the neurons of another layer: [runs, neurons, others], or [1, ...] of all tokens.
 
         On the way, the layer's own :class:`Sums` are taken.
         """
         products = np.zeros((len(self.runs) if by_run else 1, self.reader.width, others.width), np.float32)
-        added = np.empty_like(products[0, :PRODUCTS_AT_ONCE])
-        at_once = TOKENS_AT_ONCE
+
+        def add(x: np.ndarray, y: np.ndarray, task: tuple[tuple[int, slice], int]) -> None:
+            (run, part), start = task
+            some = slice(start, start + PRODUCTS_AT_ONCE)
+            of_run = products[run, some]
+            of_run += x[part, some].T @ y[part]
+
+        at_once, starts = TOKENS_AT_ONCE, range(0, self.reader.width, PRODUCTS_AT_ONCE)
         rows, others_rows = self.rows(at_once), others.neurons(at_once)
         for block, x, y in zip(self.runs.blocks(at_once), rows, others_rows, strict=True):
             for run, part in self.runs.parts(block, PIECE):
                 self.sums.add(run, x[part])
-            for run, part in self.runs.parts(block, at_once) if by_run else [(0, slice(None))]:
-                for start in range(0, self.reader.width, PRODUCTS_AT_ONCE):
-                    some = slice(start, start + PRODUCTS_AT_ONCE)
-                    of_run = products[run, some]
-                    of_run += np.matmul(x[part, some].T, y[part], out=added[: len(of_run)])
+            parts = self.runs.parts(block, at_once) if by_run else [(0, slice(None))]
+            list(pool.map(partial(add, x, y), product(parts, starts)))
         return products
 
 
