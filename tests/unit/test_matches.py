@@ -1,5 +1,8 @@
 """Two models side by side: matched neurons against numpy's correlations, and profiles on relative depth."""
 
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from itertools import product
 from pathlib import Path
 
@@ -11,11 +14,13 @@ import scipy.stats
 from layerscope.extract.writer import ActivationShardWriter
 from layerscope.io.errors import UserError
 from layerscope.io.tables import write_table
-from layerscope.studies.token_length import document_runs
+from layerscope.studies.token_length import best_matches as best
+from layerscope.studies.token_length import layer_units
 from layerscope.studies.token_length import match_layer as matching
+from layerscope.studies.token_length.best_matches import best_matches, measured, pairs_of_products
 from layerscope.studies.token_length.document_runs import RUNS, Runs, Sums
 from layerscope.studies.token_length.match_columns import MEASURES, ROTATIONS, without
-from layerscope.studies.token_length.match_layer import best_matches, match_layer
+from layerscope.studies.token_length.match_layer import match_layer
 from layerscope.studies.token_length.profiles import profiles_table
 from layerscope.studies.token_length.rotation import Rotation
 from layerscope.studies.token_length.summarize_matches import excess, matches_table
@@ -55,14 +60,58 @@ def write(
     return shards, tables
 
 
+HELD = {True: 4 * KEEP.sum() * 9, False: 4 * KEEP.sum() * 9 - 1}
+BY_RUN = {True: 4 * RUNS * 6 * 9, False: 4 * RUNS * 6 * 9 - 1}
+
+
 @pytest.fixture(scope="module")
-def matches(tmp_path_factory: pytest.TempPathFactory) -> pd.DataFrame:
+def matched(tmp_path_factory: pytest.TempPathFactory) -> Callable[[bool, bool, int], pd.DataFrame]:
+    """The table: whether the other layer is held, whether there are products by runs, and the threads."""
     folder = tmp_path_factory.mktemp("pairs")
     (shards, tables), (other_shards, other_tables) = write(folder / "model", MODEL), write(folder / "other", [OTHER])
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(document_runs, "TOKENS_AT_ONCE", 50)
-        patch.setattr(matching, "NEURONS_AT_ONCE", 4)
-        return match_layer(shards, tables, other_shards, other_tables[0], VOCABULARY, 0, seed=0)
+
+    def table(held: bool, by_run: bool, threads: int) -> pd.DataFrame:
+        with pytest.MonkeyPatch.context() as patch:
+            for module, name in product((matching, layer_units), ("TOKENS_AT_ONCE", "PIECE")):
+                patch.setattr(module, name, {"TOKENS_AT_ONCE": 50, "PIECE": 7}[name])
+            patch.setattr(matching, "TOKENS_OF_ALL_LAYERS", 40)
+            patch.setattr(matching, "PRODUCTS_AT_ONCE", 4)
+            patch.setattr(best, "NEURONS_AT_ONCE", 4)
+            patch.setattr(layer_units, "HELD_BYTES", HELD[held])
+            patch.setattr(matching, "RUN_BYTES", BY_RUN[by_run])
+            return match_layer(shards, tables, other_shards, other_tables[0], VOCABULARY, 0, 0, threads)
+
+    return table
+
+
+@pytest.fixture(scope="module", params=[True, False], ids=["products by runs", "a second pass"])
+def matches(request: pytest.FixtureRequest, matched: Callable) -> pd.DataFrame:
+    return matched(True, request.param, 1)
+
+
+@pytest.mark.parametrize("by_run", [True, False], ids=["products by runs", "a second pass"])
+def test_what_is_held_and_how_many_threads_change_nothing(by_run: bool, matched: Callable) -> None:
+    for held, threads in ((False, 1), (True, 2)):
+        pd.testing.assert_frame_equal(matched(held, by_run, threads), matched(True, by_run, 1), check_exact=True)
+
+
+@pytest.mark.parametrize(("held", "by_run", "passes"), [(True, True, 1), (False, True, 3), (False, False, 4)])
+def test_the_other_layer_is_read_once_where_it_is_held(
+    held: bool, by_run: bool, passes: int, matched: Callable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read, rows = [], Runs.rows
+    monkeypatch.setattr(Runs, "rows", lambda runs, reader, at: read.append(reader.width) or rows(runs, reader, at))
+    matched(held, by_run, 1)
+    assert read.count(9) == passes and read.count(6) == (2 if by_run else 4)
+
+
+def test_no_more_threads_are_used_than_there_are_cores(matched: Callable, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+    monkeypatch.setattr(matching, "ThreadPoolExecutor", lambda count: asked.append(count) or ThreadPoolExecutor(count))
+    monkeypatch.setattr(os, "sched_getaffinity", lambda process: {0, 1})
+    for threads in (1, 4):
+        matched(True, True, threads)
+    assert asked == [1, 2]
 
 
 def correlations(layer: int, others: np.ndarray, chosen: np.ndarray = KEEP) -> np.ndarray:
@@ -152,7 +201,7 @@ def test_models_that_read_other_tokens_are_not_compared(tmp_path: Path) -> None:
         write(tmp_path / "other", [OTHER], IDS[::-1].copy()),
     )
     with pytest.raises(UserError, match="hold different tokens; only models with one tokenizer"):
-        match_layer(shards, tables, other_shards, other_tables[0], VOCABULARY, 0, seed=0)
+        match_layer(shards, tables, other_shards, other_tables[0], VOCABULARY, 0, seed=0, threads=1)
 
 
 def match_tables(folder: Path, *of_layers: dict[str, list[float]]) -> list[str]:
@@ -216,7 +265,7 @@ def test_of_one_document_the_excess_has_no_interval(tmp_path: Path) -> None:
     one_document = np.zeros(TOKENS, dtype=np.int32)
     sides = [write(tmp_path / name, layers, IDS, one_document) for name, layers in (("m", MODEL[:1]), ("o", [OTHER]))]
     (shards, tables), (other_shards, other_tables) = sides
-    matches = match_layer(shards, tables, other_shards, other_tables[0], VOCABULARY, 0, seed=0)
+    matches = match_layer(shards, tables, other_shards, other_tables[0], VOCABULARY, 0, seed=0, threads=1)
     write_table(tmp_path / "0.parquet", matches)
     table = matches_table({("a", "b"): [str(tmp_path / "0.parquet")]})
     assert table["excess"].notna().all() and table[["excess_low", "excess_high"]].isna().all(axis=None)
@@ -234,7 +283,11 @@ def excess_of(x: np.ndarray, y: np.ndarray, document: np.ndarray, seed: int) -> 
     for (run, tokens), (of_units, values) in product(enumerate(of_run), zip(sums, units, strict=True)):
         of_units.add(run, values[tokens])
     products = np.stack([x[tokens].T @ y[tokens] for tokens in of_run])
-    found = best_matches(products, sums[0], sums[1:], sample.counts, rotations)
+    own, others, counts = sums[0], sums[1:], sample.counts
+    with ThreadPoolExecutor(1) as pool:
+        r, match = best_matches(products.sum(axis=0), own, others, counts, rotations, pool)
+        pairs = pairs_of_products(products, match, rotations, pool)
+    found = pd.DataFrame(measured(r, match, own, others, counts, pairs))
     for suffix in ("", *(without("", run) for run in range(len(sample)))):
         found[f"r_rotated{suffix}"] = found[[f"{measure}{suffix}" for measure in MEASURES[1:]]].mean(axis=1)
     return excess(found)

@@ -10,7 +10,7 @@ import pytest
 from layerscope.config.sections import Model, Sampling
 from layerscope.studies.token_length.study import TokenLength, TokenLengthSettings
 from layerscope.workflow import layer_jobs as module
-from layerscope.workflow.layer_jobs import LayerJobs, layer_jobs
+from layerscope.workflow.layer_jobs import PRODUCTS, LayerJobs, layer_jobs, matching
 from layerscope.workflow.model_size import ModelSize
 
 TOKENS, WIDTH = 1024, 256
@@ -88,3 +88,19 @@ def test_what_a_rule_with_a_job_for_each_layer_is_called_and_writes() -> None:
     assert jobs.file("<logs>/{model}/layer_{layer}.log") == "<logs>/{model}/layer_{layer}.log"
     assert jobs.label.format(wildcards=SimpleNamespace(layer="03")) == "layer 03"
     assert jobs.layers_each == 1
+
+
+def test_matching_costs_products_with_all_neurons_of_the_other_model(tmp_path: Path) -> None:
+    """With a model of as many neurons as products that count as one, it costs what reading does; with twice as many,
+    twice that; with one of the hub, a layer has a job of its own."""
+    layer = {"intermediate_size": PRODUCTS // 2}
+    small = {"num_layers": 8, "intermediate_size": WIDTH}
+    models = study(tmp_path, one={"num_layers": 2} | layer, two={"num_layers": 4} | layer, hub={}, other=small)
+
+    def jobs(*names: str) -> list[range | None]:
+        values = matching([models.models[name] for name in names], TOKENS)
+        return [found.layers for found in layer_jobs(models, values) if "other" in found.models]
+
+    assert jobs("one") == jobs() == [range(8)]
+    assert jobs("one", "two") == [range(4), range(4, 8)]
+    assert jobs("one", "hub") == [None]

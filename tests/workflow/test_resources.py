@@ -134,8 +134,9 @@ MEASURED = {
     "resample, 125M": (lambda: needs(MILLION).resample(3072, 200), 797, 15),
     "test_unimodality, default": (lambda: needs(DEFAULT).test_unimodality(1024, 200), 530, 6),
     "test_unimodality, 65,536 tokens": (lambda: needs(SIXTY_FOUR).test_unimodality(3072, 200), 367, 22),
-    "match_neurons, default": (lambda: needs(DEFAULT).match(512, 4, 1024, 2), 311, 4),
-    "match_neurons, 65,536 tokens": (lambda: needs(SIXTY_FOUR).match(512, 1, 1024, 1), 285, 15),
+    "match_neurons, default": (lambda: needs(DEFAULT).match(512, 4, 1024, 2), 364, 4),
+    "match_neurons, 65,536 tokens": (lambda: needs(SIXTY_FOUR).match(512, 1, 1024, 1), 515, 4),
+    "match_neurons, 125M with 1.3B": (lambda: needs(SIXTEEN).match(3072, 12, 8192, 2), 1003, 52),
     "compute_cosines, default": (lambda: needs(DEFAULT).cosines(54 * 6 * 8 * 256, 8, 54), 208, 2),
 }
 

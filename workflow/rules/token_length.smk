@@ -229,37 +229,46 @@ rule summarize_multimodality:
         "../scripts/summarize_multimodality.py"
 
 
-rule match_neurons:
-    input:
-        shards=lambda w: ancient(shards_of(w.model, LENGTH.corpus, "h5")),
-        manifests=lambda w: shards_of(w.model, LENGTH.corpus, "json"),
-        neurons=lambda w: LENGTH.paths("token_length/{model}/layer_{layer}.parquet", model=w.model),
-        other_shards=lambda w: ancient(shards_of(w.other, LENGTH.corpus, "h5")),
-        other_manifests=lambda w: shards_of(w.other, LENGTH.corpus, "json"),
-        other_neurons="<results>/token_length/{other}/layer_{layer}.parquet",
-        vocabulary=lambda w: vocabulary_of(w.model, LENGTH.corpus),
-    output:
-        "<results>/token_length/{model}/matches_{other}_{layer}.parquet",
-    log:
-        "<logs>/match_neurons/{model}/{other}/layer_{layer}.log",
-    benchmark:
-        "<logs>/match_neurons/{model}/{other}/layer_{layer}.benchmark.tsv"
-    threads: 4
-    resources:
-        **NEEDS.ask(
-            lambda w, input, threads: NEEDS.match(
-                stored_width(input.manifests[0]),
-                LENGTH.models[w.model].layers,
-                stored_width(input.other_manifests[0]),
-                threads,
-            )
-        ),
-    params:
-        spec=SPECS.of("match_neurons"),
-    message:
-        "Token length: match neurons of {wildcards.model} with layer {wildcards.layer} of {wildcards.other}"
-    script:
-        "../scripts/match_neurons.py"
+MATCHED = [LENGTH.models[model] for model, _ in LENGTH.settings.pairs]
+
+for jobs in layer_jobs(LENGTH, matching(MATCHED, LENGTH.stored_tokens)):
+
+    rule:
+        name:
+            jobs.rule("match_neurons")
+        input:
+            shards=lambda w: ancient(shards_of(w.model, LENGTH.corpus, "h5")),
+            manifests=lambda w: shards_of(w.model, LENGTH.corpus, "json"),
+            neurons=lambda w: LENGTH.paths("token_length/{model}/layer_{layer}.parquet", model=w.model),
+            other_shards=lambda w: ancient(shards_of(w.other, LENGTH.corpus, "h5")),
+            other_manifests=lambda w: shards_of(w.other, LENGTH.corpus, "json"),
+            other_neurons=jobs.files("<results>/token_length/{other}/layer_{layer}.parquet"),
+            vocabulary=lambda w: vocabulary_of(w.model, LENGTH.corpus),
+        output:
+            jobs.files("<results>/token_length/{model}/matches_{other}_{layer}.parquet"),
+        log:
+            jobs.file("<logs>/match_neurons/{model}/{other}/layer_{layer}.log"),
+        benchmark:
+            jobs.file("<logs>/match_neurons/{model}/{other}/layer_{layer}.benchmark.tsv")
+        wildcard_constraints:
+            other=jobs.constraint,
+        threads: 4
+        resources:
+            **NEEDS.ask(
+                lambda w, input, threads: NEEDS.match(
+                    stored_width(input.manifests[0]),
+                    LENGTH.models[w.model].layers,
+                    stored_width(input.other_manifests[0]),
+                    threads,
+                ),
+                jobs.layers_each,
+            ),
+        params:
+            spec=SPECS.of("match_neurons"),
+        message:
+            f"Token length: match neurons of {{wildcards.model}} with {jobs.label} of {{wildcards.other}}"
+        script:
+            "../scripts/match_neurons.py"
 
 
 rule summarize_matches:

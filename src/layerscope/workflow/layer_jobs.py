@@ -7,14 +7,16 @@ a job of its own.
 
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from itertools import pairwise
 
+from layerscope.config.sections import Model
 from layerscope.studies.study import Study
 from layerscope.workflow.model_size import ModelSize, local_model_size
 
 JOB_VALUES = 1 << 27  # numbers that a job reads, if its model has so many: ten to thirty seconds of a core
+PRODUCTS = 2048  # of two numbers, that take as long as what else is done with a number that is read
 
 
 @dataclass(frozen=True)
@@ -58,7 +60,7 @@ class LayerJobs:
         return pattern if self.layers is None else pattern.replace("layer_{layer}", self._span)
 
 
-def layer_jobs(study: Study, values: Callable[[ModelSize], int]) -> list[LayerJobs]:
+def layer_jobs(study: Study, values: Callable[[ModelSize], float]) -> list[LayerJobs]:
     """The jobs that measure the layers of the models of a study.
 
     Args:
@@ -72,13 +74,20 @@ def layer_jobs(study: Study, values: Callable[[ModelSize], int]) -> list[LayerJo
     return [LayerJobs(tuple(names), layers) for layers, names in models.items()]
 
 
-def _shared(layers: int, values: int) -> list[range] | list[None]:
+def matching(models: Iterable[Model], tokens: int) -> Callable[[ModelSize], float]:
+    """What matching a layer of a model with all neurons of one of ``models`` costs, as numbers that are read."""
+    sizes = [local_model_size(model.source) for model in models]
+    neurons = max((size.layers * size.mlp if size else math.inf for size in sizes), default=0)
+    return lambda size: tokens * size.mlp * max(1, neurons / PRODUCTS)
+
+
+def _shared(layers: int, values: float) -> list[range] | list[None]:
     """The layers of each job, about as many in one as in the next; None if each has a job of its own.
 
     Args:
         values: of a layer.
     """
-    together = JOB_VALUES // max(1, values)
+    together = int(JOB_VALUES // max(1, values))
     if together < 2 or layers < 2:
         return [None]
     jobs = math.ceil(layers / together)

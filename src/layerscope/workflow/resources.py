@@ -27,6 +27,7 @@ READING = 1e8  # bytes per second
 CPU, GPU = 40e9, 4e12  # operations per second in float32, of a core and of a GPU
 THREADS = 8  # of a job that runs a model, where there are as many cores
 QUICK = 10.0  # seconds of one core, in which the model of a job needs no more of them
+HELD_NEURONS, RUN_PRODUCTS = 268e6, 134e6  # bytes that matching takes at most for each
 COVARIATES = 16  # sums of a neuron per cluster, with those of its powers
 CONTEXTS = 3000  # bytes per neuron of its contexts
 
@@ -174,9 +175,16 @@ class Needs:
         return Expected(NUMPY + BLOCKS + 16 * resamples * self.stored, values * 1e-6 / 60)
 
     def match(self, width: int, layers: int, other: int, threads: int) -> Expected:
-        """Of a layer of ``other`` neurons, against each of the layers of ``width``: products of ten runs of tokens."""
+        """Of a layer of ``other`` neurons, against each of the layers of ``width``.
+
+        It holds the neurons or blocks of their tokens, products of all pairs, of ten runs where these are few, and of
+        all layers some tokens and the table.
+        """
         seconds = layers * self.stored * (2 * width * other / (threads * CPU) + 0.2e-6 * (width + other))
-        return Expected(NUMPY + BLOCKS + 60 * width * other, seconds / 60)
+        pairs = 4 * width * other
+        products = 10 * pairs if 10 * pairs <= RUN_PRODUCTS else pairs
+        blocks = 50e3 * (width + other) + min(HELD_NEURONS, 4 * self.stored * other)
+        return Expected(NUMPY + blocks + products + 3000 * layers * width, seconds / 60)
 
     def cosines(self, numbers: float, layers: int, sentences: int) -> Expected:
         """Of a layer of vectors, given how many ``numbers`` are in the file: blocks of width², and a jackknife."""

@@ -8,7 +8,8 @@ import numpy as np
 from layerscope.extract.activation_shards import LayerReader
 
 RUNS = 10
-TOKENS_AT_ONCE = 2048
+TOKENS_AT_ONCE = 4096  # read, and multiplied
+PIECE = 64  # tokens whose values stay in the cache, and are added in float32
 NOTHING_LEFT = 1e-6  # share of a variance below which what is left of it is rounding
 
 
@@ -33,16 +34,23 @@ class Runs:
     def __len__(self) -> int:
         return len(self.counts)
 
-    def rows(self, reader: LayerReader) -> Iterator[tuple[int, np.ndarray]]:
-        """Activations of the tokens that take part: the run, and float32 [tokens, neurons], in blocks of tokens."""
-        ranges, of = [], []
-        for run, (start, stop) in enumerate(zip(self.stops - self.counts, self.stops, strict=True)):
-            first, end = self.places[start], self.places[stop - 1] + 1
-            for at in range(first, end, TOKENS_AT_ONCE):
-                ranges.append((at, min(at + TOKENS_AT_ONCE, end)))
-                of.append(run)
-        for run, (at, upto), rows in zip(of, ranges, reader.rows(ranges), strict=True):
-            yield run, rows[self.keep[at:upto]]
+    def rows(self, reader: LayerReader, at_once: int) -> Iterator[np.ndarray]:
+        """Activations of the tokens that take part: float32 [tokens, neurons] of each of the :meth:`blocks`."""
+        ranges = [(at, min(at + at_once, len(self.keep))) for at in range(0, len(self.keep), at_once)]
+        for (at, upto), rows in zip(ranges, reader.rows(ranges), strict=True):
+            yield rows[self.keep[at:upto]]
+
+    def blocks(self, at_once: int) -> Iterator[slice]:
+        """Which of the tokens that take part are among each ``at_once`` tokens of the sample."""
+        for at in range(0, len(self.keep), at_once):
+            yield slice(*np.searchsorted(self.places, (at, at + at_once)).tolist())
+
+    def parts(self, block: slice, at_once: int) -> Iterator[tuple[int, slice]]:
+        """Run and places within a block of :meth:`blocks`, of up to ``at_once`` tokens of one run at a time."""
+        for run, (first, end) in enumerate(zip(self.stops - self.counts, self.stops, strict=True)):
+            first, end = max(first, block.start), min(end, block.stop)
+            for at in range(first, end, at_once):
+                yield run, slice(at - block.start, min(at + at_once, end) - block.start)
 
 
 @dataclass(frozen=True)
@@ -57,9 +65,9 @@ class Sums:
         return cls(np.zeros((runs, units)), np.zeros((runs, units)))
 
     def add(self, run: int, rows: np.ndarray) -> None:
-        """Rows [tokens, units] of a run."""
-        self.values[run] += rows.sum(axis=0, dtype=np.float64)
-        self.squares[run] += np.square(rows).sum(axis=0, dtype=np.float64)
+        """Rows [tokens, units] of a run, at most ``PIECE``."""
+        self.values[run] += rows.sum(axis=0)
+        self.squares[run] += np.einsum("tu,tu->u", rows, rows)
 
     def of(self, units: np.ndarray | slice) -> "Sums":
         return Sums(self.values[:, units], self.squares[:, units])

@@ -1,6 +1,11 @@
 """For each neuron of a model, the neuron of another model that correlates most with it over the same tokens."""
 
+import os
 from collections.abc import Iterator
+from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import ExitStack
+from functools import partial
+from itertools import product
 
 import numpy as np
 import pandas as pd
@@ -9,12 +14,16 @@ from layerscope.extract.activation_shards import LayerReader
 from layerscope.io.errors import UserError
 from layerscope.io.tables import read_table
 from layerscope.studies.token_length import SITE
-from layerscope.studies.token_length.document_runs import Runs, Sums, r_without
-from layerscope.studies.token_length.match_columns import MEASURES, ROTATIONS, without
+from layerscope.studies.token_length.best_matches import best_matches, measured, pairs_of_products
+from layerscope.studies.token_length.document_runs import PIECE, TOKENS_AT_ONCE, Runs, Sums
+from layerscope.studies.token_length.layer_units import LayerUnits
+from layerscope.studies.token_length.match_columns import ROTATIONS
 from layerscope.studies.token_length.rotation import Rotation
 from layerscope.tokenize.vocabulary import takes_part
 
-NEURONS_AT_ONCE = 256  # whose correlations are looked at
+PRODUCTS_AT_ONCE = 768  # neurons whose products a thread makes
+TOKENS_OF_ALL_LAYERS = 512  # read of all layers at once: as many as are stored together
+RUN_BYTES = 128 << 20  # of products by runs
 
 
 def match_layer(
@@ -25,6 +34,7 @@ def match_layer(
     vocabulary: pd.DataFrame,
     other_layer: int,
     seed: int,
+    threads: int,
 ) -> pd.DataFrame:
     """For every neuron of a model, the one of a layer of another model that it correlates with most.
 
@@ -33,7 +43,9 @@ def match_layer(
     models").
 
     The error of both is a jackknife over runs of documents. The best match stays that of all tokens: where a maximum
-    is unique, its derivative is that of the value there (the envelope theorem).
+    is unique, its derivative is that of the value there (the envelope theorem). So products by runs are needed of
+    matched pairs alone: where those of all pairs take more than ``RUN_BYTES``, they come from a second pass over the
+    tokens.
 
     Args:
         shards: activation shards of the model, in order.
@@ -43,6 +55,7 @@ def match_layer(
         vocabulary: table of :func:`layerscope.tokenize.vocabulary.vocabulary_table`.
         other_layer: number of that layer.
         seed: of the rotations.
+        threads: how many cores may be used, where each call of BLAS takes one.
 
     Returns:
         One row per neuron of the model: ``layer``, ``neuron``, ``other_layer``, ``other_neuron``, ``r`` (Pearson, the
@@ -56,80 +69,108 @@ def match_layer(
     others = read_table(other_neurons)
     rng = np.random.default_rng(seed)
     rotations = [Rotation(len(others), rng) for _ in range(ROTATIONS)]
-    tables = []
-    with LayerReader(other_shards, SITE, other_layer, [vocabulary]) as other:
+    with ExitStack() as stack:
+        # Snakemake counts cores as they are asked for; more threads than cores slow each other down.
+        pool = stack.enter_context(ThreadPoolExecutor(min(threads, len(os.sched_getaffinity(0)))))
+        other = stack.enter_context(LayerReader(other_shards, SITE, other_layer, [vocabulary]))
         tokens = other.tokens()
         runs = Runs(tokens.document, takes_part(vocabulary, tokens.input_ids))
-        mean = others["mean"].to_numpy(np.float32)
-
-        def centred() -> Iterator[tuple[int, np.ndarray]]:
-            return ((run, rows - mean) for run, rows in runs.rows(other))
-
-        sums = [Sums.zeros(len(runs), other.width) for _ in MEASURES]
-        for run, rows in centred():
-            for of_units, units in zip(sums, (rows, *(rotation(rows) for rotation in rotations)), strict=True):
-                of_units.add(run, units)
-        for layer, path in enumerate(neurons):
-            table = read_table(path)
-            with LayerReader(shards, SITE, layer, [vocabulary]) as reader:
-                if not reader.tokens() == tokens:
-                    raise UserError(
-                        f"{shards[0]} and {other_shards[0]} hold different tokens; only models with one tokenizer and "
-                        "one corpus can be compared neuron by neuron"
-                    )
-                with np.errstate(divide="ignore"):
-                    scale = (1 / table["std"]).replace(np.inf, np.nan).to_numpy(np.float32)
-                own = Sums.zeros(len(runs), reader.width)
-                products = np.zeros((len(runs), reader.width, other.width), dtype=np.float32)
-                for (run, rows), (_, others_rows) in zip(runs.rows(reader), centred(), strict=True):
-                    rows = (rows - table["mean"].to_numpy(np.float32)) * scale
-                    own.add(run, rows)
-                    products[run] += rows.T @ others_rows
-            parts = []
-            for start in range(0, reader.width, NEURONS_AT_ONCE):
-                block = slice(start, start + NEURONS_AT_ONCE)
-                parts.append(best_matches(products[:, block], own.of(block), sums, runs.counts, rotations))
-            found = pd.concat(parts, ignore_index=True)
-            place = {"layer": layer, "neuron": table["neuron"], "other_layer": other_layer}
-            tables.append(pd.concat([pd.DataFrame(place), found], axis=1))
+        layers = [
+            Layer(stack.enter_context(LayerReader(shards, SITE, layer, [vocabulary])), read_table(path), runs)
+            for layer, path in enumerate(neurons)
+        ]
+        if layers[0].reader.tokens() != tokens:
+            raise UserError(
+                f"{shards[0]} and {other_shards[0]} hold different tokens; only models with one tokenizer and "
+                "one corpus can be compared neuron by neuron"
+            )
+        units = LayerUnits(other, runs, others["mean"].to_numpy(np.float32), rotations, pool)
+        by_run = 4 * len(runs) * len(layers[0].table) * other.width <= RUN_BYTES
+        best, pairs = [], []
+        for layer in layers:
+            products = layer.products(units, by_run, pool)
+            of_all = products.sum(axis=0) if by_run else products[0]
+            best.append(best_matches(of_all, layer.sums, units.sums, runs.counts, rotations, pool))
+            if by_run:
+                pairs.append(pairs_of_products(products, best[-1][1], rotations, pool))
+        if not by_run:
+            pairs = pairs_of_tokens(layers, units, [match for _, match in best], pool)
+    tables = []
+    for number, (layer, (r, match), products) in enumerate(zip(layers, best, pairs, strict=True)):
+        place = {"layer": number, "neuron": layer.table["neuron"], "other_layer": other_layer}
+        columns = measured(r, match, layer.sums, units.sums, runs.counts, products)
+        tables.append(pd.DataFrame(place | columns))
     return pd.concat(tables, ignore_index=True)
 
 
-def best_matches(
-    products: np.ndarray, own: Sums, others: list[Sums], counts: np.ndarray, rotations: list[Rotation]
-) -> pd.DataFrame:
-    """Best correlations of some neurons with the units of another layer, as it is and rotated.
+class Layer:
+    """A layer of the model, whose neurons are standardized by their table.
 
     Args:
-        products: [runs, neurons, other neurons], sums over the tokens of each run.
-        own: of the neurons, minus some value near their means.
-        others: of the other layer's neurons, likewise, and of its units under each of the ``rotations``.
-        counts: [runs], tokens.
-
-    Returns:
-        The columns of :func:`match_layer` from ``other_neuron`` on, one row per neuron.
+        reader: of the layer.
+        table: of its neurons.
+        runs: of the tokens.
     """
-    (own_mean, own_variance), *of_units = ((of.mean(counts), of.variance(counts)) for of in (own, *others))
-    covariance = products.sum(axis=0) / counts.sum() - np.outer(own_mean, of_units[0][0]).astype(np.float32)
-    covariance /= np.sqrt(own_variance)[:, None].astype(np.float32)
-    table: dict[str, np.ndarray] = {}
-    for measure, units, (_, variance), rotation in zip(MEASURES, others, of_units, (None, *rotations), strict=True):
-        values = rotation(covariance) if rotation else covariance
-        with np.errstate(divide="ignore", invalid="ignore"):
-            r, match = largest(values / np.sqrt(variance).astype(np.float32))
-        if rotation:
-            matched = np.einsum("rno,no->rn", products, rotation.weights(match))
-        else:
-            table["other_neuron"] = match
-            matched = products[:, np.arange(len(match)), match]
-        table[measure] = r
-        for run, left in enumerate(r_without(counts, own, units.of(match), matched)):
-            table[without(measure, run)] = left.astype(np.float32)
-    return pd.DataFrame(table)
+
+    def __init__(self, reader: LayerReader, table: pd.DataFrame, runs: Runs) -> None:
+        self.reader, self.table, self.runs = reader, table, runs
+        self.sums = Sums.zeros(len(runs), reader.width)
+        self.mean = table["mean"].to_numpy(np.float32)
+        with np.errstate(divide="ignore"):
+            self.scale = (1 / table["std"]).replace(np.inf, np.nan).to_numpy(np.float32)
+
+    def rows(self, at_once: int) -> Iterator[np.ndarray]:
+        """As :meth:`Runs.rows`, standardized."""
+        for rows in self.runs.rows(self.reader, at_once):
+            rows -= self.mean
+            rows *= self.scale
+            yield rows
+
+    def products(self, others: LayerUnits, by_run: bool, pool: Executor) -> np.ndarray:
+        """Sums of products with the neurons of another layer: [runs, neurons, others], or [1, ...] of all tokens.
+
+        On the way, the layer's own :class:`Sums` are taken.
+        """
+        products = np.zeros((len(self.runs) if by_run else 1, self.reader.width, others.width), np.float32)
+
+        def add(x: np.ndarray, y: np.ndarray, task: tuple[tuple[int, slice], int]) -> None:
+            (run, part), start = task
+            some = slice(start, start + PRODUCTS_AT_ONCE)
+            of_run = products[run, some]
+            of_run += x[part, some].T @ y[part]
+
+        at_once, starts = TOKENS_AT_ONCE, range(0, self.reader.width, PRODUCTS_AT_ONCE)
+        rows, others_rows = self.rows(at_once), others.neurons(at_once)
+        for block, x, y in zip(self.runs.blocks(at_once), rows, others_rows, strict=True):
+            for run, part in self.runs.parts(block, PIECE):
+                self.sums.add(run, x[part])
+            parts = self.runs.parts(block, at_once) if by_run else [(0, slice(None))]
+            list(pool.map(partial(add, x, y), product(parts, starts)))
+        return products
 
 
-def largest(r: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The largest value of each row [neurons, others], and where; NaN and -1 for a row of NaN."""
-    where = np.where(np.isnan(r), -np.inf, r).argmax(axis=1)
-    value = np.clip(r[np.arange(len(r)), where], -1, 1)
-    return value, np.where(np.isnan(value), -1, where)
+def pairs_of_tokens(
+    layers: list[Layer], others: LayerUnits, matches: list[np.ndarray], pool: Executor
+) -> list[np.ndarray]:
+    """As :func:`pairs_of_products`, of each layer, from the activations.
+
+    Args:
+        layers: of the model.
+        others: the other layer.
+        matches: [measures, neurons] of each layer, units of the other one.
+        pool: threads, which take one measure at a time.
+    """
+    runs = others.runs
+    pairs = [np.zeros((len(match), len(runs), match.shape[1])) for match in matches]
+
+    def add(block: slice, neurons: np.ndarray, rows: tuple[np.ndarray, ...], measure: int) -> None:
+        for run, part in runs.parts(block, PIECE):
+            units = others.units(measure, neurons[part])
+            for own, match, sums in zip(rows, matches, pairs, strict=True):
+                sums[measure, run] += np.einsum("tn,tn->n", own[part], units.take(match[measure], axis=1))
+
+    at_once = TOKENS_OF_ALL_LAYERS
+    of_layers = zip(*(layer.rows(at_once) for layer in layers), strict=True)
+    for block, neurons, rows in zip(runs.blocks(at_once), others.neurons(at_once), of_layers, strict=True):
+        list(pool.map(partial(add, block, neurons, rows), range(len(others.sums))))
+    return pairs

@@ -14,14 +14,16 @@ class Rotation:
         self.signs = rng.choice(np.array([-1, 1], dtype=np.float32), (2, width))
 
     def __call__(self, rows: np.ndarray) -> np.ndarray:
-        for signs in self.signs:
-            rows = dct(rows * signs, norm="ortho", axis=-1)
-        return rows
+        first, second = self.signs
+        rotated = dct(rows * first, norm="ortho", axis=-1, overwrite_x=True)
+        rotated *= second
+        return dct(rotated, norm="ortho", axis=-1, overwrite_x=True)
 
     def weights(self, units: np.ndarray) -> np.ndarray:
         """Weights of the neurons in ``units`` of the result, [units] to [units, width]."""
         rows = np.zeros((len(units), self.signs.shape[1]), dtype=np.float32)
         rows[np.arange(len(units)), units] = 1
         for signs in self.signs[::-1]:
-            rows = idct(rows, norm="ortho", axis=-1) * signs
+            rows = idct(rows, norm="ortho", axis=-1, overwrite_x=True)
+            rows *= signs
         return rows
