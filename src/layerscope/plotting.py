@@ -1,7 +1,9 @@
 """One look for all figures: colours that colour-blind readers can tell apart, and both file formats."""
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +38,18 @@ STYLE: Any = {
 # How glyphs are joined, kerned and built into formulas: a PDF places each of them by itself, and preparing these tables
 # for it takes a fifth of the time of a figure.
 FontOptions._drop_tables_default = [*FontOptions._drop_tables_default, "GDEF", "GPOS", "GSUB", "MATH"]
+logging.getLogger("fontTools").setLevel(logging.WARNING)  # else a job's log is a list of glyphs
+_MADE_FROM: ContextVar[str | None] = ContextVar("made_from", default=None)
+
+
+@contextmanager
+def made_from(digest: str) -> Iterator[None]:
+    """Figures that are drawn in this block carry ``digest`` among their metadata, as keywords."""
+    token = _MADE_FROM.set(digest)
+    try:
+        yield
+    finally:
+        _MADE_FROM.reset(token)
 
 
 @contextmanager
@@ -46,8 +60,9 @@ def figure(outputs: list[str], width: float, height: float) -> Iterator[Figure]:
         yield drawn
         shown = _lay_out(drawn)
         for output in outputs:
-            # Without dates in the files the same data give the same bytes.
-            metadata = {"CreationDate": None} if Path(output).suffix == ".pdf" else {}
+            metadata = {"Keywords": _MADE_FROM.get()}  # left out if None
+            if Path(output).suffix == ".pdf":
+                metadata["CreationDate"] = None  # without dates in the files the same data give the same bytes
             with whole_file(output) as temporary:
                 drawn.savefig(temporary, metadata=metadata, bbox_inches=shown)
 
