@@ -1,19 +1,20 @@
 """One look for all figures: colours that colour-blind readers can tell apart, and both file formats."""
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
 import matplotlib
 import pandas as pd
-
-matplotlib.use("Agg")
-
-import matplotlib.pyplot as plt
+from fontTools.subset import Options as FontOptions
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.transforms import Bbox
 
 from layerscope.io.files import whole_file
 
@@ -24,10 +25,7 @@ BLUE, ORANGE, GREEN, PURPLE, SKY, VERMILION, GREY = (
 MODEL_COLOURS = (BLUE, VERMILION, GREEN, PURPLE, SKY, ORANGE)
 MODEL_MARKERS = ("o", "s", "^", "D", "v", "P")
 STYLE: Any = {
-    "figure.dpi": 100,
-    "savefig.dpi": 200,
-    "savefig.bbox": "tight",  # names of models may be long: what sticks out makes the picture larger
-    "figure.constrained_layout.use": True,
+    "figure.dpi": 200,
     "font.size": 9,
     "axes.spines.top": False,
     "axes.spines.right": False,
@@ -37,22 +35,50 @@ STYLE: Any = {
     "legend.fontsize": 8,
     "pdf.fonttype": 42,
 }
+# How glyphs are joined, kerned and built into formulas: a PDF places each of them by itself, and preparing these tables
+# for it takes a fifth of the time of a figure.
+FontOptions._drop_tables_default = [*FontOptions._drop_tables_default, "GDEF", "GPOS", "GSUB", "MATH"]
+logging.getLogger("fontTools").setLevel(logging.WARNING)  # else a job's log is a list of glyphs
+_MADE_FROM: ContextVar[str | None] = ContextVar("made_from", default=None)
+
+
+@contextmanager
+def made_from(digest: str) -> Iterator[None]:
+    """Figures that are drawn in this block carry ``digest`` among their metadata, as keywords."""
+    token = _MADE_FROM.set(digest)
+    try:
+        yield
+    finally:
+        _MADE_FROM.reset(token)
 
 
 @contextmanager
 def figure(outputs: list[str], width: float, height: float) -> Iterator[Figure]:
     """A figure of ``width`` x ``height`` inches, saved to each of ``outputs`` (by their endings) at the end."""
-    with plt.rc_context(STYLE):
-        drawn = plt.figure(figsize=(width, height))
-        try:
-            yield drawn
-            for output in outputs:
-                # Without dates in the files the same data give the same bytes.
-                metadata = {"CreationDate": None} if Path(output).suffix == ".pdf" else {}
-                with whole_file(output) as temporary:
-                    drawn.savefig(temporary, metadata=metadata)
-        finally:
-            plt.close(drawn)
+    with matplotlib.rc_context(STYLE):
+        drawn = Figure(figsize=(width, height), layout="constrained")
+        yield drawn
+        shown = _lay_out(drawn)
+        for output in outputs:
+            metadata = {"Keywords": _MADE_FROM.get()}  # left out if None
+            if Path(output).suffix == ".pdf":
+                metadata["CreationDate"] = None  # without dates in the files the same data give the same bytes
+            with whole_file(output) as temporary:
+                drawn.savefig(temporary, metadata=metadata, bbox_inches=shown)
+
+
+def _lay_out(drawn: Figure) -> Bbox:
+    """Lay a figure out for all its files: matplotlib would do it twice per file, which takes longer than to draw it.
+
+    Returns:
+        What the files show, in inches: names of models may be long, and what sticks out makes the picture larger.
+    """
+    engine = drawn.get_layout_engine()
+    assert engine is not None
+    engine.execute(drawn)
+    drawn.set_layout_engine(None)
+    box = drawn.get_tightbbox(FigureCanvasAgg(drawn).get_renderer())
+    return box.padded(matplotlib.rcParams["savefig.pad_inches"])
 
 
 def by_model(table: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame, dict[str, Any]]]:

@@ -14,6 +14,7 @@ import pytest
 from matplotlib.axis import Axis
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.legend import Legend
 from matplotlib.text import Text
 from PIL import Image
@@ -249,6 +250,26 @@ def test_where_shares_are_unknown_the_dips_are_drawn(finished, tmp_path):
         assert set(rows["dip_median"]) | set(rows["dip_q95"]) <= set(drawn_values)
         assert ax.get_ylim()[1] >= rows[["dip_q95", "dip_q95_unimodal"]].max(axis=None)
     assert overlapping_texts(drawn[0]) == []
+
+
+@pytest.mark.parametrize("name", ["path_means", "path_lengths"])  # the second has pictures in its PDF
+def test_the_same_data_give_the_same_bytes(finished, tmp_path, name):
+    """So a report that is written again is the same, too."""
+    written = []
+    for _ in range(2):
+        outputs = [tmp_path / "figure.png", tmp_path / "figure.pdf"]
+        DRAWINGS[name](finished / "results", [str(path) for path in outputs])
+        written.append([path.read_bytes() for path in outputs])
+    assert written[0] == written[1]
+
+
+def test_a_figure_is_laid_out_once_for_all_its_files(finished, tmp_path, monkeypatch):
+    laid_out, execute = [], ConstrainedLayoutEngine.execute
+    monkeypatch.setattr(
+        ConstrainedLayoutEngine, "execute", lambda engine, shown: (laid_out.append(shown), execute(engine, shown))
+    )
+    DRAWINGS["path_means"](finished / "results", [str(tmp_path / f"figure.{kind}") for kind in ("png", "pdf")])
+    assert len(laid_out) == 1
 
 
 def check_edges(path: Path) -> None:

@@ -157,7 +157,10 @@ def test_a_job_that_needs_deleted_shards_has_them_extracted_again(plans):
     assert {"resample_token_length", "test_unimodality"} <= {jobs[number]["rule"] for number in planned}
 
 
-@pytest.mark.parametrize(("edit", "rule"), [(HISTOGRAM, "draw_activations"), (MATRIX, "draw_matrix")])
+@pytest.mark.parametrize(
+    ("edit", "rule"),
+    [(HISTOGRAM, "draw_token_length_of_models"), (MATRIX, "draw_token_similarity_of_models")],
+)
 def test_a_setting_of_a_figure_reads_no_shard(plans, edit, rule):
     jobs, planned = plans[edit]["jobs"], plans[edit]["planned"]
     assert {jobs[number]["rule"] for number in planned} == {rule, "report"}

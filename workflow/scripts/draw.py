@@ -1,9 +1,5 @@
-from pkgutil import resolve_name
-
-from layerscope.workflow.inputs import read_inputs
+from layerscope.workflow.due_figures import draw_due_figures
 from layerscope.workflow.job import job
 
 with job(snakemake) as task:
-    spec = task.params.spec
-    draw = resolve_name(spec["function"])
-    draw(task.output, **task.wildcards, **read_inputs(task.input, spec["keyed"]), **spec["settings"])
+    draw_due_figures(task.params.spec, task.input, task.output, task.wildcards)

@@ -50,12 +50,12 @@ def reading(path: str | Path, part: str = "") -> Iterator[None]:
         raise damaged(path, f"{part} is {reason}" if part else reason) from error
 
 
-_AT = "planning was at "
+_AT = "this was at "
 
 
 @contextmanager
 def at(place: str | Path) -> Iterator[None]:
-    """Say where planning is: at a key of the config, or at a file. Errors carry the innermost place as a note."""
+    """Say where the work is: at a key of the config, a file or a figure. Errors carry the innermost as a note."""
     try:
         yield
     except BaseException as error:
@@ -64,6 +64,6 @@ def at(place: str | Path) -> Iterator[None]:
 
 
 def place_of(error: BaseException) -> str | None:
-    """Where planning was when an error was raised, if that was said."""
+    """Where the work was when an error was raised, if that was said."""
     notes = (note.removeprefix(_AT) for note in getattr(error, "__notes__", []) if note.startswith(_AT))
     return next(notes, None)

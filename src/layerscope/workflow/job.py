@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from layerscope.io.errors import UserError, memory_ran_out
+from layerscope.io.errors import UserError, memory_ran_out, place_of
 
 
 @contextmanager
@@ -43,7 +43,8 @@ def job(snakemake: Any, network: bool = False) -> Iterator[Any]:
         raise
     except BaseException as error:  # a panic in a library that is written in Rust is no Exception
         logging.error(traceback.format_exc())
-        print(f"layerscope: {name}: {_line(error)} (log: {snakemake.log[0]})", file=sys.stderr, flush=True)
+        line = ": ".join(filter(None, ["layerscope", name, place_of(error), _line(error)]))
+        print(f"{line} (log: {snakemake.log[0]})", file=sys.stderr, flush=True)
         sys.exit(1)
 
 

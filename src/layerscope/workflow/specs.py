@@ -82,12 +82,16 @@ class Specs:
                 values["digest"] = self._digest_of_setting(study, key)
         return self.script(script, **values)
 
+    def figures(self, study: Study, figures: Iterable[Figure]) -> Spec:
+        """The specs of the figures that one job draws, by their names."""
+        return {figure.name: self.figure(study, figure) for figure in figures}
+
     def figure(self, study: Study, figure: Figure) -> Spec:
         """The spec of a figure."""
         function = study.function(figure)
         settings = {argument: study.value(key) for argument, key in figure.settings.items()}
         keyed = dict.fromkeys(keyed_by_tokenizer(figure.reads), study.tokenizers)
-        return self.script("draw", function, function=function, settings=settings, keyed=keyed)
+        return self.script("draw", function, function=function, settings=settings, keyed=keyed, reads=figure.reads)
 
     def _digest_of_setting(self, study: Study, key: str) -> str:
         """Digest of the file that a setting of a study names."""
