@@ -75,7 +75,7 @@ if workflow.is_main_process:
     with Planning(WorkflowError), telling("reading the sources, to detect changes later"):
         SPECS.read_sources()
         check_no_folders(workflow.rules, CONFIG.results)
-    announce_plan(CONFIG)
+    announce_plan(CONFIG, LAYER_JOBS)
 
 
 onstart:

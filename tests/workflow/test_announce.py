@@ -27,24 +27,37 @@ def study(shards: int, **changes: Any) -> Config:
     return Config.model_validate(settings)
 
 
+# Each layer has a job of its own.
+LAYER_JOBS = {"token_length": {"a": 2, "b": 3}}
+
+
+def size_of(config: Config) -> tuple[int, int]:
+    return plan_size(config, LAYER_JOBS)
+
+
 def test_size() -> None:
     # One corpus is tokenized, two models are extracted and summarized, the lengths of one reduced. Five layers are read
     # by four rules, shards and manifests, and by three, summaries; without further properties by one fewer. Three
     # layers are matched, from shards and manifests of two models.
     jobs = 1 + 2 + 2 + 1
-    assert plan_size(study(10)) == (10 * jobs, 10 * (5 * 4 * 2 + 5 * 3 + 3 * 4 + jobs))
+    assert size_of(study(10)) == (10 * jobs, 10 * (5 * 4 * 2 + 5 * 3 + 3 * 4 + jobs))
     few = study(10, token_length__properties=[])
-    assert plan_size(few) == (10 * jobs, 10 * (5 * 3 * 2 + 5 * 2 + 3 * 4 + jobs))
+    assert size_of(few) == (10 * jobs, 10 * (5 * 3 * 2 + 5 * 2 + 3 * 4 + jobs))
     few = few.model_copy(update={"sampling": few.sampling.model_copy(update={"stored_sequences": 4})})
-    assert plan_size(few) == (10 * 4 + 4 * 2, 10 * (4 + 5 * 2) + 4 * (2 + 5 * 3 * 2 + 3 * 4))
+    assert size_of(few) == (10 * 4 + 4 * 2, 10 * (4 + 5 * 2) + 4 * (2 + 5 * 3 * 2 + 3 * 4))
     jobs += 1  # of another corpus
-    assert plan_size(study(10, path_length__corpus="other"))[0] == 10 * jobs
+    assert size_of(study(10, path_length__corpus="other"))[0] == 10 * jobs
     jobs += 1  # whose streams are stored
-    assert plan_size(study(10, path_length__corpus="other", path_length__streams="stored"))[0] == 10 * jobs
+    assert size_of(study(10, path_length__corpus="other", path_length__streams="stored"))[0] == 10 * jobs
+
+
+def test_layers_that_share_a_job_read_a_shard_once() -> None:
+    _, reads = plan_size(study(10), {"token_length": {"a": 1, "b": 2}})
+    assert size_of(study(10))[1] - reads == 10 * (2 * 4 * 2 + 2 * 3 + 4)
 
 
 def test_much_is_announced(capsys: pytest.CaptureFixture[str]) -> None:
-    announce_plan(study(10_000))
+    announce_plan(study(10_000), LAYER_JOBS)
     assert capsys.readouterr().err == (
         "layerscope: planning about 60,000 jobs for 10,000 shards; this takes about 2 minutes\n"
     )
@@ -52,7 +65,7 @@ def test_much_is_announced(capsys: pytest.CaptureFixture[str]) -> None:
 
 @pytest.mark.parametrize("shards", [1, 2, 1_000])
 def test_little_is_not(capsys: pytest.CaptureFixture[str], shards: int) -> None:
-    announce_plan(study(shards))
+    announce_plan(study(shards), LAYER_JOBS)
     assert capsys.readouterr().err == ""
 
 

@@ -10,7 +10,7 @@ import pytest
 from layerscope.config.sections import Model, Sampling
 from layerscope.studies.token_length.study import TokenLength, TokenLengthSettings
 from layerscope.workflow import layer_jobs as module
-from layerscope.workflow.layer_jobs import PRODUCTS, LayerJobs, layer_jobs, matching
+from layerscope.workflow.layer_jobs import PRODUCTS, LayerJobs, jobs_of_models, layer_jobs, matching
 from layerscope.workflow.model_size import ModelSize
 
 TOKENS, WIDTH = 1024, 256
@@ -68,6 +68,15 @@ def test_models_of_as_many_layers_share_a_rule(tmp_path: Path) -> None:
         LayerJobs(("hub", "broken"), None),
         LayerJobs(("other",), range(3)),
     ]
+
+
+@pytest.mark.parametrize(("shards", "jobs"), [(249, 12), (250, 6), (500, 4), (1000, 3), (10_000, 1)])
+def test_with_many_shards_layers_share_jobs(tmp_path: Path, shards: int, jobs: int) -> None:
+    """Also those of a model of the hub, so that a plan has few links."""
+    many = study(tmp_path, hub={}, wide={"num_layers": 3, "intermediate_size": 100 * WIDTH})
+    many.sampling = Sampling(sequences=shards, sequences_per_shard=1)
+    found = layer_jobs(many, values)
+    assert jobs_of_models(many, found) == {"hub": jobs, "wide": -(-3 // (1 + shards // 250))}
 
 
 def test_what_a_rule_of_several_layers_is_called_and_writes() -> None:

@@ -4,7 +4,11 @@ LENGTH = STUDIES["token_length"]
 SUMMARIES = "summaries/{model}/{corpus}/shard_{shard}.h5"
 
 
-for jobs in layer_jobs(LENGTH, lambda size: LENGTH.stored_tokens * size.mlp):
+MEASURED = layer_jobs(LENGTH, lambda size: LENGTH.stored_tokens * size.mlp)
+LAYER_JOBS["token_length"] = jobs_of_models(LENGTH, MEASURED)
+
+
+for jobs in MEASURED:
 
     rule:
         name:

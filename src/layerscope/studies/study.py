@@ -73,14 +73,16 @@ class Study:
         """Sites of which it reads the summaries of its models and corpus."""
         return ()
 
-    @property
-    def shard_reads(self) -> int:
-        """How many files of activation shards its jobs read per shard of these, counted once per job."""
+    def shard_reads(self, layer_jobs: Mapping[str, int]) -> int:
+        """How many files of activation shards its jobs read per shard of these, counted once per job.
+
+        Args:
+            layer_jobs: model → how many jobs measure its layers.
+        """
         return 0
 
-    @property
-    def summary_reads(self) -> int:
-        """How many summaries its jobs read per token shard, counted once per job."""
+    def summary_reads(self, layer_jobs: Mapping[str, int]) -> int:
+        """How many summaries its jobs read per token shard, counted once per job; as :meth:`shard_reads`."""
         return 0
 
     @property

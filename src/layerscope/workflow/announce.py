@@ -2,7 +2,7 @@
 
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 from layerscope.preflight.config import Config
@@ -26,22 +26,27 @@ def telling(what: str) -> Iterator[None]:
         timer.cancel()
 
 
-def announce_plan(config: Config) -> None:
-    """Say how much Snakemake has to plan, if it is a lot."""
-    jobs, reads = plan_size(config)
+def announce_plan(config: Config, layer_jobs: Mapping[str, Mapping[str, int]]) -> None:
+    """Say how much Snakemake has to plan, if it is a lot.
+
+    Args:
+        layer_jobs: study → model → how many jobs measure its layers.
+    """
+    jobs, reads = plan_size(config, layer_jobs)
     if reads >= MANY_READS:
         minutes = max(1, round(reads / READS_PER_SECOND / 60))
         time = "a minute" if minutes == 1 else f"{minutes} minutes"
         _say(f"planning about {jobs:,} jobs for {config.sampling.shards:,} shards; this takes about {time}")
 
 
-def plan_size(config: Config) -> tuple[int, int]:
+def plan_size(config: Config, layer_jobs: Mapping[str, Mapping[str, int]]) -> tuple[int, int]:
     """How many jobs the shards need, and how many files of shards these read, counted once per job.
 
     Jobs and files whose number does not grow with that of the shards are not counted.
     """
     tokenized, extracted, summarized = set(), set(), set()
     studies = config.chosen().values()
+    jobs_of = {study.name: layer_jobs.get(study.name, {}) for study in studies}
     for study in studies:
         if study.corpus:
             tokenized |= {(tokenizer, study.corpus) for tokenizer in study.tokenizers}
@@ -49,8 +54,8 @@ def plan_size(config: Config) -> tuple[int, int]:
             summarized |= {(model, study.corpus) for model in study.models if study.summarized_sites}
     of_tokens = len(tokenized) + len(summarized) + sum(study.shard_jobs for study in studies)
     jobs = config.sampling.shards * of_tokens + config.sampling.stored_shards * len(extracted)
-    reads = config.sampling.shards * sum(study.summary_reads for study in studies)
-    reads += config.sampling.stored_shards * sum(study.shard_reads for study in studies)
+    reads = config.sampling.shards * sum(study.summary_reads(jobs_of[study.name]) for study in studies)
+    reads += config.sampling.stored_shards * sum(study.shard_reads(jobs_of[study.name]) for study in studies)
     return jobs, jobs + reads
 
 

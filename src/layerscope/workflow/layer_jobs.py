@@ -2,7 +2,7 @@
 
 This follows from the configuration and from models on this machine alone. Every job on a cluster reads the Snakefile
 again and must find the same rules, even if a model was fetched in the meantime. So each layer of a model of the hub has
-a job of its own.
+a job of its own, unless there are very many shards.
 """
 
 import math
@@ -16,6 +16,9 @@ from layerscope.studies.study import Study
 from layerscope.workflow.model_size import ModelSize, local_model_size
 
 JOB_VALUES = 1 << 27  # numbers that a job reads, if its model has so many: ten to thirty seconds of a core
+# Snakemake links each job to each shard that it reads, and plans so many links a second: with so many shards a second
+# layer shares the job, with twice as many a third.
+MANY_SHARDS = 250
 PRODUCTS = 2048  # of two numbers, that take as long as what else is done with a number that is read
 
 
@@ -69,9 +72,21 @@ def layer_jobs(study: Study, values: Callable[[ModelSize], float]) -> list[Layer
     models: dict[range | None, list[str]] = {}
     for name, model in study.models.items():
         size = local_model_size(model.source)
-        for layers in _shared(model.layers, values(size)) if size else [None]:
+        together = int(JOB_VALUES // max(1, values(size))) if size else 1
+        if study.corpus:
+            together = max(together, 1 + study.sampling.shards // MANY_SHARDS)
+        for layers in _shared(model.layers, together):
             models.setdefault(layers, []).append(name)
     return [LayerJobs(tuple(names), layers) for layers, names in models.items()]
+
+
+def jobs_of_models(study: Study, jobs: Iterable[LayerJobs]) -> dict[str, int]:
+    """Model → how many jobs measure its layers."""
+    count = dict.fromkeys(study.models, 0)
+    for of in jobs:
+        for name in of.models:
+            count[name] += study.models[name].layers if of.layers is None else 1
+    return count
 
 
 def matching(models: Iterable[Model], tokens: int) -> Callable[[ModelSize], float]:
@@ -81,13 +96,8 @@ def matching(models: Iterable[Model], tokens: int) -> Callable[[ModelSize], floa
     return lambda size: tokens * size.mlp * max(1, neurons / PRODUCTS)
 
 
-def _shared(layers: int, values: float) -> list[range] | list[None]:
-    """The layers of each job, about as many in one as in the next; None if each has a job of its own.
-
-    Args:
-        values: of a layer.
-    """
-    together = int(JOB_VALUES // max(1, values))
+def _shared(layers: int, together: int) -> list[range] | list[None]:
+    """The layers of each job, at most ``together``, about as many in one as in the next; None if each has its own."""
     if together < 2 or layers < 2:
         return [None]
     jobs = math.ceil(layers / together)

@@ -171,18 +171,16 @@ class TokenLength(Study):
     def summarized_sites(self) -> tuple[str, ...]:
         return ("mlp_pre",)
 
-    @property
-    def shard_reads(self) -> int:
+    def shard_reads(self, layer_jobs: Mapping[str, int]) -> int:
         # Three jobs per layer, or four with properties, and one per layer of the other model of a pair that reads both;
         # shards and manifests.
-        matched = sum(self.models[other].layers for _, other in self.settings.pairs or ())
+        matched = sum(layer_jobs[other] for _, other in self.settings.pairs or ())
         jobs = 4 if self.settings.properties else 3
-        return 2 * jobs * sum(model.layers for model in self.models.values()) + 4 * matched
+        return 2 * jobs * sum(layer_jobs.values()) + 4 * matched
 
-    @property
-    def summary_reads(self) -> int:
+    def summary_reads(self, layer_jobs: Mapping[str, int]) -> int:
         jobs = 3 if self.settings.properties else 2
-        return jobs * sum(model.layers for model in self.models.values())
+        return jobs * sum(layer_jobs.values())
 
     @property
     def properties(self) -> list[str]:
