@@ -66,7 +66,7 @@ BAD = [
         "sampling.sequnces: unknown key; allowed are sequences, sequence_length, sequences_per_shard, "
         "stored_sequences, stored_sequences_per_shard",
     ),
-    ("sampling/sequences", 33, "sampling.sequences: 33 is not a multiple of sequences_per_shard (32); 64 would be"),
+    ("sampling/sequences", 65, "sampling.sequences: 65 is not a multiple of sequences_per_shard (64); 128 would be"),
     (
         "sampling/stored_sequences",
         96,
@@ -75,12 +75,12 @@ BAD = [
     (
         "sampling/stored_sequences",
         40,
-        "sampling.stored_sequences: 40 is not a multiple of stored_sequences_per_shard (32); 64 would be",
+        "sampling.stored_sequences: 40 is not a multiple of stored_sequences_per_shard (64); 64 would be",
     ),
     (
         "sampling/stored_sequences_per_shard",
         12,
-        "sampling.stored_sequences_per_shard: 12 is not a divisor of sequences_per_shard (32)",
+        "sampling.stored_sequences_per_shard: 12 is not a divisor of sequences_per_shard (64)",
     ),
     ("sampling/sequences", "32", 'sampling.sequences: "32" is not allowed: input should be a valid integer'),
     (
@@ -206,7 +206,7 @@ def test_default_config_is_valid(default):
     assert config.studies.token_similarity.matrix_layer == 4
     assert config.studies.token_length.frequency_covariate == "spline"
     sampling = config.sampling
-    assert (sampling.sequences, sampling.sequence_length, sampling.shards) == (64, 256, 2)
+    assert (sampling.sequences, sampling.sequence_length, sampling.shards) == (64, 256, 1)
 
 
 def test_untrained_controls_are_the_same_models_with_random_weights(default):

@@ -246,7 +246,8 @@ for jobs in layer_jobs(LENGTH, matching(MATCHED, LENGTH.stored_tokens)):
             neurons=lambda w: LENGTH.paths("token_length/{model}/layer_{layer}.parquet", model=w.model),
             other_shards=lambda w: ancient(shards_of(w.other, LENGTH.corpus, "h5")),
             other_manifests=lambda w: shards_of(w.other, LENGTH.corpus, "json"),
-            other_neurons=jobs.files("<results>/token_length/{other}/layer_{layer}.parquet"),
+            # Of all layers, so that the inputs are the same however many of them share the job.
+            other_neurons=lambda w: LENGTH.paths("token_length/{model}/layer_{layer}.parquet", model=w.other),
             vocabulary=lambda w: vocabulary_of(w.model, LENGTH.corpus),
         output:
             jobs.files("<results>/token_length/{model}/matches_{other}_{layer}.parquet"),

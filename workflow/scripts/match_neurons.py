@@ -9,13 +9,12 @@ from layerscope.workflow.job import job, outputs_by_layer
 
 with job(snakemake) as task:
     vocabulary = read_table(task.input.vocabulary)
-    layers = outputs_by_layer(task).items()
-    for (layer, [path]), other_neurons in zip(layers, task.input.other_neurons, strict=True):
+    for layer, [path] in outputs_by_layer(task).items():
         table = match_layer(
             task.input.shards,
             task.input.neurons,
             task.input.other_shards,
-            other_neurons,
+            task.input.other_neurons[layer],
             vocabulary,
             layer,
             task.params.spec["seed"],
