@@ -393,14 +393,14 @@ MUTATIONS = {
     ),
     "moments about the mean of all neurons": Mutation(
         "stats/correlation.py",
-        "    centred = rows - mean[:, None]",
-        "    centred = rows - mean.mean()",
+        "central_moments(rows - mean[:, None])",
+        "central_moments(rows - mean.mean())",
         "unit/test_correlation.py::test_moments_equal_scipy_on_every_row",
     ),
     "neurons of different means pooled as they are": Mutation(
         "studies/token_length/unimodality_test.py",
-        "with_tails(unit(some.astype(np.float64)) * np.sqrt(some.shape[1]), sample.group)",
-        "with_tails(some, sample.group)",
+        '            rows /= np.sqrt(np.einsum("ij,ij->i", rows, rows) / rows.shape[1])[:, None]',
+        "            pass",
         "unit/test_multimodality.py::test_layer_and_table",
     ),
     # The null of r.

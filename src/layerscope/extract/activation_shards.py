@@ -259,7 +259,8 @@ class LayerReader:
         """Put the tokens to keep of all chunks, [tokens, width], into [width, tokens]."""
         filled = 0
         for (start, stop), rows in zip(self._chunks(), chunks, strict=True):
-            rows = rows.compress(keep[start:stop], axis=0)
+            if not keep[start:stop].all():  # else without a copy
+                rows = rows.compress(keep[start:stop], axis=0)
             for some in range(0, len(rows), CACHED_TOKENS):
                 part = rows[some : some + CACHED_TOKENS]
                 into[:, filled + some : filled + some + len(part)] = part.T

@@ -60,16 +60,19 @@ def moments(rows: np.ndarray) -> dict[str, np.ndarray]:
     """
     rows = np.asarray(rows, dtype=np.float64)
     mean = rows.mean(axis=1)
-    centred = rows - mean[:, None]
-    squares = centred * centred
-    m2 = squares.mean(axis=1)
+    of_centred = central_moments(rows - mean[:, None])
     vary = varies(rows)
+    for name in ("skewness", "kurtosis"):
+        of_centred[name] = np.where(vary, of_centred[name], np.nan)
+    return {"mean": mean, **of_centred}
+
+
+def central_moments(rows: np.ndarray) -> dict[str, np.ndarray]:
+    """As :func:`moments`, of rows [neurons, n] whose mean is zero; of one that does not vary anything."""
+    n = rows.shape[1]
+    squares = rows * rows
+    m2 = squares.mean(axis=1)
     with np.errstate(divide="ignore", invalid="ignore"):
-        skewness = np.einsum("ij,ij->i", squares, centred) / rows.shape[1] / m2**1.5
-        kurtosis = np.einsum("ij,ij->i", squares, squares) / rows.shape[1] / m2**2 - 3
-    return {
-        "mean": mean,
-        "std": np.sqrt(m2 * rows.shape[1] / (rows.shape[1] - 1)),
-        "skewness": np.where(vary, skewness, np.nan),
-        "kurtosis": np.where(vary, kurtosis, np.nan),
-    }
+        skewness = np.einsum("ij,ij->i", squares, rows) / n / m2**1.5
+        kurtosis = np.einsum("ij,ij->i", squares, squares) / n / m2**2 - 3
+    return {"std": np.sqrt(m2 * n / (n - 1)), "skewness": skewness, "kurtosis": kurtosis}

@@ -1,14 +1,15 @@
 """Tests of the activations of a neuron for unimodality: dip test, bimodality coefficient, and histograms."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
 from layerscope.extract.activation_shards import LayerReader
-from layerscope.stats.correlation import moments, varies
+from layerscope.stats.correlation import central_moments, moments, varies
 from layerscope.stats.few_rows import few_rows
-from layerscope.stats.jackknife import Groups, unit
+from layerscope.stats.jackknife import Groups
 from layerscope.studies.token_length import SITE
 from layerscope.studies.token_length.dip_test import dip_tests
 from layerscope.studies.token_length.length_groups import GROUPS, POOLED, TokenLengths, token_lengths
@@ -51,10 +52,8 @@ def unimodality_tests(
         parts, top = [], pd.DataFrame({"dip_types": []})
         rows_of_top: dict[int, np.ndarray] = {}
         for start, values in reader.blocks(sample.keep):
-            part = dip_table(values, of).set_index(np.arange(start, start + len(values)))
+            part = dip_table(values, of, pooled).set_index(np.arange(start, start + len(values)))
             parts.append(part)
-            for some in few_rows(values):
-                pooled += with_tails(unit(some.astype(np.float64)) * np.sqrt(some.shape[1]), sample.group)
             top = pd.concat([top, part[["dip_types"]]]).nlargest(TOP, "dip_types")
             rows_of_top = {n: values[n - start].astype(np.float64) if n >= start else rows_of_top[n] for n in top.index}
     neurons = pd.concat(parts).rename_axis("neuron").reset_index()
@@ -73,6 +72,7 @@ class Populations:
     """What is tested for unimodality: tokens or means of types, all of them or the short ones."""
 
     types: Groups
+    group: np.ndarray  # [tokens], of length
     short: np.ndarray  # [tokens], bool
     short_types: np.ndarray  # [types], bool
 
@@ -80,68 +80,79 @@ class Populations:
     def of(cls, sample: TokenLengths, types: np.ndarray) -> "Populations":
         groups = Groups(types)
         short = sample.group == 0
-        return cls(groups, short, short[groups.first])
+        return cls(groups, sample.group, short, short[groups.first])
 
 
-def dip_table(rows: np.ndarray, of: Populations) -> pd.DataFrame:
+def dip_table(rows: np.ndarray, of: Populations, pooled: np.ndarray | None = None) -> pd.DataFrame:
     """Dips and bimodality coefficients of neurons [neurons, tokens], one row per neuron.
 
     Over tokens, tokens of a type lie close together, and a frequent type can be a mode of its own. Over types, each
     counts once, by its mean: these are the independent values that the p of the dip test assumes.
+
+    Args:
+        pooled: counts to which the standardised values are added, as :func:`with_tails` gives them.
     """
-    parts = [_dips(some, some.astype(np.float64), of) for some in few_rows(rows)]
+    parts = [_dips(some, of, pooled) for some in few_rows(rows)]
     result = pd.DataFrame({name: np.concatenate([part[name] for part in parts]) for name in parts[0]})
     result[~varies(rows)] = np.nan
     return result
 
 
-def _dips(stored: np.ndarray, rows: np.ndarray, of: Populations) -> dict[str, np.ndarray]:
+def _dips(stored: np.ndarray, of: Populations, pooled: np.ndarray | None) -> dict[str, np.ndarray]:
     """The columns of :func:`dip_table`.
 
     Args:
         stored: [neurons, tokens], which are sorted in the precision that they are stored in.
-        rows: the same in float64.
     """
+    rows = stored.astype(np.float64)
     means = of.types.means(rows)
     short = stored.compress(of.short, axis=1)  # many times faster than an index
     values = dict(zip(POPULATIONS, (stored, short, means, means.compress(of.short_types, axis=1)), strict=True))
-    table = {"icc": intraclass_correlation(rows, means, of.types)}
+    middle = rows.mean(axis=1, keepdims=True)
+    rows -= middle
+    of_tokens = central_moments(rows)
+    of_short = moments(rows.compress(of.short, axis=1))
+    table = {
+        "icc": intraclass_correlation(of_tokens["std"] ** 2 * (rows.shape[1] - 1), means - middle, of.types),
+        "bimodality_tokens": bimodality_coefficient(of_tokens, rows.shape[1]),
+        "bimodality_short_tokens": bimodality_coefficient(of_short, short.shape[1]),
+    }
     for population, x in values.items():
         table[f"dip_{population}"], table[f"p_{population}"] = dip_tests(x)
-        if population in ("tokens", "short_tokens"):
-            table[f"bimodality_{population}"] = bimodality_coefficient(x)
+    if pooled is not None:
+        with np.errstate(divide="ignore", invalid="ignore"):
+            rows /= np.sqrt(np.einsum("ij,ij->i", rows, rows) / rows.shape[1])[:, None]
+        pooled += with_tails(rows, of.group)
     return table
 
 
-def bimodality_coefficient(rows: np.ndarray) -> np.ndarray:
-    """(skewness² + 1) / (excess kurtosis + 3 (n-1)²/((n-2)(n-3))) of each row [rows, n], from unbiased moments (SAS).
+def bimodality_coefficient(biased: Mapping[str, np.ndarray], n: int) -> np.ndarray:
+    """(skewness² + 1) / (excess kurtosis + 3 (n-1)²/((n-2)(n-3))) of n values, from unbiased moments (SAS).
 
     5/9 for a uniform distribution, 1/3 for a normal one; skewed unimodal data can exceed 5/9.
+
+    Args:
+        biased: as :func:`layerscope.stats.correlation.moments` gives.
     """
-    n = rows.shape[1]
     if n < 4:
-        return np.full(len(rows), np.nan)
-    biased = moments(rows)
+        return np.full(len(biased["skewness"]), np.nan)
     skewness = biased["skewness"] * np.sqrt(n * (n - 1)) / (n - 2)
     kurtosis = (n - 1) / ((n - 2) * (n - 3)) * ((n + 1) * biased["kurtosis"] + 6)
     return (skewness**2 + 1) / (kurtosis + 3 * (n - 1) ** 2 / ((n - 2) * (n - 3)))
 
 
-def intraclass_correlation(rows: np.ndarray, means: np.ndarray, types: Groups) -> np.ndarray:
+def intraclass_correlation(total: np.ndarray, means: np.ndarray, types: Groups) -> np.ndarray:
     """Intraclass correlation of types, the share of variance between them, by analysis of variance of unequal groups.
 
     Args:
-        rows: [neurons, tokens].
-        means: of the types, [neurons, types].
+        total: sum of squares about the mean over tokens, [neurons].
+        means: of the types minus that mean, [neurons, types].
 
     Returns:
         [neurons], 0 to 1; NaN for a neuron that never varies.
     """
-    tokens, groups = rows.shape[1], len(types)
-    middle = rows.mean(axis=1, keepdims=True)
-    between = ((means - middle) ** 2 @ types.sizes) / max(1, groups - 1)
-    centred = rows - middle
-    total = np.einsum("ij,ij->i", centred, centred)
+    tokens, groups = len(types.labels), len(types)
+    between = (means**2 @ types.sizes) / max(1, groups - 1)
     within = np.maximum(0, total - between * (groups - 1)) / max(1, tokens - groups)
     size = (tokens - (types.sizes**2).sum() / tokens) / max(1, groups - 1)
     with np.errstate(invalid="ignore"):
