@@ -399,7 +399,7 @@ MUTATIONS = {
     ),
     "neurons of different means pooled as they are": Mutation(
         "studies/token_length/unimodality_test.py",
-        '            rows /= np.sqrt(np.einsum("ij,ij->i", rows, rows) / rows.shape[1])[:, None]',
+        '            rows /= (of_tokens["std"] * np.sqrt(1 - 1 / rows.shape[1]))[:, None]',
         "            pass",
         "unit/test_multimodality.py::test_layer_and_table",
     ),

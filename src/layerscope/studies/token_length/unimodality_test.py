@@ -121,7 +121,7 @@ def _dips(stored: np.ndarray, of: Populations, pooled: np.ndarray | None) -> dic
         table[f"dip_{population}"], table[f"p_{population}"] = dip_tests(x)
     if pooled is not None:
         with np.errstate(divide="ignore", invalid="ignore"):
-            rows /= np.sqrt(np.einsum("ij,ij->i", rows, rows) / rows.shape[1])[:, None]
+            rows /= (of_tokens["std"] * np.sqrt(1 - 1 / rows.shape[1]))[:, None]
         pooled += with_tails(rows, of.group)
     return table
 
@@ -180,14 +180,18 @@ def by_group(rows: np.ndarray, group: np.ndarray, edges: np.ndarray) -> np.ndarr
 
 
 def with_tails(rows: np.ndarray, group: np.ndarray) -> np.ndarray:
-    """:func:`by_group` of ``EDGES``, between the counts of the values below and above: [3, bins + 2]."""
+    """:func:`by_group` of ``EDGES``, between the counts of the values below and above: [3, bins + 2].
+
+    Args:
+        rows: which are overwritten.
+    """
     bins, constant = len(EDGES) - 1, np.isnan(rows[:, 0])
     if constant.any():  # else without a copy
         rows = rows[~constant]
     width = (EDGES[-1] - EDGES[0]) / bins
-    numbers = rows - (EDGES[0] - width)  # then, of the bins: 0 is that of the values below
-    numbers /= width
-    of_value = np.clip(numbers, 0, bins + 1, out=numbers).astype(np.intp)
+    rows -= EDGES[0] - width
+    rows /= width  # numbers of the bins: 0 is that of the values below
+    of_value = np.clip(rows, 0, bins + 1, out=rows).astype(np.intp)
     of_value += group.astype(np.intp) * (bins + 2)
     return np.bincount(of_value.ravel(), minlength=3 * (bins + 2)).reshape(3, -1)
 
