@@ -112,13 +112,13 @@ def _dips(stored: np.ndarray, of: Populations, pooled: np.ndarray | None) -> dic
     rows -= middle
     of_tokens = central_moments(rows)
     of_short = moments(rows.compress(of.short, axis=1))
-    table = {
-        "icc": intraclass_correlation(of_tokens["std"] ** 2 * (rows.shape[1] - 1), means - middle, of.types),
-        "bimodality_tokens": bimodality_coefficient(of_tokens, rows.shape[1]),
-        "bimodality_short_tokens": bimodality_coefficient(of_short, short.shape[1]),
-    }
+    moments_of = {"tokens": of_tokens, "short_tokens": of_short}
+    total = of_tokens["std"] ** 2 * (rows.shape[1] - 1)
+    table = {"icc": intraclass_correlation(total, means - middle, of.types)}
     for population, x in values.items():
         table[f"dip_{population}"], table[f"p_{population}"] = dip_tests(x)
+        if population in moments_of:
+            table[f"bimodality_{population}"] = bimodality_coefficient(moments_of[population], x.shape[1])
     if pooled is not None:
         with np.errstate(divide="ignore", invalid="ignore"):
             rows /= (of_tokens["std"] * np.sqrt(1 - 1 / rows.shape[1]))[:, None]
