@@ -520,9 +520,9 @@ MUTATIONS = {
         "unit/test_host_copies.py::test_all_that_is_computed_on_a_gpu_is_written",
     ),
     "overlap without what lies beyond the bins": Mutation(
-        "studies/token_length/group_effects.py",
-        "np.clip(values, 0, BINS - 1, out=values)",
-        "np.mod(values, BINS)",
+        "stats/bins.py",
+        "np.clip(values, 0, last, out=values)",
+        "np.mod(values, last + 1)",
         "unit/test_group_effects.py::test_overlap_is_that_of_plain_histograms",
     ),
     "kurtosis about zero where documents are left out": Mutation(

@@ -1,10 +1,7 @@
-from layerscope.io.tables import write_table
 from layerscope.studies.token_similarity.cosines import cosine_tables
 from layerscope.studies.token_similarity.vectors import read_vectors
-from layerscope.workflow.job import job, outputs_by_layer
+from layerscope.workflow.job import job
+from layerscope.workflow.layer_outputs import write_layers
 
 with job(snakemake) as task:
-    for layer, paths in outputs_by_layer(task).items():
-        tables = cosine_tables(*read_vectors(task.input[0], layer))
-        for table, path in zip(tables, paths, strict=True):
-            write_table(path, table)
+    write_layers(task, lambda layer: cosine_tables(*read_vectors(task.input[0], layer)))

@@ -68,7 +68,10 @@ def moments(rows: np.ndarray) -> dict[str, np.ndarray]:
 
 
 def central_moments(rows: np.ndarray) -> dict[str, np.ndarray]:
-    """As :func:`moments`, of rows [neurons, n] whose mean is zero; of one that does not vary anything."""
+    """As :func:`moments`, of rows [neurons, n] whose mean is zero.
+
+    Skewness and kurtosis of a row that does not vary are those of rounding errors, or NaN.
+    """
     n = rows.shape[1]
     squares = rows * rows
     m2 = squares.mean(axis=1)

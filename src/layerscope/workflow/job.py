@@ -8,7 +8,6 @@ import sys
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 from layerscope.io.errors import UserError, memory_ran_out, place_of
@@ -46,15 +45,6 @@ def job(snakemake: Any, network: bool = False) -> Iterator[Any]:
         line = ": ".join(filter(None, ["layerscope", name, place_of(error), _line(error)]))
         print(f"{line} (log: {snakemake.log[0]})", file=sys.stderr, flush=True)
         sys.exit(1)
-
-
-def outputs_by_layer(task: Any) -> dict[int, list[str]]:
-    """Layer → what a job writes of it, in the order in which the rule names its outputs."""
-    found: dict[int, list[str]] = {}
-    for path in task.output:
-        layer = int(Path(path).stem.rpartition("_")[2])
-        found.setdefault(layer, []).append(path)
-    return found
 
 
 def inputs_of_models(task: Any, table: str = "of") -> dict[str, list[str]]:

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from layerscope.stats.bins import bins_of
 from layerscope.stats.correlation import varies as rows_vary
 from layerscope.stats.few_rows import few_rows
 from layerscope.stats.jackknife import unit
@@ -76,10 +77,7 @@ class GroupEffects:
     def _histograms(self, rows: np.ndarray) -> np.ndarray:
         """Counts of the short and of the long tokens in each group of documents: [2, neurons, groups, bins]."""
         shape = (2, len(self.stored.documents.groups), BINS)
-        values = rows.take(self.members, axis=1)
-        values += LIMIT
-        values *= BINS / (2 * LIMIT)
-        bins = np.clip(values, 0, BINS - 1, out=values).astype(np.intp)
+        bins = bins_of(rows.take(self.members, axis=1), -LIMIT, 2 * LIMIT / BINS, BINS - 1)
         bins += self.starts
         counts = np.stack([np.bincount(row, minlength=np.prod(shape)) for row in bins])
         return counts.reshape(-1, *shape).swapaxes(0, 1)

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from layerscope.extract.activation_shards import LayerReader
+from layerscope.stats.bins import bins_of
 from layerscope.stats.correlation import central_moments, moments, varies
 from layerscope.stats.few_rows import few_rows
 from layerscope.stats.jackknife import Groups
@@ -189,9 +190,7 @@ def with_tails(rows: np.ndarray, group: np.ndarray) -> np.ndarray:
     if constant.any():  # else without a copy
         rows = rows[~constant]
     width = (EDGES[-1] - EDGES[0]) / bins
-    rows -= EDGES[0] - width
-    rows /= width  # numbers of the bins: 0 is that of the values below
-    of_value = np.clip(rows, 0, bins + 1, out=rows).astype(np.intp)
+    of_value = bins_of(rows, EDGES[0] - width, width, bins + 1)
     of_value += group.astype(np.intp) * (bins + 2)
     return np.bincount(of_value.ravel(), minlength=3 * (bins + 2)).reshape(3, -1)
 

@@ -1,0 +1,14 @@
+"""Bins of equal width, whose ends hold what lies beyond."""
+
+import numpy as np
+
+
+def bins_of(values: np.ndarray, low: float, width: float, last: int) -> np.ndarray:
+    """The bin of each value, from 0, which begins at ``low``, to ``last``; the shape is that of ``values``.
+
+    Args:
+        values: which are overwritten.
+    """
+    values -= low
+    values /= width
+    return np.clip(values, 0, last, out=values).astype(np.intp)
