@@ -54,10 +54,10 @@ class NeuronSums:
             # One cluster and one class at a time, as in float64 a layer's sums have hundreds of megabytes.
             at = np.searchsorted(merged.clusters, of.clusters)
             for cluster, sums, ones in zip(at, part.cluster_sums, of.cluster_products[:, 0], strict=True):
-                cluster_sums[cluster] += shifted(sums.astype(np.float64), ones, moved)
+                cluster_sums[cluster] += shifted(sums.astype(np.float64), ones, moved) if number else sums
             at = np.searchsorted(merged.classes, of.classes)
             for class_, of_class, count in zip(at, part.class_sums, of.class_counts, strict=True):
-                class_sums[class_] += of_class + count * moved
+                class_sums[class_] += of_class + count * moved if number else of_class
             for name, values in kept.items():
                 values.append(getattr(part, name))
         joined = {name: np.concatenate(values) for name, values in kept.items()}

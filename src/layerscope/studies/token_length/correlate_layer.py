@@ -6,6 +6,7 @@ import pandas as pd
 from layerscope.extract.activation_shards import LayerReader
 from layerscope.io.errors import UserError
 from layerscope.io.files import read_json
+from layerscope.stats.bins import bins_of
 from layerscope.stats.correlation import spearman
 from layerscope.stats.few_rows import few_rows
 from layerscope.studies.token_length import SITE
@@ -45,17 +46,21 @@ def correlate_layer(
         span = activation_range(manifests)
         edges = np.linspace(*span, bins + 1)
         sample = token_lengths(vocabulary, reader.tokens().input_ids)
-        groups = [np.flatnonzero(sample.group == i) for i in range(3)]
-        counts = np.zeros((3, bins), dtype=np.int64)
+        width, of_group = (span[1] - span[0]) / bins or 1.0, sample.group.astype(np.intp) * bins
+        counts = np.zeros(3 * bins, dtype=np.int64)
         rho = []
         for _, values in reader.blocks(sample.keep):
+            if values.size and not (span[0] <= values.min() and values.max() <= span[1]):
+                raise UserError(
+                    f"{shards[0]}: activations lie outside the range of the manifests; delete it and run again"
+                )
             for rows in few_rows(values):
-                for i, members in enumerate(groups):
-                    counts[i] += np.histogram(rows.take(members, axis=1).astype(np.float64), bins, span)[0]
+                of_value = bins_of(rows.astype(np.float64), span[0], width, bins - 1)
+                of_value += of_group
+                counts += np.bincount(of_value.ravel(), minlength=len(counts))
             rho.append(spearman(values, sample.lengths))
-    histogram = pd.DataFrame({"left": edges[:-1], "right": edges[1:]} | dict(zip(GROUPS, counts, strict=True)))
-    if counts.sum() != len(neurons) * len(sample.lengths):
-        raise UserError(f"{shards[0]}: activations lie outside the range of the manifests; delete it and run again")
+    of_groups = dict(zip(GROUPS, counts.reshape(3, bins), strict=True))
+    histogram = pd.DataFrame({"left": edges[:-1], "right": edges[1:]} | of_groups)
     neurons = neurons.assign(r_spearman=np.concatenate(rho), tokens_stored=len(sample.lengths))
     return neurons, histogram, contexts_table(summary)
 

@@ -59,7 +59,7 @@ class GroupEffects:
             rows = rows[varying]
         self.stored_neurons += len(rows)
         for some in few_rows(rows):
-            self.overlaps += self.overlap(unit(some) * np.sqrt(rows.shape[1])).sum(axis=0)
+            self.overlaps += self.overlap(unit(some.astype(np.float64)) * np.sqrt(rows.shape[1])).sum(axis=0)
 
     def overlap(self, rows: np.ndarray) -> np.ndarray:
         """Overlap of the histograms of short and of long tokens, Σ min(p, q) over bins of half a standard deviation.

@@ -60,13 +60,13 @@ def resample_layer(
 
 
 def blocks_of(summary: LayerSummary, reader: LayerReader, keep: np.ndarray) -> Iterator[tuple[NeuronSums, np.ndarray]]:
-    """A layer by blocks of neurons: their sums, and their activations in the stored sample, float64 [neurons, tokens].
+    """A layer by blocks of neurons: their sums, and their activations in the stored sample, float32 [neurons, tokens].
 
     Args:
         keep: which of the sample's tokens, bool.
     """
     for start, values in reader.blocks(keep):
-        yield summary.neurons.block(start, start + len(values)), values.astype(np.float64)
+        yield summary.neurons.block(start, start + len(values)), values
 
 
 def resample_neurons(
@@ -179,7 +179,7 @@ class LayerResamples:
 
         Args:
             sums: of the neurons.
-            rows: [neurons, tokens of the stored sample], float64.
+            rows: [neurons, tokens of the stored sample].
         """
         found = {}
         constant = ~varies(sums)

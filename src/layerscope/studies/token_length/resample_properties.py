@@ -69,7 +69,7 @@ def tables_of_properties(
 
     Args:
         layers: property → its resamples.
-        blocks: of neurons: their sums, and their activations [neurons, tokens of the stored sample], float64.
+        blocks: of neurons: their sums, and their activations [neurons, tokens of the stored sample].
 
     Returns:
         The two tables of :func:`.resample_neurons` without shift, overlap and kurtosis, one property after the other,
