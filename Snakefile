@@ -60,6 +60,7 @@ for study in CONFIG.chosen():
 
 include: "workflow/rules/figures.smk"
 include: "workflow/rules/report.smk"
+include: "workflow/rules/estimate.smk"
 
 
 rule all:

@@ -192,7 +192,10 @@ def test_each_property_asks_for_as_much_time_as_length() -> None:
     assert four.memory - one.memory > 3 * 3072 * 8 * 4 * (200 + 100)
     ahead = needs(DEFAULT, ["bytes", "valence"])
     assert ahead.resample(3072, 200).memory > of.resample(3072, 200).memory
-    assert ahead.summarize_stored(8, 1024).memory - of.summarize_stored(8, 1024).memory == 8 * 1024 * 100 * 2 * 8
+    assert (
+        ahead.summarize_stored(8, 1024).memory - of.summarize_stored(8, 1024).memory
+        == 8 * 1024 * of.clusters(of.shard) * 2 * 8
+    )
 
 
 def test_the_environment_sets_the_margin(monkeypatch: pytest.MonkeyPatch) -> None:

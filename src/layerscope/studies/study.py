@@ -9,11 +9,16 @@ from dataclasses import dataclass, field
 from itertools import product
 from pathlib import Path
 from string import Formatter
-from typing import Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from layerscope.config.mistakes import Mistakes
 from layerscope.config.sections import CorpusStudySettings, Model, Sampling, StudySettings
 from layerscope.tokenize.tokenizer import LoadedTokenizer
+from layerscope.workflow.job_costs import JobCosts
+
+if TYPE_CHECKING:
+    from layerscope.workflow.model_size import ModelSize
+    from layerscope.workflow.resources import Needs
 
 RESULTS = "<results>"  # the folder of results; Snakemake fills in its name
 PACKAGE = "layerscope.studies"
@@ -153,6 +158,15 @@ class Study:
             positions: model → the most tokens it takes, for local models with a limit.
         """
 
+    def costs(self, model: str, size: "ModelSize", needs: "Needs") -> Iterable[JobCosts]:
+        """What its larger jobs cost for one of its models, for ``snakemake estimate``.
+
+        Args:
+            size: of the model.
+            needs: what jobs are expected to need.
+        """
+        return ()
+
     def value(self, key: str) -> Any:
         """A property or a setting of the study."""
         of_study = isinstance(getattr(type(self), key, None), property)
@@ -207,6 +221,12 @@ class Study:
     def caption(self, figure: Figure) -> Path:
         """The file with the caption of a figure."""
         return Path(__file__).parent / self.name / f"captions/{figure.name}.rst"
+
+
+def stored_sites(studies: Iterable[Study], model: str, corpus: str) -> list[str]:
+    """Sites that studies read from the activation shards of a model and corpus, without duplicates."""
+    reading = (study for study in studies if model in study.models and study.corpus == corpus)
+    return list(dict.fromkeys(site for study in reading for site in study.sites))
 
 
 def keyed_by_tokenizer(reads: Mapping[str, str]) -> list[str]:

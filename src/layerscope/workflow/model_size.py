@@ -7,6 +7,7 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache, wraps
+from pathlib import Path
 from typing import TypeVar
 
 from layerscope.fetch.places import is_local
@@ -29,6 +30,10 @@ class ModelSize:
     @property
     def weights(self) -> int:
         return self.layers * self.weights_per_layer + self.embeddings
+
+    def width(self, site: str) -> int:
+        """Numbers that a site has for each token; of keys and values that heads share, more."""
+        return self.mlp if site.startswith("mlp_p") else self.hidden
 
     def operations(self, tokens: float) -> float:
         """Floating-point operations of a forward pass, without those between tokens in attention."""
@@ -78,6 +83,17 @@ def local_model_size(source: str) -> ModelSize | None:
         return _size(source)
     except (UserError, KeyError, TypeError):  # the job says what is wrong
         return None
+
+
+def known_size(source: str, record: str) -> ModelSize | None:
+    """The size of a model before it is loaded: of one on this machine, or that was fetched; else None.
+
+    Args:
+        record: path of its record, which may not be there.
+    """
+    if is_local(source) or not Path(record).exists():
+        return local_model_size(source)
+    return model_size(record)
 
 
 def _size(folder: str) -> ModelSize:

@@ -28,6 +28,9 @@ CPU, GPU = 40e9, 4e12  # operations per second in float32, of a core and of a GP
 THREADS = 8  # of a job that runs a model, where there are as many cores
 QUICK = 10.0  # seconds of one core, in which the model of a job needs no more of them
 HELD_NEURONS, RUN_PRODUCTS = 268e6, 134e6  # bytes that matching takes at most for each
+DOCUMENT = 450  # tokens of a document of the web, on average
+# Types among n tokens of English: about 3.5 n^0.7 (Heaps 1978, Information Retrieval); 3,100 among 16,384.
+HEAPS, HEAPS_POWER = 3.5, 0.7
 COVARIATES = 16  # sums of a neuron per cluster, with those of its powers
 CONTEXTS = 3000  # bytes per neuron of its contexts
 
@@ -48,14 +51,17 @@ class Estimate(Protocol):
 class Needs:
     """What the jobs of a configuration are expected to need, and ask for.
 
+    Args:
+        gpu: whether models run on a GPU; default: unless the configuration says cpu, as it may on a cluster.
+
     Raises:
         UserError: the margin that the environment sets is no number above 0.
     """
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, gpu: bool | None = None) -> None:
         self.margin = margin()
         sampling, self.extraction = config.sampling, config.extraction
-        self.gpu = config.extraction.device != "cpu"
+        self.gpu = config.extraction.device != "cpu" if gpu is None else gpu
         self.length = sampling.sequence_length
         self.tokens = sampling.sequences * self.length
         self.stored = sampling.stored * self.length
@@ -70,8 +76,20 @@ class Needs:
         Of a small one on this machine, most of the job is the start of Python, on one core.
         """
         size = local_model_size(source)
+        return self.threads_of(size) if size else THREADS
+
+    def threads_of(self, size: ModelSize) -> int:
+        """Cores for a job that runs a model of this size on this machine."""
         tokens = max(self.shard, self.stored_shard)
-        return 1 if size and size.operations(tokens) < QUICK * CPU else THREADS
+        return 1 if size.operations(tokens) < QUICK * CPU else THREADS
+
+    def clusters(self, tokens: int) -> int:
+        """Clusters of documents in so many tokens; their number is not known yet, nor is that of classes."""
+        return min(CLUSTERS, max(1, tokens // DOCUMENT))
+
+    def classes(self, tokens: int) -> int:
+        """Classes of token types in so many tokens."""
+        return min(self.token_types, round(HEAPS * tokens**HEAPS_POWER))
 
     def ask(self, expected: Estimate, times: int = 1) -> dict[str, Callable[..., int]]:
         """The resources ``mem_mb`` and ``runtime`` (minutes) of a rule; each attempt at a job asks for more.
@@ -111,7 +129,7 @@ class Needs:
 
     def extract(self, model: ModelSize, sites: list[str], threads: int) -> Expected:
         """Of an activation shard, which is written while the model runs: a few tensors wait for that."""
-        widths = [model.mlp if site.startswith("mlp_p") else model.hidden for site in sites]
+        widths = [model.width(site) for site in sites]
         bytes_per_number = 4 if self.extraction.storage_dtype == "float32" else 2
         made = self.stored_shard * model.layers * sum(widths) * bytes_per_number
         held = 6 * 4 * self._batch(self.stored_shard) * max(widths, default=0)
@@ -130,7 +148,7 @@ class Needs:
 
     def _sums(self) -> float:
         """Bytes per neuron of the sums of a shard: those of clusters in float64, those of types in float32."""
-        return 8 * CLUSTERS * self.covariates + 4 * self.token_types + CONTEXTS
+        return 8 * self.clusters(self.shard) * self.covariates + 4 * self.classes(self.shard) + CONTEXTS
 
     def summarize(self, model: ModelSize, threads: int) -> Expected:
         """Of a token shard, while the model runs: in the end all sums are in main memory, also a GPU's."""
@@ -151,7 +169,7 @@ class Needs:
         Args:
             per_value: seconds for each stored activation.
         """
-        sums = width * (8 * CLUSTERS * self.covariates + 4 * self.token_types)
+        sums = width * (8 * self.clusters(self.tokens) * self.covariates + 4 * self.classes(self.tokens))
         seconds = width * self.stored * per_value + 2 * self.shards * sums / READING
         return Expected(NUMPY + BLOCKS + 3 * sums, seconds / 60)
 

@@ -15,7 +15,7 @@ from layerscope.io.errors import at
 from layerscope.io.files import DigestCache, digest_of_file, digest_of_record
 from layerscope.model.weights import model_files
 from layerscope.preflight.config import Config
-from layerscope.studies.study import RESULTS, Figure, Study, keyed_by_tokenizer
+from layerscope.studies.study import RESULTS, Figure, Study, keyed_by_tokenizer, stored_sites
 from layerscope.tokenize.documents import corpus_files
 from layerscope.tokenize.property_names import ALWAYS_SUMMED, of_tables
 from layerscope.tokenize.token_properties import PropertySpec, PropertyTable
@@ -172,8 +172,7 @@ class Specs:
 
     def sites(self, model: str, corpus: str) -> list[str]:
         """Sites that the studies read from the activation shards of a model and corpus, without duplicates."""
-        reading = (study for study in self.studies.values() if model in study.models and study.corpus == corpus)
-        return list(dict.fromkeys(site for study in reading for site in study.sites))
+        return stored_sites(self.studies.values(), model, corpus)
 
     def extract(self, model: str, corpus: str) -> Spec:
         settings = self.config.extraction.model_dump(exclude={"device"})

@@ -1,12 +1,18 @@
 """Settings, jobs and figures of the study."""
 
-from typing import ClassVar, Literal
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field
 
 from layerscope.config.sections import CorpusStudySettings
 from layerscope.studies.path_length.lengths import SITES
 from layerscope.studies.study import Figure, Study
+from layerscope.workflow.job_costs import JobCosts
+
+if TYPE_CHECKING:
+    from layerscope.workflow.model_size import ModelSize
+    from layerscope.workflow.resources import Needs
 
 LAYERS = "path_length/layers.csv"
 
@@ -77,6 +83,13 @@ class PathLength(Study):
     def token_filter(self) -> str:
         """The tokens whose means the figures show, as in layers.csv."""
         return "without_first" if self.settings.drop_first_token else "all"
+
+    def costs(self, model: str, size: "ModelSize", needs: "Needs") -> Iterable[JobCosts]:
+        if self.settings.streams == "reduced":
+            expected = needs.extract_paths(size, needs.threads_of(size))
+            stored = 24 * size.layers * self.sampling.stored * self.sampling.sequence_length  # six numbers
+            shards = self.sampling.shards
+            yield JobCosts("extract_paths", shards, expected, needs.shard, stored / shards)
 
     def described(self) -> list[str]:
         return self.paths("path_length/{model}/shard_0000.h5")

@@ -1,8 +1,8 @@
 """The study as the workflow sees it."""
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from itertools import pairwise
-from typing import ClassVar, Literal, Self
+from typing import TYPE_CHECKING, ClassVar, Literal, Self
 
 from pydantic import Field
 
@@ -10,9 +10,15 @@ from layerscope.config.mistakes import Mistakes
 from layerscope.config.sections import CorpusStudySettings, Layer, Model, Pair, Properties, Seed
 from layerscope.io.errors import UserError
 from layerscope.studies.study import Figure, Study
+from layerscope.workflow.job_costs import JobCosts
+
+if TYPE_CHECKING:
+    from layerscope.workflow.model_size import ModelSize
+    from layerscope.workflow.resources import Needs
 
 EVIDENCE = "token_length/evidence.csv"
 PROPERTIES = "token_length/properties.csv"
+NEURON_BYTES = 1100  # of a neuron in the tables of its layer
 VOCABULARY = "tokens/{tokenizer}/{corpus}/vocabulary.parquet"
 
 
@@ -181,6 +187,15 @@ class TokenLength(Study):
     def summary_reads(self, layer_jobs: Mapping[str, int]) -> int:
         jobs = 3 if self.settings.properties else 2
         return jobs * sum(layer_jobs.values())
+
+    def costs(self, model: str, size: "ModelSize", needs: "Needs") -> Iterable[JobCosts]:
+        of_neurons = {
+            "correlate_token_length": needs.correlate(size.mlp),
+            "resample_token_length": needs.resample(size.mlp, self.settings.resamples),
+            "test_unimodality": needs.test_unimodality(size.mlp, self.settings.resamples),
+        }
+        for rule, expected in of_neurons.items():
+            yield JobCosts(rule, size.layers, expected, bytes=NEURON_BYTES * size.mlp / len(of_neurons))
 
     @property
     def properties(self) -> list[str]:

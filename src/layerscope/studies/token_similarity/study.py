@@ -1,8 +1,8 @@
 """Settings, jobs and figures of the study."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import Field
 
@@ -12,7 +12,13 @@ from layerscope.io.errors import UserError
 from layerscope.studies.study import Figure, Study
 from layerscope.studies.token_similarity.sentences import read_sentences, sentence_lines
 from layerscope.tokenize.tokenizer import LoadedTokenizer
+from layerscope.workflow.job_costs import JobCosts
 
+if TYPE_CHECKING:
+    from layerscope.workflow.model_size import ModelSize
+    from layerscope.workflow.resources import Needs
+
+SENTENCE = 16  # tokens, on average
 HISTOGRAMS = "token_similarity/{model}/histogram_{layer}.parquet"
 LAYERS = "token_similarity/layers.csv"
 
@@ -61,6 +67,13 @@ class TokenSimilarity(Study):
 
     def described(self) -> list[str]:
         return self.paths("token_similarity/{model}/vectors.h5")
+
+    def costs(self, model: str, size: "ModelSize", needs: "Needs") -> Iterable[JobCosts]:
+        sentences = len(sentence_lines(self.settings.sentences, self.settings.target))
+        numbers = 6 * sentences * size.layers * size.hidden  # q, k and v of two tokens
+        of_vectors = needs.extract_vectors(size, sentences, needs.threads_of(size))
+        yield JobCosts("extract_vectors", 1, of_vectors, SENTENCE * sentences, 4 * numbers)
+        yield JobCosts("compute_cosines", size.layers, needs.cosines(numbers, size.layers, sentences))
 
     def check_files(
         self, tokenizers: Mapping[str, LoadedTokenizer], positions: Mapping[str, int], mistakes: Mistakes

@@ -1,0 +1,88 @@
+"""What the jobs of a configuration cost, from the sizes of its models and of its sample, before any of them has run."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from layerscope.preflight.config import Config
+from layerscope.studies.study import stored_sites
+from layerscope.summarize.neuron_sums import CONTEXTS, POWERS
+from layerscope.summarize.token_sums import RANDOM
+from layerscope.workflow.job_costs import JobCosts
+from layerscope.workflow.model_size import ModelSize
+from layerscope.workflow.resources import Needs
+
+COVARIATES = 13  # of a summary, with the spline of frequency, before those that the configuration adds
+
+
+@dataclass(frozen=True)
+class ModelCosts:
+    """What the jobs of one model cost."""
+
+    model: str
+    jobs: Sequence[JobCosts]
+    operations: float  # of all forward passes, floating-point
+
+    @property
+    def tokens(self) -> int:
+        """Tokens that it is run over; a token that two jobs read counts twice."""
+        return sum(of.jobs * of.tokens for of in self.jobs)
+
+    def bytes_of(self, *rules: str) -> float:
+        """What jobs write: those of some rules, or all."""
+        return sum(of.jobs * of.bytes for of in self.jobs if not rules or of.rule in rules)
+
+    @property
+    def largest(self) -> JobCosts:
+        """The job that takes most memory."""
+        return max(self.jobs, key=lambda of: of.expected.memory)
+
+
+def model_costs(config: Config, needs: Needs, name: str, size: ModelSize) -> ModelCosts:
+    """What the jobs of a model cost."""
+    studies = [study for study in config.chosen().values() if name in study.models]
+    jobs: list[JobCosts] = []
+    for corpus in dict.fromkeys(study.corpus for study in studies if study.corpus):
+        jobs += _extracted(config, needs, stored_sites(studies, name, corpus), size)
+        if any(study.summarized_sites for study in studies if study.corpus == corpus):
+            jobs += _summarized(config, needs, size)
+    for study in studies:
+        jobs += study.costs(name, size, needs)
+    return ModelCosts(name, jobs, sum(of.jobs * size.operations(of.tokens) for of in jobs))
+
+
+def _extracted(config: Config, needs: Needs, sites: list[str], size: ModelSize) -> Iterator[JobCosts]:
+    """Jobs that store activations."""
+    if not sites:
+        return
+    tokens = needs.stored_shard
+    number = 4 if config.extraction.storage_dtype == "float32" else 2
+    numbers = tokens * size.layers * sum(map(size.width, sites))
+    expected = needs.extract(size, sites, needs.threads_of(size))
+    yield JobCosts("extract", config.sampling.stored_shards, expected, tokens, numbers * number)
+
+
+def _summarized(config: Config, needs: Needs, size: ModelSize) -> Iterator[JobCosts]:
+    """Jobs that make summaries, from stored activations or with a run of the model."""
+    sampling = config.sampling
+    whole = sum(sampling.stored_of(shard) == sampling.sequences_per_shard for shard in range(sampling.shards))
+    stored = whole if config.extraction.storage_dtype == "float32" else 0
+    made = summary_bytes(config, needs, size.layers * size.mlp)
+    from_stored = needs.summarize_stored(size.layers, size.mlp)
+    running = needs.summarize(size, needs.threads_of(size))
+    if stored:
+        yield JobCosts("summarize_stored", stored, from_stored, 0, made)
+    if stored < sampling.shards:
+        yield JobCosts("summarize", sampling.shards - stored, running, needs.shard, made)
+
+
+def summary_bytes(config: Config, needs: Needs, neurons: int) -> float:
+    """Bytes of the summary of a shard, whose arrays docs/file-formats.md lists.
+
+    Args:
+        neurons: of all layers.
+    """
+    covariates = COVARIATES + len(config.summaries.properties)
+    clusters, classes = needs.clusters(needs.shard), needs.classes(needs.shard)
+    numbers = 1 + clusters * (covariates + len(POWERS)) + classes + RANDOM
+    products = 8 * (classes + clusters) * covariates**2
+    return neurons * (4 * numbers + 2 * CONTEXTS * (4 + 8 + 4)) + products

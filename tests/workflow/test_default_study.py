@@ -1,0 +1,49 @@
+"""The default study, run once as a user runs it: what README.md shows of it, and what it was estimated to cost."""
+
+import re
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from project import link_project, snakemake
+from readme_rows import check_figure, check_rows
+
+pytestmark = pytest.mark.slow
+MEGABYTES = re.compile(r"([\d.,]+) (MB|GB)")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("default")
+    link_project(folder)
+    run = snakemake(folder, "--cores", "2")
+    assert run.returncode == 0, run.stderr[-2000:]
+    return folder
+
+
+def test_readme_shows_what_it_finds(folder: Path) -> None:
+    check_rows(folder / "results")
+    check_figure(folder / "results")
+
+
+def test_estimate_is_right(folder: Path) -> None:
+    estimated = snakemake(folder, "--cores", "1", "estimate")
+    assert estimated.returncode == 0, estimated.stderr
+    rows = [line.split("  ") for line in estimated.stdout.splitlines()]
+    models = {row[0]: [cell.strip() for cell in row if cell.strip()] for row in rows if row[0].startswith("neo-")}
+    assert set(models) == {"neo-2m", "neo-8m", "neo-2m-random", "neo-8m-random"}
+    [together] = re.findall(r"together .* ([\d.]+ [MG]B) on the disk", estimated.stdout)
+    files = [path for path in (folder / "results").rglob("*") if path.is_file() and "logs" not in path.parts]
+    assert megabytes(together) == pytest.approx(sum(path.stat().st_size for path in files) / 1e6, rel=0.05)
+    for model, row in models.items():
+        for kind, at in (("activations", 4), ("summaries", 5)):
+            [shard] = folder.glob(f"results/{kind}/{model}/*/*.h5")
+            assert megabytes(row[at]) == pytest.approx(shard.stat().st_size / 1e6, rel=0.05), (model, kind)
+    [memory] = re.findall(r"largest job: \w+ of \S+, ([\d.]+ [MG]B) of memory", estimated.stdout)
+    taken = [pd.read_csv(path, sep="\t")["max_rss"].max() for path in folder.rglob("*.benchmark.tsv")]
+    assert megabytes(memory) == pytest.approx(max(taken) * 2**20 / 1e6, rel=0.3)
+
+
+def megabytes(text: str) -> float:
+    number, unit = MEGABYTES.fullmatch(text).groups()
+    return float(number.replace(",", "")) * (1000 if unit == "GB" else 1)

@@ -1,0 +1,79 @@
+"""What a run costs, said before it."""
+
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+from project import PROJECT, link_project, snakemake
+
+from layerscope.io.errors import UserError
+from layerscope.preflight.config import Config
+from layerscope.preflight.load import load_config
+from layerscope.workflow.costs import model_costs
+from layerscope.workflow.estimate import jobs_of_plan, planned_jobs, slurm_jobs
+from layerscope.workflow.model_size import ModelSize
+from layerscope.workflow.resources import Needs
+
+SMALL = ModelSize(layers=2, hidden=8, mlp=32, weights_per_layer=768, embeddings=100)
+
+
+def config_of(**sections: dict) -> Config:
+    config = yaml.safe_load((PROJECT / "config/config.yaml").read_text())
+    for name, section in sections.items():
+        config[name] = {**config[name], **section}
+    return load_config(config)
+
+
+def test_costs_follow_from_sizes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(PROJECT)
+    sampling = {"sequences": 8, "sequence_length": 64, "sequences_per_shard": 4}
+    config = config_of(sampling=sampling | {"stored_sequences": 4})
+    costs = model_costs(config, Needs(config, gpu=False), "neo-8m", SMALL)
+    jobs = {of.rule: of.jobs for of in costs.jobs}
+    # One of two token shards is stored, and gives its summary; for the other the model runs.
+    assert [jobs[rule] for rule in ("extract", "summarize_stored", "summarize", "extract_paths")] == [1, 1, 1, 2]
+    assert costs.bytes_of("extract") == 4 * 64 * 2 * 32 * 4
+    vectors = next(of for of in costs.jobs if of.rule == "extract_vectors")
+    assert costs.tokens == 4 * 64 + 4 * 64 + 8 * 64 + vectors.tokens
+    assert costs.operations == 2 * 2 * 768 * costs.tokens
+    half = config_of(sampling=sampling, extraction={"storage_dtype": "float16"})
+    of_half = model_costs(half, Needs(half, gpu=False), "neo-8m", SMALL)
+    assert of_half.bytes_of("extract") == 8 * 64 * 2 * 32 * 2
+    # Rounded activations give no summary.
+    assert {of.rule: of.jobs for of in of_half.jobs}["summarize"] == 2
+
+
+def test_slurm_jobs_are_those_of_the_profile() -> None:
+    jobs = jobs_of_plan(
+        "job   count\n----  -----\nreport   1\ncorrelate  25\nresample  3\nextract  4\nall  1\ntotal  34\n"
+    )
+    assert jobs == {"report": 1, "correlate": 25, "resample": 3, "extract": 4}
+    profile = {"groups": ["correlate=statistics", "resample=statistics"], "group-components": ["statistics=12"]}
+    assert slurm_jobs(jobs, ["report"], profile) == 3 + 4
+    assert slurm_jobs(jobs, ["report"], {}) == 25 + 3 + 4
+
+
+def test_command_tells_costs_and_runs_nothing(tmp_path: Path) -> None:
+    link_project(tmp_path)
+    told = snakemake(tmp_path, "--cores", "1", "estimate")
+    assert told.returncode == 0, told.stderr
+    assert re.search(r"^neo-8m +\d", told.stdout, re.MULTILINE)
+    planned = snakemake(tmp_path, "--dry-run", "--quiet", "rules")
+    [jobs] = re.findall(r"([\d,]+) jobs from scratch", told.stdout)
+    assert int(jobs) == sum(jobs_of_plan(planned.stdout).values())
+    assert [path.name for path in (tmp_path / "results").iterdir() if path.is_dir()] == ["logs"]
+
+
+def test_models_of_the_hub_are_named_before_they_are_fetched(tmp_path: Path) -> None:
+    link_project(tmp_path)
+    told = snakemake(tmp_path, "--cores", "1", "--configfile", "config/gpt_neo.yaml", "--", "estimate")
+    assert told.returncode == 0, told.stderr
+    assert "not counted" in told.stdout and "gpt-neo-1.3b" in told.stdout
+
+
+def test_what_cannot_be_planned_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "Snakefile").write_text("rule all:\n    input: 'nothing'\n")
+    with pytest.raises(UserError, match="cannot be planned"):
+        planned_jobs({}, "Snakefile")
