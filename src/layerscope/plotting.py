@@ -131,8 +131,9 @@ def legend_below(drawn: Figure, entries: Iterable[Entry], across: int = 4) -> No
 
 
 def letter(panels: Iterable[Axes]) -> None:
-    """Letters before the titles of panels, in bold."""
-    for ax, mark in zip(panels, letters(), strict=False):
+    """Letters before the titles of panels, in bold, if there are several."""
+    axes = list(panels)
+    for ax, mark in zip(axes if len(axes) > 1 else [], letters(), strict=False):
         ax.set_title(f"{mark}  {ax.get_title(loc='left')}".rstrip())
 
 

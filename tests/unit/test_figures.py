@@ -137,7 +137,7 @@ def wrong_ticks(shown: Figure) -> list[str]:
             place, text = tick.get_loc(), tick.label1.get_text().replace("\N{MINUS SIGN}", "-")
             if re.fullmatch(r"-?[\d.]+(e-?\d+)?%?", text):
                 said = float(text.rstrip("%")) / (100 if text.endswith("%") else 1)
-                offset = float(axis.get_offset_text().get_text() or 1)
+                offset = float(axis.get_offset_text().get_text().replace("\N{MINUS SIGN}", "-") or 1)
                 if not np.isclose(said * offset, place, rtol=5e-3, atol=1e-9):
                     wrong.append(f"{text} at {place}")
     return wrong
@@ -241,7 +241,7 @@ def letters_of(shown: Figure) -> list[str]:
 def test_panels_have_letters_in_order(figures, name):
     found = letters_of(figures[name])
     assert found == list(ascii_lowercase[: len(found)])
-    assert len(found) > 1 or name == "token_lengths"
+    assert len(found) > 1 or (found == [] and name in ("token_lengths", "path_means"))  # of one panel
 
 
 @pytest.mark.parametrize("name", DRAWINGS)

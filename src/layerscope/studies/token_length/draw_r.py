@@ -32,7 +32,7 @@ MEASURE_STYLES = {  # name → label, colour, marker
     "r_types": ("over types", GREEN, "D"),
 }
 OTHERS: dict = {"color": "0.7", "linewidth": 0.8}
-QUARTILES: dict = {"color": BLUE, "alpha": 0.2, "linewidth": 0}
+BAND: dict = {"color": BLUE, "alpha": 0.3, "linewidth": 0}
 
 
 def draw_r_across_models(outputs: list[str], layers: pd.DataFrame, evidence: pd.DataFrame) -> None:
@@ -47,7 +47,7 @@ def draw_r_across_models(outputs: list[str], layers: pd.DataFrame, evidence: pd.
     with figure(outputs, TWO_COLUMNS, height_of_models(models, 2)) as drawn:
         for model, panels in panels_of_models(drawn, models, rows):
             of = layers[layers["model"] == model]
-            panels[0].fill_between(of["relative_depth"], of["r_q25"], of["r_q75"], **QUARTILES)
+            panels[0].fill_between(of["relative_depth"], of["r_q25"], of["r_q75"], **BAND)
             for ax, column, statistic, centre in zip(
                 panels, ("r_median", "fraction_positive"), ("median", "fraction_positive"), (0, 0.5), strict=True
             ):
@@ -62,7 +62,7 @@ def draw_r_across_models(outputs: list[str], layers: pd.DataFrame, evidence: pd.
             percent_axis(panels[1].yaxis)
         entries: list[Entry] = [
             (Line2D([], [], color=BLUE, marker="o"), "the model (above: median over neurons)"),
-            (Patch(**QUARTILES), "quartiles over neurons"),
+            (Patch(**BAND), "quartiles over neurons"),
             (Line2D([], [], **OTHERS), "the other models"),
             (NULL, "null, 95%"),
         ]
@@ -82,7 +82,7 @@ def draw_r_spread(outputs: list[str], evidence: pd.DataFrame) -> None:
             for ax, statistic in zip(panels, ("std", "variance"), strict=True):
                 of = of_measure(evidence, "r", statistic, model)
                 hatched_band(ax, of["layer"], of["null_low"], of["null_high"])
-                ax.fill_between(of["layer"], of["low"], of["high"], **QUARTILES)  # of std there is no interval
+                ax.fill_between(of["layer"], of["low"], of["high"], **BAND)  # of std there is no interval
                 ax.plot(of["layer"], of["value"], "o-", color=BLUE)
                 ax.axhline(0, color=GREY, linewidth=0.6)
                 layer_axis(ax, len(of))
@@ -90,7 +90,7 @@ def draw_r_spread(outputs: list[str], evidence: pd.DataFrame) -> None:
             drawn,
             [
                 (Line2D([], [], color=BLUE, marker="o"), "over the neurons of a layer"),
-                (Patch(**QUARTILES), "95% interval for other text (lower row)"),
+                (Patch(**BAND), "95% interval for other text (lower row)"),
                 (NULL, "null, 95%"),
             ],
         )

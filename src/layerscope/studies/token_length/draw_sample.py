@@ -43,8 +43,7 @@ def draw_token_lengths(outputs: list[str], vocabularies: dict[str, pd.DataFrame]
             ax.set_xlim(0.3)
             ax.set_title(f"tokenizer {tokenizer}: n = {total:,} tokens, median {sample.median:g}")
             ax.legend()
-        if len(vocabularies) > 1:
-            letter(axes)
+        letter(axes)
 
 
 def draw_activations(
