@@ -100,7 +100,7 @@ def tally(claims: list[ClaimRows]) -> str:
         verdict.verdict == "supported" for of_training, verdict in verdicts if verdict.untrained and of_training
     ]
     if untrained:
-        sentence += f"; untrained controls support {sum(untrained)} of {len(untrained)} that would show training"
+        sentence += f"; with random weights, {sum(untrained)} of {len(untrained)} support a claim about training"
     return f"{sentence}."
 
 

@@ -116,8 +116,9 @@ def models_table(runs: list[Run], sections: list[Section], claims: list[ClaimRow
         for model, of in section.facts.items():
             facts.setdefault(model, {}).update(of)
     verdicts = [verdict for claim in claims if claim.about == "model" for verdict in claim.verdicts]
-    for kind in ("supported", "not supported", "undetermined") if verdicts else ():
-        for model, of in facts.items():
-            of[f"claims {kind}"] = str(sum(v.models == model and v.verdict == kind for v in verdicts))
     columns = list(dict.fromkeys(column for of in facts.values() for column in of))
+    for kind in ("supported", "not supported", "undetermined") if verdicts else ():
+        columns.append(f"claims {kind}")
+        for model, of in facts.items():
+            of[columns[-1]] = str(sum(v.models == model and v.verdict == kind for v in verdicts))
     return Table(["model", *columns], [[model, *(of.get(c, "") for c in columns)] for model, of in facts.items()])
