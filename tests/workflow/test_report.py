@@ -32,7 +32,7 @@ def png(tmp_path: Path) -> Path:
     (tmp_path / "lengths.rst").write_text("Of lengths.")
     paths = [str(tmp_path / f"lengths.{kind}") for kind in ("png", "svg")]
     with figure(paths, 0.5, 0.3) as drawn, plt.rc_context({"axes.spines.left": False}):
-        drawn.text(0, 0, "x")
+        drawn.text(0.4, 0.4, "x")
     return Path(paths[0])
 
 
@@ -231,6 +231,14 @@ def test_tables_can_be_saved_from_the_page(page: Page, finished: Path) -> None:
     tables = {path.relative_to(results) for path in results.rglob("*.csv")}
     own = {path for path in tables if path.name != "claims.csv" or path == Path("claims.csv")}
     assert len(saved) == len(own)
+
+
+@pytest.mark.parametrize("study", ["tiny", "default"])
+def test_the_page_is_small_enough_to_send(finished: Path, project: Path, study: str) -> None:
+    report = {"tiny": finished, "default": project}[study] / "results/report.html"
+    if not report.exists():
+        pytest.skip("needs a finished default study: snakemake --cores 8")
+    assert report.stat().st_size < 5e6
 
 
 def test_every_verdict_is_there_with_its_numbers(page: Page, finished: Path) -> None:
