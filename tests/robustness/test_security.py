@@ -169,7 +169,12 @@ def test_text_from_elsewhere_is_text_in_the_report(tmp_path: Path) -> None:
         attributes = {"format": "a", **{key: EVIL for key in shown if not key.startswith("corpus")}}
         set_root_attributes(file, attributes | {key: f"{key} {EVIL}" for key in ("sentences", "target")})
     figure = Figure(
-        name="figure", title=f"figure {EVIL}", caption=f"caption {EVIL}", image="data:image/png;base64,", width=1
+        name="figure",
+        title=f"figure {EVIL}",
+        caption=f"caption {EVIL}",
+        image="data:image/png;base64,",
+        width=1,
+        vector=f"vector {EVIL}",
     )
     files = [str(tmp_path / "corpus.h5"), str(tmp_path / "sentences.h5")]
     table = Download(f"file {EVIL}", f"place {EVIL}", f"table {EVIL}", "data:text/csv;base64,", 1)

@@ -37,7 +37,7 @@ def png(tmp_path: Path) -> Path:
 
 
 def load(png: Path) -> Figure:
-    return load_figure(str(png), png.parent, "lengths of lines")
+    return load_figure(str(png), png.parent, png.parent, "lengths of lines")
 
 
 def refused(path: Path) -> str:

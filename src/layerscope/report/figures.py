@@ -21,15 +21,17 @@ class Figure:
     caption: str
     image: str  # data URI
     width: int  # pixels to show it at
+    vector: str  # path of the PDF within the results
     of_sample: bool = False  # it is about the text, and not about models
 
 
-def load_figure(path: str, captions: Path, title: str, of_sample: bool = False) -> Figure:
+def load_figure(path: str, captions: Path, root: Path, title: str, of_sample: bool = False) -> Figure:
     """Read a figure, from its SVG or its PNG, whichever is smaller; its caption has the name of the figure.
 
     Args:
         path: of the PNG; the SVG is beside it.
         captions: folder of the captions.
+        root: folder of the results.
 
     Raises:
         UserError: a file is not as it was written.
@@ -44,6 +46,7 @@ def load_figure(path: str, captions: Path, title: str, of_sample: bool = False) 
         caption=" ".join(caption.split()),
         image=f"data:image/{kind};base64,{base64.b64encode(image).decode()}",
         width=round(width * LARGER),
+        vector=str(Path(path).with_suffix(".pdf").relative_to(root)),
         of_sample=of_sample,
     )
 

@@ -89,7 +89,7 @@ class Files:
         figures = []
         for path in self.figures:
             title, of = self.shown[Path(path).stem]
-            figures.append(load_figure(path, captions, title, of_sample=of == "sample"))
+            figures.append(load_figure(path, captions, self.root, title, of_sample=of == "sample"))
         return figures
 
 

@@ -75,11 +75,14 @@ def _lengths(tokenizer: str, vocabulary: pd.DataFrame) -> str:
 
 def _confounds(tokenizer: str, table: pd.DataFrame) -> str:
     r = table.set_index("confound")
+    frequency, space, position = (
+        with_minus(f"{r['pearson'][name]:+z.2f}") for name in ("log_frequency", "leading_space", "position")
+    )
+    over_types = with_minus(f"{r['pearson_types']['log_frequency']:+z.2f}")
     return (
         f"In the sample of {tokenizer}, length correlates with the logarithm of a token's frequency in the corpus at "
-        f"r = {r['pearson']['log_frequency']:+.2f} over tokens "
-        f"({r['pearson_types']['log_frequency']:+.2f} over types), with a leading space at "
-        f"{r['pearson']['leading_space']:+.2f} and with position at {r['pearson']['position']:+.2f}."
+        f"r = {frequency} over tokens ({over_types} over types), with a leading space at {space} and with position at "
+        f"{position}."
     )
 
 
