@@ -198,7 +198,18 @@ def test_text_from_elsewhere_is_text_in_the_report(tmp_path: Path) -> None:
     verdict = Verdict(untrained=False, **{key: words[key] for key in of_verdict})
     texts = {key: words[key] for key in of_claim}
     claim = ClaimRows(study="study", name="claim", **texts, about="model", of_training=True, verdicts=[verdict])
-    shown += [*of_claim, *of_verdict, "sentences", "target", "Figure", "caption", "section", "headline", "finding"]
+    shown += [
+        *of_claim,
+        *of_verdict,
+        "vector",
+        "sentences",
+        "target",
+        "Figure",
+        "caption",
+        "section",
+        "headline",
+        "finding",
+    ]
     shown += [
         "table",
         "file",
