@@ -24,6 +24,7 @@ from layerscope.io.errors import UserError
 from layerscope.plotting import figure
 from layerscope.report.cost import cost
 from layerscope.report.figures import Figure, load_figure
+from layerscope.report.page import write_report
 
 
 @pytest.fixture
@@ -271,6 +272,17 @@ def test_the_cost_is_the_sum_of_the_benchmark_files(tmp_path: Path) -> None:
     assert "The 3 jobs that were measured took 106 s of wall time in sum and 9 s of CPU time" in sentence
     assert table.rows == [["extract", "2", "6", "8", "30"], ["summarize", "1", "100", "1", "20"]]
     assert cost(tmp_path / "extract/c") is None
+
+
+@pytest.mark.parametrize("made", [True, False])
+def test_the_explorer_is_linked_where_there_is_one(tmp_path: Path, project: Path, made: bool) -> None:
+    if made:
+        (tmp_path / "explorer").mkdir()
+        (tmp_path / "explorer/index.html").touch()
+    settings = {"sampling": {"sequences": 2, "sequence_length": 8}, "extraction": {}}
+    write_report(str(tmp_path / "report.html"), [], None, [], settings, project)
+    page = Page(tmp_path / "report.html")
+    assert ("explorer/index.html" in [attributes["href"] for attributes in page.of("a")]) == made
 
 
 def chromium() -> str:
