@@ -23,13 +23,15 @@ def cost(logs: Path) -> tuple[str, Table] | None:
         .groupby("rule")
         .agg(jobs=("s", "size"), wall=("s", "sum"), cpu=("cpu_time", "sum"), memory=("max_rss", "max"))
         .sort_values("cpu", ascending=False)
+        .round()
+        .astype(int)
         .reset_index()
     )
     headings = {"rule": "rule", "jobs": "jobs", "wall": "wall time, s", "cpu": "CPU time, s", "memory": "memory, MiB"}
     sentence = (
         f"The {of_rules['jobs'].sum():,} jobs that were measured took {_time(of_rules['wall'].sum())} of wall time in "
         f"sum and {_time(of_rules['cpu'].sum())} of CPU time, and the largest of them "
-        f"{of_rules['memory'].max():,.0f} MiB of memory. Jobs that join tables or draw figures are not measured."
+        f"{of_rules['memory'].max():,} MiB of memory. Jobs that join tables or draw figures are not measured."
     )
     return sentence, Table.of(of_rules, headings)
 

@@ -22,15 +22,18 @@ class Table:
 
     @classmethod
     def of(cls, table: pd.DataFrame, headings: dict[str, str]) -> "Table":
-        """Columns of a table under other headings, numbers to three significant digits."""
+        """Columns of a table under other headings; numbers with as many digits as their size asks for."""
         rows = [[_cell(value) for value in row] for row in table[list(headings)].itertuples(index=False)]
         return cls(list(headings.values()), rows)
 
 
 def _cell(value: object) -> str:
     if not isinstance(value, float):
-        return str(value)
-    return "" if pd.isna(value) else with_minus(f"{value:.3g}")
+        return f"{value:,}" if isinstance(value, int) else str(value)
+    if pd.isna(value):
+        return ""
+    digits = 4 if abs(value) < 1 else 2 if abs(value) < 100 else 0
+    return with_minus(f"{value:z,.{digits}f}")
 
 
 def with_minus(numbers: str) -> str:
