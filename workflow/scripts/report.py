@@ -4,6 +4,7 @@ from pkgutil import resolve_name
 from layerscope.report.claims import claims_of
 from layerscope.report.page import write_report
 from layerscope.report.section import Files
+from layerscope.report.tables import download
 from layerscope.workflow.job import job
 
 with job(snakemake) as task:
@@ -11,7 +12,11 @@ with job(snakemake) as task:
     sections = []
     for study, function in spec["sections"].items():
         of = {key.removeprefix(f"{study}_"): paths for key, paths in task.input.items() if key.startswith(f"{study}_")}
-        figures, runs = of.pop("figures"), of.pop("runs")
-        files = Files(root, figures, runs, of, spec["tokenizers"][study], spec["titles"][study])
+        figures, runs, _ = (of.pop(name) for name in ("figures", "runs", "vectors"))
+        files = Files(root, figures, runs, of, spec["tokenizers"][study], spec["figures"][study])
         sections.append(resolve_name(function)(files))
-    write_report(task.output[0], claims_of(task.input.claims), sections, spec["settings"], Path(task.scriptdir))
+    tables = [download(path, "claims.csv", "one row per claim and model") for path in task.input.claims]
+    all_claims = tables[0] if tables else None
+    write_report(
+        task.output[0], claims_of(task.input.claims), all_claims, sections, spec["settings"], Path(task.scriptdir)
+    )

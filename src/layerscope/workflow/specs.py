@@ -12,17 +12,19 @@ from typing import Any
 from layerscope.config.sections import Corpus
 from layerscope.fetch.places import is_local
 from layerscope.io.errors import at
-from layerscope.io.files import DigestCache, digest_of_file, digest_of_record
+from layerscope.io.files import DigestCache, digest_of_record
 from layerscope.model.weights import model_files
 from layerscope.preflight.config import Config
-from layerscope.studies.study import RESULTS, Figure, Study, keyed_by_tokenizer, stored_sites
+from layerscope.studies.study import RESULTS, Figure, Study, stored_sites
 from layerscope.tokenize.documents import corpus_files
 from layerscope.tokenize.property_names import ALWAYS_SUMMED, of_tables
 from layerscope.tokenize.token_properties import PropertySpec, PropertyTable
 from layerscope.tokenize.tokenizer_files import tokenizer_files
 from layerscope.workflow.fingerprint import code_fingerprint, module_file
 
-PAGE = Path(__file__).parents[1] / "report/page.html"
+PACKAGE = Path(__file__).parents[1]
+STYLE = PACKAGE / "layerscope.mplstyle"
+TEMPLATES = [path for path in sorted(PACKAGE.glob("report/*.*")) if path.suffix in (".html", ".css", ".js")]
 
 Spec = dict[str, Any]
 
@@ -90,8 +92,16 @@ class Specs:
         """The spec of a figure."""
         function = study.function(figure)
         settings = {argument: study.value(key) for argument, key in figure.settings.items()}
-        keyed = dict.fromkeys(keyed_by_tokenizer(figure.reads), study.tokenizers)
-        return self.script("draw", function, function=function, settings=settings, keyed=keyed, reads=figure.reads)
+        keyed = {argument: keys for argument, pattern in figure.reads.items() if (keys := study.keys(pattern))}
+        return self.script(
+            "draw",
+            function,
+            function=function,
+            settings=settings,
+            keyed=keyed,
+            reads=figure.reads,
+            style=self.digests.digest([STYLE]),
+        )
 
     def _digest_of_setting(self, study: Study, key: str) -> str:
         """Digest of the file that a setting of a study names."""
@@ -219,7 +229,10 @@ class Specs:
         del settings["extraction"]["device"]
         sections = {name: study.section for name, study in self.studies.items()}
         tokenizers = {name: study.tokenizers for name, study in self.studies.items()}
-        titles = {name: {figure.name: figure.label for figure in study.figures} for name, study in self.studies.items()}
+        figures = {
+            name: {figure.name: (figure.label, figure.shows) for figure in study.figures}
+            for name, study in self.studies.items()
+        }
         captions = [study.caption(figure) for study in self.studies.values() for figure in study.figures]
         return self.script(
             "report",
@@ -227,7 +240,7 @@ class Specs:
             settings=settings,
             sections=sections,
             tokenizers=tokenizers,
-            titles=titles,
-            template=digest_of_file(PAGE),
+            figures=figures,
+            template=self.digests.digest(TEMPLATES),
             captions=self.digests.digest(captions),
         )
