@@ -10,7 +10,7 @@ from pathlib import Path
 import warm
 
 PROJECT = Path(__file__).parents[1]
-FOLDERS = ("src", "workflow", "config", "profiles", "resources", "docs")
+FOLDERS = ("src", "workflow", "config", "profiles", "resources", "docs", ".test/config")
 STUDIES = ("token_length", "token_similarity", "path_length")
 
 

@@ -29,6 +29,8 @@ from layerscope.studies.token_similarity.claims import CLAIMS as SIMILARITY_CLAI
 
 PAGES = [
     "README.md",
+    "CONTRIBUTING.md",
+    "CHANGELOG.md",
     "config/README.md",
     "resources/README.md",
     *(str(path.relative_to(PROJECT)) for path in sorted((PROJECT / "docs").glob("*.md"))),
@@ -175,8 +177,8 @@ def runs_a_job_by_hand(finished: Path, folder: Path, command: str) -> None:
 def is_an_extra(finished: Path, folder: Path, command: str) -> None:
     """What it installs has that name, and the version of Python that the page asks for."""
     project = tomllib.loads((PROJECT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    extra = re.search(r"\[(\w+)\]", command)
-    assert not extra or extra[1] in project["optional-dependencies"]
+    extras = re.search(r"\[([\w,]+)\]", command)
+    assert not extras or set(extras[1].split(",")) <= set(project["optional-dependencies"])
     assert project["requires-python"] == ">=3.11"
 
 
@@ -186,6 +188,24 @@ def arguments_are_known(finished: Path, folder: Path, command: str) -> None:
     (folder / "resources").symlink_to(PROJECT / "resources")
     done = run(folder, command)
     assert re.search(r"FileNotFoundError: .*'[ac]\.jsonl'", done.stderr), done.stderr
+
+
+def starts_snakemake(finished: Path, folder: Path, command: str) -> None:
+    """In a container, with these arguments."""
+    if "--wrap" in command:
+        command = shlex.split(command)[-1]
+    arguments = re.fullmatch(r"apptainer run (?:--nv )?layerscope\.sif (.*)", command)[1]
+    copy_project(folder)
+    check_plan(folder, f"snakemake {arguments} --dry-run")
+
+
+def builds_the_image(finished: Path, folder: Path, command: str) -> None:
+    """Of files that the recipe names."""
+    recipe = (PROJECT / command.split()[-1]).read_text(encoding="utf-8")
+    (files,) = re.findall(r"^%files\n((?: +.*\n)+)", recipe, re.MULTILINE)
+    for line in files.splitlines():
+        source, place = line.split()
+        assert (PROJECT / source).exists() and f"-r {place}\n" in recipe
 
 
 Check = Callable[[Path, Path, str], None]
@@ -198,6 +218,9 @@ CHECKED_HERE: dict[str, Check] = {
     "python resources/train.py": arguments_are_known,
     "python -m pdb .snakemake/scripts": runs_a_job_by_hand,
     "pip install -e": is_an_extra,
+    "apptainer build": builds_the_image,
+    "apptainer run": starts_snakemake,
+    "sbatch --gpus=1": starts_snakemake,
 }
 # Where else: a test, or who runs it.
 CHECKED_ELSEWHERE: dict[str, str] = {
@@ -206,6 +229,9 @@ CHECKED_ELSEWHERE: dict[str, str] = {
     "ruff format --check .": ".ci/run",
     "snakefmt --check Snakefile workflow": ".ci/run",
     "mypy": ".ci/run",
+    "pip install --require-hashes": ".ci/run",
+    "uv pip compile": "tests/workflow/test_lock.py",
+    "python tests/readme_rows.py": "tests/workflow/test_readme.py",
     "find results": "tests/workflow/test_cleaning_up.py",
     "profiles/slurm/run.sh": "tests/workflow/test_slurm.py",
     "squeue --me": "tests/workflow/test_slurm.py",
