@@ -110,7 +110,7 @@ MUTATIONS = {
         f"{SITES}[gpt_neo]",
     ),
     "Q, K and V of GPT-2 taken head by head": Mutation(
-        "model/architectures.py",
+        "model/fused.py",
         "    return tensor.chunk(3, dim=-1)[part]",
         '    return tensor.unflatten(-1, (block.get_submodule("attn").num_heads, 3, -1))[..., part, :].flatten(-2)',
         f"{SITES}[gpt2]",
@@ -150,20 +150,20 @@ MUTATIONS = {
     ),
     "attn_out before its output projection": Mutation(
         "model/architectures.py",
-        '"attn_out": Tap(attn_projection, "output")',
-        '"attn_out": Tap(attn_projection, "input")',
+        '"attn_out": attn_out or Tap(attn_projection, "output")',
+        '"attn_out": attn_out or Tap(attn_projection, "input")',
         f"{SOUND}[llama-float32]",
     ),
     "mlp_pre after the non-linearity": Mutation(
         "model/architectures.py",
-        '"mlp_pre": Tap(mlp_in, "output")',
-        '"mlp_pre": Tap(mlp_projection, "input")',
+        '"mlp_pre": first,',
+        '"mlp_pre": Tap(mlp_projection, "input"),',
         f"{SOUND}[gpt_neo-float32]",
     ),
     "the up projection for the gate": Mutation(
         "model/architectures.py",
-        '    "mlp.gate_proj",\n',
-        '    "mlp.up_proj",\n',
+        'mlp_in="mlp.gate_proj"',
+        'mlp_in="mlp.up_proj"',
         f"{SITES}[llama]",
     ),
     "a hook that never fires": Mutation(
@@ -196,7 +196,7 @@ MUTATIONS = {
     ),
     "the window": Mutation(
         "model/run.py",
-        "            check_windows(self.model, length)\n",
+        "            check_windows(self.model, self.rows)\n",
         "",
         "unit/test_checks.py::test_window_that_is_not_that_of_the_model",
     ),
