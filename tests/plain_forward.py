@@ -145,6 +145,10 @@ EXPECTED = {
 }
 
 
+def blocks_of(model: nn.Module) -> nn.ModuleList:
+    return next(module for module in model.modules() if isinstance(module, nn.ModuleList))
+
+
 def plain_pass(record: dict, ids: np.ndarray, **changes: object) -> tuple[list[Seen], list[torch.Tensor], Any]:
     """Sites of each layer, transformers' own hidden states, and the model, built without ``from_pretrained``."""
     config = AutoConfig.from_pretrained(record["path"], **changes)
@@ -152,7 +156,7 @@ def plain_pass(record: dict, ids: np.ndarray, **changes: object) -> tuple[list[S
     attention = "sdpa" if getattr(config, "alibi", False) else "eager"
     model = AutoModelForCausalLM.from_config(config, attn_implementation=attention).eval()
     model.load_state_dict(load_file(Path(record["path"]) / "model.safetensors"), strict=False)  # tied heads
-    blocks = next(module for module in model.modules() if isinstance(module, nn.ModuleList))
+    blocks = blocks_of(model)
     seen: list[Seen] = [{} for _ in blocks]
 
     def keep(outputs: Seen, path: str, module: nn.Module, args: object, output: Any) -> None:

@@ -2,66 +2,52 @@
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
-import h5py
 import numpy as np
 import pytest
 import torch
-from own_attention import WINDOW_SIZE, WINDOWED, own_attn_out
-from plain_forward import difference, plain_pass
-from tiny_models import CASES, LAYERS, extract, save_random_tokens, save_tiny_model
+from architecture_cases import ALLOWED, Case, from_own_attention, from_plain_pass, make_case
+from models_page import PAGE, with_tables
+from own_attention import WINDOW_SIZE, WINDOWED
+from plain_forward import blocks_of, difference, plain_pass
+from tiny_models import CASES, LAYERS, extract, save_random_tokens
 from torch import nn
 from transformers import AutoConfig, AutoModelForCausalLM
 
 from layerscope.io.errors import UserError
 from layerscope.model.architecture import Architecture, Tap
-from layerscope.model.architectures import ARCHITECTURES, SITES
+from layerscope.model.architectures import ARCHITECTURES
 from layerscope.model.hooks import SiteError, tapped
+from layerscope.model.model_config import architecture
 from layerscope.model.residual_identity import ResidualIdentity
 
 
-@dataclass
-class Case:
-    name: str
-    record: dict
-    ids: np.ndarray
-    stored: list[dict[str, np.ndarray]]  # site → [sequences, length, width], by layer
+@pytest.fixture(scope="module")
+def case_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Case]:
+    return cache(lambda name: make_case(name, tmp_path_factory.mktemp("case")))
 
 
 @pytest.fixture(scope="module", params=CASES)
-def case(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Case:
-    folder = tmp_path_factory.mktemp(request.param)
-    model_type, changes = CASES[request.param]
-    record = save_tiny_model(model_type, folder / "model", **changes)
-    shape = (2, 512) if request.param == "gpt_neo" else (3, 128)  # longer than their windows
-    tokens = save_random_tokens(folder / "tokens.h5", *shape)
-    extract(folder / "tokens.h5", record, folder / "shard.h5")
-    layers = range(LAYERS[request.param])
-    with h5py.File(folder / "shard.h5") as file:
-        stored = [{site: file[f"{site}/layer_{i:02d}"][:].reshape(*shape, -1) for site in SITES} for i in layers]
-    return Case(request.param, record, tokens.input_ids.reshape(shape), stored)
+def case(request: pytest.FixtureRequest, case_of: Callable[[str], Case]) -> Case:
+    return case_of(request.param)
 
 
 def test_stored_sites_equal_a_plain_forward_pass(case: Case) -> None:
-    expected, _, _ = plain_pass(case.record, case.ids)
-    assert len(expected) == len(case.stored)
-    for layer, sites in enumerate(expected):
-        for site in SITES:
-            assert difference(case.stored[layer][site], sites[site]) < 1e-5, (site, layer)
+    assert len(case.stored) == LAYERS[case.name]
+    for site, found in from_plain_pass(case).items():
+        assert found < ALLOWED, site
 
 
 def test_attention_of_stored_q_k_and_v_is_the_stored_attn_out(case: Case) -> None:
     """Beyond the window, and computed without transformers: so masks, norms of q and k, and positions are right."""
-    _, _, model = plain_pass(case.record, case.ids[:1, :2])
-    blocks = next(module for module in model.modules() if isinstance(module, nn.ModuleList))
-    size = 12 if case.name in ("qwen3", "gemma2", "gemma3_text") else 8
-    for layer, stored in enumerate(case.stored):
-        qkv = (torch.from_numpy(stored[part]) for part in "qkv")
-        with torch.no_grad():
-            expected = own_attn_out(case.name, blocks[layer], layer, *qkv, size)
-        assert difference(stored["attn_out"], expected) < 1e-5, layer
+    assert from_own_attention(case) < ALLOWED
+
+
+def test_page_of_models_says_what_the_tests_find(case_of: Callable[[str], Case]) -> None:
+    page = PAGE.read_text(encoding="utf-8")
+    assert page == with_tables(page, case_of), "docs/models.md is out of date: run python tests/models_page.py"
 
 
 def test_residual_stream_equals_the_hidden_states_of_transformers(case: Case) -> None:
@@ -118,7 +104,7 @@ def test_what_a_configuration_says_is_what_transformers_reads_from_it(case: Case
     assert architecture.positions("tiny", stored) == config.max_position_embeddings
     assert architecture.vocabulary("tiny", stored) == config.vocab_size
     model = AutoModelForCausalLM.from_config(config)
-    blocks = next(module for module in model.modules() if isinstance(module, nn.ModuleList))
+    blocks = blocks_of(model)
     path = architecture.norm_before_mlp(config.to_dict())
     if path is None:
         assert case.name == "olmo2"
@@ -154,6 +140,33 @@ def test_unsupported_architecture_is_refused_with_the_list(tmp_path: Path) -> No
     with pytest.raises(UserError, match=r"models\.big: architecture 'bloom'") as error:
         extract(tmp_path / "tokens.h5", record, tmp_path / "shard.h5")
     assert f"supported are {', '.join(ARCHITECTURES)}; docs/adding-a-model.md" in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("config", "line"),
+    [
+        (
+            {"model_type": "opt", "do_layer_norm_before": False},
+            "models.m: its config.json has do_layer_norm_before: false; supported are models of this architecture with "
+            "do_layer_norm_before: true (docs/models.md)",
+        ),
+        (
+            {"model_type": "gemma3_text", "use_bidirectional_attention": True},
+            "models.m: its config.json has use_bidirectional_attention: true; supported are models of this "
+            "architecture with use_bidirectional_attention: false (docs/models.md)",
+        ),
+        ({"model_type": "gemma3"}, "models.m: architecture 'gemma3' is not supported; supported are "),
+    ],
+)
+def test_variant_of_which_sites_would_mean_something_else_is_refused(config: dict, line: str) -> None:
+    with pytest.raises(UserError) as error:
+        architecture("m", config)
+    assert str(error.value).startswith(line) and "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("value", [None, True])
+def test_variant_that_says_nothing_else_is_supported(value: object) -> None:
+    assert architecture("m", {"model_type": "opt", "do_layer_norm_before": value}) is ARCHITECTURES["opt"]
 
 
 class Block(nn.Module):

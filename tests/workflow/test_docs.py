@@ -206,6 +206,7 @@ CHECKED_ELSEWHERE: dict[str, str] = {
     "ruff format --check .": ".ci/run",
     "snakefmt --check Snakefile workflow": ".ci/run",
     "mypy": ".ci/run",
+    "python tests/models_page.py": "tests/unit/test_architectures.py",
     "find results": "tests/workflow/test_cleaning_up.py",
     "profiles/slurm/run.sh": "tests/workflow/test_slurm.py",
     "squeue --me": "tests/workflow/test_slurm.py",
