@@ -1,4 +1,4 @@
-"""A tiny model of each architecture and variant: what extraction stores of it, and how far that is from plain passes."""
+"""Tiny models of each architecture and variant: what extraction stores of them, and how far it is from plain passes."""
 
 from dataclasses import dataclass
 from pathlib import Path
