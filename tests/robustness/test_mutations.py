@@ -121,6 +121,42 @@ MUTATIONS = {
         '_fused("attention.query_key_value", third)',
         f"{SITES}[gpt_neox]",
     ),
+    "Q, K and V of Falcon taken as in GPT-NeoX": Mutation(
+        "model/fused.py",
+        "    queries = attention.num_heads // attention.num_kv_heads",
+        "    queries = 1",
+        f"{SITES}[falcon]",
+    ),
+    "K and V of Phi-3 swapped": Mutation(
+        "model/fused.py",
+        "[tensor.shape[-1] - 2 * keys, keys, keys], dim=-1)[part]",
+        "[tensor.shape[-1] - 2 * keys, keys, keys], dim=-1)[(0, 2, 1)[part]]",
+        f"{SITES}[phi3]",
+    ),
+    "the up projection of Phi-3 for the gate": Mutation(
+        "model/fused.py",
+        "    return tensor.chunk(2, dim=-1)[0]",
+        "    return tensor.chunk(2, dim=-1)[1]",
+        f"{SITES}[phi3]",
+    ),
+    "mlp_out of Falcon after attention was added to it": Mutation(
+        "model/fused.py", "    return tensor.clone()", "    return tensor", f"{SOUND}[falcon-float32]"
+    ),
+    "attn_out of Gemma before the norm that follows": Mutation(
+        "model/architectures.py",
+        '    attn_out=Tap("post_attention_layernorm", "output"),\n',
+        "",
+        f"{SOUND}[gemma2-float32]",
+    ),
+    "the gain of Gemma's norms without its 1": Mutation(
+        "model/architectures.py", "    gain_offset=1,\n", "", f"{SOUND}[gemma3_text-float32]"
+    ),
+    "OPT whose stream is normed": Mutation(
+        "model/model_config.py",
+        "    found.check_variant(name, model_config)\n",
+        "",
+        "unit/test_architectures.py::test_variant_of_which_sites_would_mean_something_else_is_refused",
+    ),
     # Hooks at the wrong place or with the wrong value.
     "batch element 0 of a tensor": Mutation(
         "model/hooks.py",
@@ -199,6 +235,12 @@ MUTATIONS = {
         "            check_windows(self.model, self.rows)\n",
         "",
         "unit/test_checks.py::test_window_that_is_not_that_of_the_model",
+    ),
+    "the window of masks from outside of the blocks": Mutation(
+        "model/checks.py",
+        "            _check_window(model, layer, window, *given)",
+        "            _check_window(model, layer, window, given[0], given[1] | {'attention_mask': None})",
+        f"{SOUND}[mistral-float32]",
     ),
     "NaN and Inf in a shard": Mutation(
         "extract/writer.py", "        if not (np.isfinite(low) and np.isfinite(high)):", "        if False:", NOT_FINITE
