@@ -66,6 +66,7 @@ def _separate(attention: str) -> dict[str, Tap]:
     return {site: Tap(f"{attention}.{site}_proj", "output") for site in "qkv"}
 
 
+# Architectures with a gated MLP, all named as Llama's.
 _gated = partial(
     _architecture,
     "layers",
@@ -89,6 +90,7 @@ _gemma = partial(
     required={"use_bidirectional_attention": False},
 )
 _llama = partial(_gated, mlp_norm="post_attention_layernorm")
+_SHORT_NAMES = Names("n_layer", "n_embd", "n_head", "n_inner", "n_positions", "layer_norm_epsilon")
 
 
 def _falcon_norm_before_mlp(config: Config) -> str:
@@ -122,7 +124,7 @@ ARCHITECTURES = {
         "ln_2",
         "mlp.c_fc",
         "mlp.c_proj",
-        names=Names("n_layer", "n_embd", "n_head", "n_inner", "n_positions", "layer_norm_epsilon"),
+        names=_SHORT_NAMES,
     ),
     "gpt_neox": _architecture(
         "layers",
@@ -142,7 +144,7 @@ ARCHITECTURES = {
         "mlp.fc_in",
         "mlp.fc_out",
         attention="eager",  # transformers has no other for it but flash attention
-        names=Names("n_layer", "n_embd", "n_head", "n_inner", "n_positions", "layer_norm_epsilon"),
+        names=_SHORT_NAMES,
         parallel=lambda config: True,
     ),
     "opt": _architecture(
