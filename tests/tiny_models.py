@@ -16,7 +16,7 @@ from layerscope.model.architectures import SITES
 from layerscope.tokenize.token_shards import Tokens, write_token_shard
 
 COMMON = {"vocab_size": 211, "bos_token_id": 0, "eos_token_id": 0}
-CONFIGS = {
+CONFIGS: dict[str, dict[str, Any]] = {
     "gpt_neo": {
         "hidden_size": 32,
         "num_layers": 4,
@@ -42,8 +42,50 @@ CONFIGS = {
         "max_position_embeddings": 128,
     },
 }
-CONFIGS["mistral"] = CONFIGS["qwen2"] = CONFIGS["llama"]
-LAYERS = {"gpt_neo": 4, "gpt2": 3, "gpt_neox": 3, "llama": 3, "mistral": 3, "qwen2": 3}
+GROUPED = CONFIGS["llama"]  # heads that share keys and values
+WINDOW = 24  # of all but GPT-Neo
+WIDE_HEADS = {**GROUPED, "head_dim": 12}
+LAST_LAYERS = {"use_sliding_window": True, "sliding_window": WINDOW, "max_window_layers": 1}  # have the window
+GEMMA = {**WIDE_HEADS, "num_hidden_layers": 4, "query_pre_attn_scalar": 10, "sliding_window": WINDOW}
+CONFIGS |= {
+    "mistral": {**GROUPED, "sliding_window": WINDOW},
+    "qwen2": {**GROUPED, **LAST_LAYERS},
+    "qwen3": {**WIDE_HEADS, **LAST_LAYERS},
+    "gemma2": {**GEMMA, "attn_logit_softcapping": 1.5},  # so low that it matters
+    "gemma3_text": {
+        **GEMMA,
+        "layer_types": ["sliding_attention", "sliding_attention", "full_attention", "sliding_attention"],
+    },
+    "olmo2": GROUPED,
+    "phi3": {**GROUPED, "sliding_window": WINDOW, "pad_token_id": 0},
+    "starcoder2": {**GROUPED, "sliding_window": WINDOW},
+    "opt": {
+        "hidden_size": 32,
+        "num_hidden_layers": 3,
+        "num_attention_heads": 4,
+        "ffn_dim": 96,
+        "max_position_embeddings": 128,
+    },
+    "gptj": {"n_embd": 32, "n_layer": 3, "n_head": 4, "n_positions": 128, "rotary_dim": 4},
+    "falcon": {"hidden_size": 32, "num_hidden_layers": 3, "num_attention_heads": 4, "max_position_embeddings": 128},
+}
+# Of an architecture, by what its config.json says: the model_type, and that.
+VARIANTS = {
+    "gpt_neox, sequential": ("gpt_neox", {"use_parallel_residual": False}),
+    "opt, no biases and plain norms": ("opt", {"enable_bias": False, "layer_norm_elementwise_affine": False}),
+    "opt, projected embeddings": ("opt", {"word_embed_proj_dim": 16}),
+    "falcon, grouped keys and two norms": ("falcon", {"new_decoder_architecture": True, "num_kv_heads": 2}),
+    "falcon, grouped keys and one norm": (
+        "falcon",
+        {"new_decoder_architecture": True, "num_kv_heads": 2, "num_ln_in_parallel_attn": 1},
+    ),
+    "falcon, sequential with ALiBi": (
+        "falcon",
+        {"alibi": True, "multi_query": False, "parallel_attn": False, "bias": True},
+    ),
+}
+CASES = {**{model_type: (model_type, {}) for model_type in CONFIGS}, **VARIANTS}  # name → model_type, changes
+LAYERS = {name: 4 if name in ("gpt_neo", "gemma2", "gemma3_text") else 3 for name in CASES}
 
 
 def save_tiny_model(model_type: str, folder: Path, seed: int = 0, **changes: object) -> dict:

@@ -110,7 +110,7 @@ MUTATIONS = {
         f"{SITES}[gpt_neo]",
     ),
     "Q, K and V of GPT-2 taken head by head": Mutation(
-        "model/architectures.py",
+        "model/fused.py",
         "    return tensor.chunk(3, dim=-1)[part]",
         '    return tensor.unflatten(-1, (block.get_submodule("attn").num_heads, 3, -1))[..., part, :].flatten(-2)',
         f"{SITES}[gpt2]",
@@ -120,6 +120,42 @@ MUTATIONS = {
         '_fused("attention.query_key_value", third_of_each_head)',
         '_fused("attention.query_key_value", third)',
         f"{SITES}[gpt_neox]",
+    ),
+    "Q, K and V of Falcon taken as in GPT-NeoX": Mutation(
+        "model/fused.py",
+        "    queries = attention.num_heads // attention.num_kv_heads",
+        "    queries = 1",
+        f"{SITES}[falcon]",
+    ),
+    "K and V of Phi-3 swapped": Mutation(
+        "model/fused.py",
+        "[tensor.shape[-1] - 2 * keys, keys, keys], dim=-1)[part]",
+        "[tensor.shape[-1] - 2 * keys, keys, keys], dim=-1)[(0, 2, 1)[part]]",
+        f"{SITES}[phi3]",
+    ),
+    "the up projection of Phi-3 for the gate": Mutation(
+        "model/fused.py",
+        "    return tensor.chunk(2, dim=-1)[0]",
+        "    return tensor.chunk(2, dim=-1)[1]",
+        f"{SITES}[phi3]",
+    ),
+    "mlp_out of Falcon after attention was added to it": Mutation(
+        "model/fused.py", "    return tensor.clone()", "    return tensor", f"{SOUND}[falcon-float32]"
+    ),
+    "attn_out of Gemma before the norm that follows": Mutation(
+        "model/architectures.py",
+        '    attn_out=Tap("post_attention_layernorm", "output"),\n',
+        "",
+        f"{SOUND}[gemma2-float32]",
+    ),
+    "the gain of Gemma's norms without its 1": Mutation(
+        "model/architectures.py", "    gain_offset=1,\n", "", f"{SOUND}[gemma3_text-float32]"
+    ),
+    "OPT whose stream is normed": Mutation(
+        "model/model_config.py",
+        "    found.check_variant(name, model_config)\n",
+        "",
+        "unit/test_architectures.py::test_variant_of_which_sites_would_mean_something_else_is_refused",
     ),
     # Hooks at the wrong place or with the wrong value.
     "batch element 0 of a tensor": Mutation(
@@ -150,20 +186,20 @@ MUTATIONS = {
     ),
     "attn_out before its output projection": Mutation(
         "model/architectures.py",
-        '"attn_out": Tap(attn_projection, "output")',
-        '"attn_out": Tap(attn_projection, "input")',
+        '"attn_out": attn_out or Tap(attn_projection, "output")',
+        '"attn_out": attn_out or Tap(attn_projection, "input")',
         f"{SOUND}[llama-float32]",
     ),
     "mlp_pre after the non-linearity": Mutation(
         "model/architectures.py",
-        '"mlp_pre": Tap(mlp_in, "output")',
-        '"mlp_pre": Tap(mlp_projection, "input")',
+        '"mlp_pre": first,',
+        '"mlp_pre": Tap(mlp_projection, "input"),',
         f"{SOUND}[gpt_neo-float32]",
     ),
     "the up projection for the gate": Mutation(
         "model/architectures.py",
-        '    "mlp.gate_proj",\n',
-        '    "mlp.up_proj",\n',
+        'mlp_in="mlp.gate_proj"',
+        'mlp_in="mlp.up_proj"',
         f"{SITES}[llama]",
     ),
     "a hook that never fires": Mutation(
@@ -196,9 +232,15 @@ MUTATIONS = {
     ),
     "the window": Mutation(
         "model/run.py",
-        "            check_windows(self.model, length)\n",
+        "            check_windows(self.model, self.rows)\n",
         "",
         "unit/test_checks.py::test_window_that_is_not_that_of_the_model",
+    ),
+    "the window of masks from outside of the blocks": Mutation(
+        "model/checks.py",
+        "            _check_window(model, layer, window, *given)",
+        "            _check_window(model, layer, window, given[0], given[1] | {'attention_mask': None})",
+        f"{SOUND}[mistral-float32]",
     ),
     "NaN and Inf in a shard": Mutation(
         "extract/writer.py", "        if not (np.isfinite(low) and np.isfinite(high)):", "        if False:", NOT_FINITE

@@ -2,120 +2,52 @@
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
-from functools import partial
+from functools import cache
 from pathlib import Path
 
-import h5py
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import load_file
-from tiny_models import LAYERS, extract, save_random_tokens, save_tiny_model
+from architecture_cases import ALLOWED, Case, from_own_attention, from_plain_pass, make_case
+from models_page import PAGE, with_tables
+from own_attention import WINDOW_SIZE, WINDOWED
+from plain_forward import blocks_of, difference, plain_pass
+from tiny_models import CASES, LAYERS, extract, save_random_tokens
 from torch import nn
-from torch.nn.functional import gelu, linear, silu
 from transformers import AutoConfig, AutoModelForCausalLM
 
 from layerscope.io.errors import UserError
-from layerscope.model.architectures import ARCHITECTURES, SITES, Architecture, Tap
+from layerscope.model.architecture import Architecture, Tap
+from layerscope.model.architectures import ARCHITECTURES
 from layerscope.model.hooks import SiteError, tapped
+from layerscope.model.model_config import architecture
 from layerscope.model.residual_identity import ResidualIdentity
 
-Seen = dict[str, torch.Tensor]  # outputs of a block's modules by their path; "input" is what entered the block
+
+@pytest.fixture(scope="module")
+def case_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Case]:
+    return cache(lambda name: make_case(name, tmp_path_factory.mktemp("case")))
 
 
-def gpt_neo(block: nn.Module, seen: Seen) -> Seen:
-    attention, fc = block.attn.attention, block.mlp.c_fc
-    qkv = {part: seen["ln_1"] @ getattr(attention, f"{part}_proj").weight.T for part in "qkv"}
-    pre = linear(seen["ln_2"], fc.weight, fc.bias)
-    return {**qkv, "mlp_pre": pre, "mlp_post": gelu(pre, approximate="tanh"), "attn_out": seen["attn"]}
-
-
-def gpt2(block: nn.Module, seen: Seen) -> Seen:
-    weight, bias, fc = block.attn.c_attn.weight, block.attn.c_attn.bias, block.mlp.c_fc  # weights are [in, out]
-    d = len(weight)
-    qkv = {part: (seen["ln_1"] @ weight + bias)[..., i * d : (i + 1) * d] for i, part in enumerate("qkv")}
-    pre = seen["ln_2"] @ fc.weight + fc.bias
-    return {**qkv, "mlp_pre": pre, "mlp_post": gelu(pre, approximate="tanh"), "attn_out": seen["attn"]}
-
-
-def gpt_neox(block: nn.Module, seen: Seen) -> Seen:
-    weight, bias = block.attention.query_key_value.weight, block.attention.query_key_value.bias
-    size, heads = 8, 4  # rows are [Q | K | V] of head 0, then of head 1 and so on
-    rows = [[(head * 3 + i) * size + j for head in range(heads) for j in range(size)] for i in range(3)]
-    qkv = {part: linear(seen["input_layernorm"], weight[rows[i]], bias[rows[i]]) for i, part in enumerate("qkv")}
-    pre = linear(seen["post_attention_layernorm"], block.mlp.dense_h_to_4h.weight, block.mlp.dense_h_to_4h.bias)
-    return {**qkv, "mlp_pre": pre, "mlp_post": gelu(pre), "attn_out": seen["attention"]}
-
-
-def llama(block: nn.Module, seen: Seen) -> Seen:
-    parts = {part: getattr(block.self_attn, f"{part}_proj") for part in "qkv"}
-    qkv = {part: linear(seen["input_layernorm"], module.weight, module.bias) for part, module in parts.items()}
-    gate = seen["post_attention_layernorm"] @ block.mlp.gate_proj.weight.T
-    up = seen["post_attention_layernorm"] @ block.mlp.up_proj.weight.T
-    return {**qkv, "mlp_pre": gate, "mlp_post": silu(gate) * up, "attn_out": seen["self_attn"]}
-
-
-EXPECTED = {"gpt_neo": gpt_neo, "gpt2": gpt2, "gpt_neox": gpt_neox, "llama": llama, "mistral": llama, "qwen2": llama}
-
-
-def plain_pass(record: dict, ids: np.ndarray, **changes: object) -> tuple[list[Seen], list[torch.Tensor], nn.Module]:
-    """Sites of each layer, transformers' own hidden states, and the model, built without ``from_pretrained``."""
-    config = AutoConfig.from_pretrained(record["path"], **changes)
-    model = AutoModelForCausalLM.from_config(config, attn_implementation="eager").eval()
-    model.load_state_dict(load_file(Path(record["path"]) / "model.safetensors"), strict=False)  # tied heads
-    blocks = next(module for module in model.modules() if isinstance(module, nn.ModuleList))
-    seen: list[Seen] = [{} for _ in blocks]
-
-    def keep(outputs: Seen, path: str, module: nn.Module, args: object, output: object) -> None:
-        outputs[path] = output[0] if isinstance(output, tuple) else output
-
-    for block, outputs in zip(blocks, seen, strict=True):
-        block.register_forward_pre_hook(lambda module, args, outputs=outputs: outputs.update(input=args[0]))
-        for path, module in block.named_modules():
-            module.register_forward_hook(partial(keep, outputs, path))
-    with torch.no_grad():
-        hidden = model(torch.from_numpy(ids).long(), output_hidden_states=True, use_cache=False).hidden_states
-        sites = [
-            EXPECTED[record["model_type"]](block, outputs)
-            | {"mlp_out": outputs["mlp"], "resid_pre": outputs["input"], "resid_post": outputs[""]}
-            for block, outputs in zip(blocks, seen, strict=True)
-        ]
-    return sites, hidden, model
-
-
-@dataclass
-class Case:
-    record: dict
-    ids: np.ndarray
-    stored: list[dict[str, np.ndarray]]  # site → [sequences, length, width], by layer
-
-
-@pytest.fixture(scope="module", params=ARCHITECTURES)
-def case(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Case:
-    folder = tmp_path_factory.mktemp(request.param)
-    record = save_tiny_model(request.param, folder / "model")
-    shape = (2, 512) if request.param == "gpt_neo" else (3, 128)
-    tokens = save_random_tokens(folder / "tokens.h5", *shape)
-    extract(folder / "tokens.h5", record, folder / "shard.h5")
-    layers = range(LAYERS[request.param])
-    with h5py.File(folder / "shard.h5") as file:
-        stored = [{site: file[f"{site}/layer_{i:02d}"][:].reshape(*shape, -1) for site in SITES} for i in layers]
-    return Case(record, tokens.input_ids.reshape(shape), stored)
-
-
-def difference(found: np.ndarray, expected: torch.Tensor) -> float:
-    """Largest difference, relative to the largest value."""
-    assert found.shape == tuple(expected.shape)
-    return float(np.abs(found - expected.numpy()).max() / expected.abs().max())
+@pytest.fixture(scope="module", params=CASES)
+def case(request: pytest.FixtureRequest, case_of: Callable[[str], Case]) -> Case:
+    return case_of(request.param)
 
 
 def test_stored_sites_equal_a_plain_forward_pass(case: Case) -> None:
-    expected, _, _ = plain_pass(case.record, case.ids)
-    assert len(expected) == len(case.stored)
-    for layer, sites in enumerate(expected):
-        for site in SITES:
-            assert difference(case.stored[layer][site], sites[site]) < 1e-5, (site, layer)
+    assert len(case.stored) == LAYERS[case.name]
+    for site, found in from_plain_pass(case).items():
+        assert found < ALLOWED, site
+
+
+def test_attention_of_stored_q_k_and_v_is_the_stored_attn_out(case: Case) -> None:
+    """Beyond the window, and computed without transformers: so masks, norms of q and k, and positions are right."""
+    assert from_own_attention(case) < ALLOWED
+
+
+def test_page_of_models_says_what_the_tests_find(case_of: Callable[[str], Case]) -> None:
+    page = PAGE.read_text(encoding="utf-8")
+    assert page == with_tables(page, case_of), "docs/models.md is out of date: run python tests/models_page.py"
 
 
 def test_residual_stream_equals_the_hidden_states_of_transformers(case: Case) -> None:
@@ -126,10 +58,15 @@ def test_residual_stream_equals_the_hidden_states_of_transformers(case: Case) ->
             assert difference(stored["resid_post"], hidden[layer + 1]) < 1e-5
     # The last hidden state is after the final norm; the last block's output is not.
     last = case.stored[-1]["resid_post"]
-    norm = next(module for name, module in model.base_model.named_children() if "norm" in name or name == "ln_f")
-    assert difference(last, hidden[-1]) > 0.1
+    base = model.base_model.decoder if case.record["model_type"] == "opt" else model.base_model
+    norm = next(module for name, module in base.named_children() if "norm" in name or name == "ln_f")
     with torch.no_grad():
-        assert difference(norm(torch.from_numpy(last)).numpy(), hidden[-1]) < 1e-5
+        final = norm(torch.from_numpy(last))
+        if case.name == "opt, projected embeddings":
+            final = base.project_out(final)
+        else:
+            assert difference(last, hidden[-1]) > 0.1
+        assert difference(final.numpy(), hidden[-1]) < 1e-5
 
 
 def test_residual_stream_is_the_sum_of_what_is_added_to_it(case: Case) -> None:
@@ -167,19 +104,24 @@ def test_what_a_configuration_says_is_what_transformers_reads_from_it(case: Case
     assert architecture.positions("tiny", stored) == config.max_position_embeddings
     assert architecture.vocabulary("tiny", stored) == config.vocab_size
     model = AutoModelForCausalLM.from_config(config)
-    blocks = next(module for module in model.modules() if isinstance(module, nn.ModuleList))
-    norm = blocks[0].get_submodule(architecture.mlp_norm)
+    blocks = blocks_of(model)
+    path = architecture.norm_before_mlp(config.to_dict())
+    if path is None:
+        assert case.name == "olmo2"
+        return
+    norm = blocks[0].get_submodule(path)
     assert type(norm).__name__.endswith(architecture.norm)
-    assert architecture.epsilon(config.to_dict()) == (
-        norm.eps if architecture.norm == "LayerNorm" else norm.variance_epsilon
-    )
+    assert architecture.epsilon(config.to_dict()) == getattr(norm, "eps", None) or norm.variance_epsilon
+
+
+PARALLEL = {"gpt_neox", "gptj", "falcon", "falcon, grouped keys and two norms", "falcon, grouped keys and one norm"}
 
 
 def test_windows_and_parallel_residual_are_those_of_the_architectures_that_have_them(case: Case) -> None:
-    architecture, model_type = ARCHITECTURES[case.record["model_type"]], case.record["model_type"]
+    architecture = ARCHITECTURES[case.record["model_type"]]
     config = AutoConfig.from_pretrained(case.record["path"]).to_dict()
-    assert architecture.windows(config) == ({1: 256, 3: 256} if model_type == "gpt_neo" else {})
-    assert architecture.parallel_residual(config) == (model_type == "gpt_neox")
+    assert architecture.windows(config) == dict.fromkeys(WINDOWED.get(case.name, ()), WINDOW_SIZE.get(case.name))
+    assert architecture.parallel(config) == (case.name in PARALLEL)
 
 
 @pytest.mark.parametrize("case", ["gpt_neo"], indirect=True)
@@ -197,7 +139,34 @@ def test_unsupported_architecture_is_refused_with_the_list(tmp_path: Path) -> No
     record = {"name": "big", "path": str(tmp_path)}
     with pytest.raises(UserError, match=r"models\.big: architecture 'bloom'") as error:
         extract(tmp_path / "tokens.h5", record, tmp_path / "shard.h5")
-    assert str(error.value).endswith(", ".join(ARCHITECTURES))
+    assert f"supported are {', '.join(ARCHITECTURES)}; docs/adding-a-model.md" in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("config", "line"),
+    [
+        (
+            {"model_type": "opt", "do_layer_norm_before": False},
+            "models.m: its config.json has do_layer_norm_before: false; supported are models of this architecture with "
+            "do_layer_norm_before: true (docs/models.md)",
+        ),
+        (
+            {"model_type": "gemma3_text", "use_bidirectional_attention": True},
+            "models.m: its config.json has use_bidirectional_attention: true; supported are models of this "
+            "architecture with use_bidirectional_attention: false (docs/models.md)",
+        ),
+        ({"model_type": "gemma3"}, "models.m: architecture 'gemma3' is not supported; supported are "),
+    ],
+)
+def test_variant_of_which_sites_would_mean_something_else_is_refused(config: dict, line: str) -> None:
+    with pytest.raises(UserError) as error:
+        architecture("m", config)
+    assert str(error.value).startswith(line) and "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("value", [None, True])
+def test_variant_that_says_nothing_else_is_supported(value: object) -> None:
+    assert architecture("m", {"model_type": "opt", "do_layer_norm_before": value}) is ARCHITECTURES["opt"]
 
 
 class Block(nn.Module):
@@ -213,7 +182,11 @@ class Block(nn.Module):
 
 
 TOY = Architecture(
-    "blocks", {"resid_post": Tap("", "output"), "mlp_out": Tap("inner", "output")}, mlp_norm="", mlp_in=""
+    "blocks",
+    {"resid_post": Tap("", "output"), "mlp_out": Tap("inner", "output")},
+    attn_projection="",
+    mlp_norm=None,
+    mlp_in=Tap("inner", "output"),
 )
 
 

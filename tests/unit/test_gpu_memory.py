@@ -18,9 +18,10 @@ from layerscope.model.loading import LoadedModel, choose_device, load_base_model
 
 SEQUENCES, LENGTH = 4, 64
 WIDER = {  # so that what a layer makes outweighs the tokens and their positions
-    "gpt_neo": {"hidden_size": 128},
-    "gpt2": {"n_embd": 128},
-    **{key: {"hidden_size": 128, "intermediate_size": 384} for key in ("gpt_neox", "llama", "mistral", "qwen2")},
+    **{key: {"hidden_size": 128, "intermediate_size": 384} for key in CONFIGS},
+    **{key: {"hidden_size": 128} for key in ("gpt_neo", "falcon")},
+    **{key: {"n_embd": 128} for key in ("gpt2", "gptj")},
+    "opt": {"hidden_size": 128, "ffn_dim": 512},
 }
 
 

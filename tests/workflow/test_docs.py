@@ -232,6 +232,7 @@ CHECKED_ELSEWHERE: dict[str, str] = {
     "pip install --require-hashes": ".ci/run",
     "uv pip compile": "tests/workflow/test_lock.py",
     "python tests/readme_rows.py": "tests/workflow/test_readme.py",
+    "python tests/models_page.py": "tests/unit/test_architectures.py",
     "find results": "tests/workflow/test_cleaning_up.py",
     "profiles/slurm/run.sh": "tests/workflow/test_slurm.py",
     "squeue --me": "tests/workflow/test_slurm.py",

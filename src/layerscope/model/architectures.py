@@ -1,164 +1,59 @@
-"""What is known of each supported architecture: where each site is in its blocks, and what its config.json says.
+"""The supported architectures, by the ``model_type`` of a config.json: all that is known of each."""
 
-Sites are those of TransformerLens: ``mlp_pre`` is what enters the non-linearity (of a gated MLP: the gate),
-``mlp_post`` what enters the MLP's output projection, ``q``/``k``/``v`` are taken before rotary embedding, ``attn_out``
-and ``mlp_out`` are what is added to the residual stream, ``resid_pre`` and ``resid_post`` the stream before and after
-the block.
-"""
-
-import json
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from layerscope.io.errors import UserError
+from layerscope.model.architecture import Architecture, Config, Names, Split, Tap, Windows
+from layerscope.model.fused import (
+    copied,
+    first_half,
+    part_of_each_group,
+    part_of_few_keys,
+    third,
+    third_of_each_head,
+)
 
 if TYPE_CHECKING:  # read before any job, too, where a second to import torch would be felt
     import torch
-    from torch import nn
-
-Split = Callable[["torch.Tensor", "nn.Module"], "torch.Tensor"]
-
-
-@dataclass(frozen=True)
-class Tap:
-    """A tensor that passes through a block: the input or the output of one of its modules."""
-
-    module: str  # path within the block; "" is the block itself
-    side: Literal["input", "output"]
-    split: Split | None = None  # takes the wanted part out of a fused projection
-
-
-def third(part: int, tensor: "torch.Tensor", block: "nn.Module") -> "torch.Tensor":
-    """Q, K or V of a projection laid out [Q of all heads | K of all heads | V of all heads]."""
-    return tensor.chunk(3, dim=-1)[part]
-
-
-def third_of_each_head(part: int, tensor: "torch.Tensor", block: "nn.Module") -> "torch.Tensor":
-    """Q, K or V of a projection laid out head by head, [Q | K | V] within each head."""
-    heads = tensor.unflatten(-1, (-1, 3, block.get_submodule("attention").head_size))
-    return heads[..., part, :].flatten(-2)
-
-
-@dataclass(frozen=True)
-class Names:
-    """What an architecture calls the numbers in its config.json; transformers knows most by the names here too."""
-
-    layers: str = "num_hidden_layers"
-    hidden: str = "hidden_size"
-    heads: str = "num_attention_heads"
-    inner: str = "intermediate_size"  # width of the MLP
-    positions: str = "max_position_embeddings"
-    epsilon: str = "rms_norm_eps"  # of the norms
-
-
-COMMON = Names()
-KEY_VALUE_HEADS, HEAD, VOCABULARY = "num_key_value_heads", "head_dim", "vocab_size"
-WINDOWS = ("window_size", "sliding_window")
-
-
-@dataclass(frozen=True)
-class Architecture:
-    """Where things are, by paths within the base model or a block, and what follows from a config.json.
-
-    The methods take the config.json of a model as a dictionary. Those that give the width of a site, windows, or parts
-    of the norm need one that is filled in, as transformers holds it (``config.to_dict()``).
-    """
-
-    blocks: str  # path of the block list within the base model
-    sites: dict[str, Tap]
-    mlp_norm: str  # path within the block of the norm before the MLP
-    mlp_in: str  # and of the linear layer that mlp_pre comes from
-    attention: Literal["sdpa", "eager"] = "sdpa"  # stated in every load: a config.json could name code on the hub
-    norm: Literal["LayerNorm", "RMSNorm"] = "LayerNorm"
-    names: Names = COMMON
-    parallel_key: str | None = None  # says whether attention and MLP read the same stream
-
-    def layers(self, model: str, config: Mapping[str, Any]) -> int:
-        """How many layers a model has.
-
-        Raises:
-            UserError: it does not say.
-        """
-        found = count(model, config, self.names.layers, COMMON.layers)
-        if found is None:
-            raise UserError(
-                f"config: models.{model}.source: its config.json names no number of layers (num_hidden_layers)"
-            )
-        return found
-
-    def positions(self, model: str, config: Mapping[str, Any]) -> int | None:
-        """How many tokens a model takes at most; None where it names no limit.
-
-        Raises:
-            UserError: what it names is no count.
-        """
-        return count(model, config, self.names.positions, COMMON.positions)
-
-    def vocabulary(self, model: str, config: Mapping[str, Any]) -> int:
-        """How many tokens a model knows.
-
-        Raises:
-            UserError: it does not say.
-        """
-        found = count(model, config, VOCABULARY)
-        if found is None:
-            raise UserError(f"config: models.{model}.source: its config.json names no {VOCABULARY}")
-        return found
-
-    def width(self, config: Mapping[str, Any], site: str) -> int:
-        """Numbers that a site has for each token."""
-        hidden, heads = config[self.names.hidden], config[self.names.heads]
-        head = config.get(HEAD) or hidden // heads
-        match site:
-            case "mlp_pre" | "mlp_post":
-                return config.get(self.names.inner) or 4 * hidden
-            case "q":
-                return head * heads
-            case "k" | "v":
-                return head * (config.get(KEY_VALUE_HEADS) or heads)
-        return hidden
-
-    def windows(self, config: Mapping[str, Any]) -> dict[int, int]:
-        """Layer → how many tokens its attention reaches back, itself included, of layers whose block sees to that.
-
-        GPT-Neo's alone: those of Mistral and Qwen2 come with a mask that is made outside of their blocks.
-        """
-        kinds = config.get("attention_layers", ())
-        return {layer: config["window_size"] for layer, kind in enumerate(kinds) if kind == "local"}
-
-    def parallel_residual(self, config: Mapping[str, Any]) -> bool:
-        """Whether the MLP reads what enters the block, and not what attention has added to."""
-        return self.parallel_key is not None and config[self.parallel_key]
-
-    def epsilon(self, config: Mapping[str, Any]) -> float:
-        """What the norms add to the variance."""
-        return config[self.names.epsilon]
 
 
 def _architecture(
     blocks: str,
     qkv: dict[str, Tap],
     attn_projection: str,
-    mlp_norm: str,
+    mlp_norm: str | Callable[[Config], str] | None,
     mlp_in: str,
     mlp_projection: str,
+    *,
+    gate: Split | None = None,
+    flattened_mlp: bool = False,
+    attn_out: Tap | None = None,
+    mlp_out: Tap | None = None,
     **others: Any,
 ) -> Architecture:
+    """An architecture of which attention and MLP each end in a projection, whose output is added to the stream.
+
+    Args:
+        gate: takes ``mlp_pre`` out of what ``mlp_in`` puts out.
+        attn_out, mlp_out: what is added instead, where something comes between.
+    """
+    first = Tap(mlp_in, "output", gate, flattened_mlp)
     return Architecture(
         blocks,
         {
-            "mlp_pre": Tap(mlp_in, "output"),
-            "mlp_post": Tap(mlp_projection, "input"),
+            "mlp_pre": first,
+            "mlp_post": Tap(mlp_projection, "input", flattened=flattened_mlp),
             **qkv,
-            "attn_out": Tap(attn_projection, "output"),
-            "mlp_out": Tap(mlp_projection, "output"),
+            "attn_out": attn_out or Tap(attn_projection, "output"),
+            "mlp_out": mlp_out or Tap(mlp_projection, "output", flattened=flattened_mlp),
             "resid_pre": Tap("", "input"),
             "resid_post": Tap("", "output"),
         },
+        attn_projection,
         mlp_norm,
-        mlp_in,
+        first,
         **others,
     )
 
@@ -171,15 +66,44 @@ def _separate(attention: str) -> dict[str, Tap]:
     return {site: Tap(f"{attention}.{site}_proj", "output") for site in "qkv"}
 
 
-LLAMA = _architecture(
+# Architectures with a gated MLP, all named as Llama's.
+_gated = partial(
+    _architecture,
     "layers",
     _separate("self_attn"),
     "self_attn.o_proj",
-    "post_attention_layernorm",
-    "mlp.gate_proj",
-    "mlp.down_proj",
+    mlp_in="mlp.gate_proj",
+    mlp_projection="mlp.down_proj",
     norm="RMSNorm",
 )
+# Norms between the projections and the stream.
+_normed = partial(
+    _gated,
+    attn_out=Tap("post_attention_layernorm", "output"),
+    mlp_out=Tap("post_feedforward_layernorm", "output"),
+)
+_gemma = partial(
+    _normed,
+    mlp_norm="pre_feedforward_layernorm",
+    gain_offset=1,
+    windows_by=Windows(),
+    required={"use_bidirectional_attention": False},
+)
+_llama = partial(_gated, mlp_norm="post_attention_layernorm")
+_SHORT_NAMES = Names("n_layer", "n_embd", "n_head", "n_inner", "n_positions", "layer_norm_epsilon")
+
+
+def _falcon_norm_before_mlp(config: Config) -> str:
+    if config.get("new_decoder_architecture"):
+        return "input_layernorm" if config.get("num_ln_in_parallel_attn") == 1 else "ln_mlp"
+    return "input_layernorm" if config.get("parallel_attn", True) else "post_attention_layernorm"
+
+
+def _falcon_key_value_heads(config: Config) -> int | None:
+    if config.get("new_decoder_architecture"):
+        return config.get("num_kv_heads")
+    return 1 if config.get("multi_query", True) else None
+
 
 ARCHITECTURES = {
     "gpt_neo": _architecture(
@@ -191,6 +115,7 @@ ARCHITECTURES = {
         "mlp.c_proj",
         attention="eager",  # transformers has no other for it
         names=Names(layers="num_layers", heads="num_heads", epsilon="layer_norm_epsilon"),
+        windows_by=Windows("window_size", "attention_layers", "local"),
     ),
     "gpt2": _architecture(
         "h",
@@ -199,7 +124,7 @@ ARCHITECTURES = {
         "ln_2",
         "mlp.c_fc",
         "mlp.c_proj",
-        names=Names("n_layer", "n_embd", "n_head", "n_inner", "n_positions", "layer_norm_epsilon"),
+        names=_SHORT_NAMES,
     ),
     "gpt_neox": _architecture(
         "layers",
@@ -209,14 +134,75 @@ ARCHITECTURES = {
         "mlp.dense_h_to_4h",
         "mlp.dense_4h_to_h",
         names=Names(epsilon="layer_norm_eps"),
-        parallel_key="use_parallel_residual",
+        parallel=lambda config: config["use_parallel_residual"],
     ),
-    "llama": LLAMA,
-    "mistral": LLAMA,
-    "qwen2": LLAMA,
+    "gptj": _architecture(
+        "h",
+        _separate("attn"),
+        "attn.out_proj",
+        "ln_1",
+        "mlp.fc_in",
+        "mlp.fc_out",
+        attention="eager",  # transformers has no other for it but flash attention
+        names=_SHORT_NAMES,
+        parallel=lambda config: True,
+    ),
+    "opt": _architecture(
+        "decoder.layers",
+        _separate("self_attn"),
+        "self_attn.out_proj",
+        "final_layer_norm",
+        "fc1",
+        "fc2",
+        flattened_mlp=True,
+        names=Names(inner="ffn_dim", epsilon=1e-5),
+        required={"do_layer_norm_before": True},  # otherwise the stream itself is normed, and is no sum
+    ),
+    "falcon": _architecture(
+        "h",
+        _fused("self_attention.query_key_value", part_of_each_group),
+        "self_attention.dense",
+        _falcon_norm_before_mlp,
+        "mlp.dense_h_to_4h",
+        "mlp.dense_4h_to_h",
+        mlp_out=Tap("mlp.dense_4h_to_h", "output", copied),  # where attention is parallel it is added to in place
+        names=Names(inner="ffn_hidden_size", epsilon="layer_norm_epsilon"),
+        key_value_heads=_falcon_key_value_heads,
+        parallel=lambda config: config["new_decoder_architecture"] or config["parallel_attn"],
+    ),
+    "llama": _llama(),
+    "mistral": _llama(windows_by=Windows(kinds=None)),
+    "qwen2": _llama(windows_by=Windows()),
+    "qwen3": _llama(windows_by=Windows()),
+    "gemma2": _gemma(attention="eager"),  # its soft cap on scores is in no other but flash attention
+    "gemma3_text": _gemma(),
+    "olmo2": _normed(mlp_norm=None),
+    "phi3": _architecture(
+        "layers",
+        _fused("self_attn.qkv_proj", part_of_few_keys),
+        "self_attn.o_proj",
+        "post_attention_layernorm",
+        "mlp.gate_up_proj",
+        "mlp.down_proj",
+        gate=first_half,
+        norm="RMSNorm",
+        windows_by=Windows(kinds=None),
+    ),
+    "starcoder2": _architecture(
+        "layers",
+        _separate("self_attn"),
+        "self_attn.o_proj",
+        "post_attention_layernorm",
+        "mlp.c_fc",
+        "mlp.c_proj",
+        names=Names(epsilon="norm_epsilon"),
+        windows_by=Windows(kinds=None),
+    ),
 }
+# What a line says besides, of model_types that are close to those that are supported.
+NEAR = {"gemma3": "models of text and images are not; the text models of Gemma 3 have model_type gemma3_text"}
 
-SITES = tuple(LLAMA.sites)
+SITES = tuple(ARCHITECTURES["llama"].sites)
 
 
 def architecture_of(model_type: object, model: str) -> Architecture:
@@ -228,21 +214,9 @@ def architecture_of(model_type: object, model: str) -> Architecture:
     if not isinstance(model_type, str) or model_type not in ARCHITECTURES:
         unsupported = f"architecture '{model_type}' is not supported"
         what = "its config.json names no model_type" if model_type is None else unsupported
-        raise UserError(f"models.{model}: {what}; supported are {', '.join(ARCHITECTURES)}")
-    return ARCHITECTURES[model_type]
-
-
-def count(model: str, config: Mapping[str, Any], *keys: str) -> int | None:
-    """The value of the first of ``keys`` that a config.json has; None where it has none, or null.
-
-    Raises:
-        UserError: it is no count.
-    """
-    key = next((key for key in keys if key in config), keys[0])
-    value = config.get(key)
-    if value is not None and (type(value) is not int or value < 1):
+        near = f" ({NEAR[model_type]})" if isinstance(model_type, str) and model_type in NEAR else ""
         raise UserError(
-            f"config: models.{model}.source: its config.json has {key}: {json.dumps(value)[:80]}; "
-            "an integer of at least 1 is needed"
+            f"models.{model}: {what}; supported are {', '.join(ARCHITECTURES)}{near}; docs/adding-a-model.md tells how "
+            "to add one"
         )
-    return value
+    return ARCHITECTURES[model_type]

@@ -5,11 +5,13 @@ The residual identity is in :mod:`layerscope.model.residual_identity`, and what 
 """
 
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
+from torch import nn
 
+from layerscope.model.architecture import Architecture, Tap
 from layerscope.model.hooks import Receiver, SiteError, blocks_of, tapped
 from layerscope.model.loading import LoadedModel
 
@@ -49,41 +51,76 @@ def check_causality(model: LoadedModel, rows: np.ndarray) -> None:
         raise SiteError(f"causality: resid_post of layer {len(moved) - 1} does not move when its own token is changed")
 
 
-def check_windows(model: LoadedModel, length: int) -> None:
-    """Look in every local layer of GPT-Neo that a token reaches to the end of the window and no further.
-
-    Other models with a window (Mistral, Qwen2) take it from a mask that is made outside of their blocks.
+def check_windows(model: LoadedModel, rows: np.ndarray) -> None:
+    """Look in every layer with a window that a token reaches to the end of it and no further.
 
     Args:
-        length: of the sequences; within the window there is nothing to check.
+        rows: token ids [sequences, sequence length]; within the window there is nothing to check.
 
     Raises:
         SiteError: attention reaches beyond the window, or ends before it does.
     """
-    for layer, window in model.architecture.windows(model.config).items():
-        if length > window:
-            _check_window(model, layer, window)
+    windows = model.architecture.windows(model.config)
+    for window in sorted({window for window in windows.values() if window < rows.shape[1]}):
+        layers = [layer for layer, size in windows.items() if size == window]
+        ids = torch.from_numpy(rows[:1, : window + 1]).to(model.device, torch.long)
+        for layer, given in _given_to_attention(model, ids, layers).items():
+            _check_window(model, layer, window, *given)
+
+
+def _attention_of(model: LoadedModel, layer: int) -> tuple[nn.Module, nn.Module, nn.Module]:
+    """A block, its attention and the output projection of that."""
+    block = blocks_of(model.base, model.architecture)[layer]
+    path = model.architecture.attn_projection
+    return block, block.get_submodule(path.rpartition(".")[0]), block.get_submodule(path)
 
 
 @torch.inference_mode()
-def _check_window(model: LoadedModel, layer: int, window: int) -> None:
-    attention = blocks_of(model.base, model.architecture)[layer].get_submodule("attn.attention")
-    # Inputs so small that every token gets about the same attention, whatever the weights. The first changes by so much
-    # that it is seen beside all others of the window, in bfloat16 too.
+def _given_to_attention(model: LoadedModel, ids: torch.Tensor, layers: list[int]) -> dict[int, tuple[Any, ...]]:
+    """What the attention of some layers is called with in a pass over ``ids``; most masks are made outside of them."""
+    given: dict[int, tuple[Any, ...]] = {}
+    handles = [
+        _attention_of(model, layer)[1].register_forward_pre_hook(
+            lambda _, args, kwargs, layer=layer: given.update({layer: (args, kwargs)}), with_kwargs=True
+        )
+        for layer in layers
+    ]
+    try:
+        model.base(input_ids=ids, use_cache=False)
+    finally:
+        for handle in handles:
+            handle.remove()
+    return given
+
+
+@torch.inference_mode()
+def _check_window(model: LoadedModel, layer: int, window: int, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    block, attention, projection = _attention_of(model, layer)
+    queries = model.architecture.sites["q"]
     random = torch.Generator().manual_seed(0)
-    given = 0.01 * torch.randn(1, window + 1, model.width("resid_pre"), generator=random)
+    given = torch.randn(1, window + 1, model.width("resid_pre"), generator=random)
     changed = given.clone()
-    changed[0, 0] = -10 * given[0, 0]
+    changed[0, 0] *= -10  # by so much that it is seen beside all others of the window, in bfloat16 too
     given, changed = (x.to(model.device, model.dtype) for x in (given, changed))
+
+    def without_queries(module: nn.Module, args: Any, output: torch.Tensor) -> torch.Tensor:
+        """Every token gets the same attention, whatever the weights."""
+        output = output.clone()
+        (queries.split(output, block) if queries.split else output).zero_()
+        return output
 
     def mixed(x: torch.Tensor) -> torch.Tensor:
         """What enters the output projection, whose bias would swallow small changes."""
         kept: list[torch.Tensor] = []
-        handle = attention.get_submodule("out_proj").register_forward_pre_hook(lambda _, args: kept.append(args[0]))
+        handles = [
+            block.get_submodule(queries.module).register_forward_hook(without_queries),
+            projection.register_forward_pre_hook(lambda _, args: kept.append(args[0])),
+        ]
         try:
-            attention(x)
+            attention(x, *args[1:], **kwargs) if args else attention(**kwargs | {"hidden_states": x})
         finally:
-            handle.remove()
+            for handle in handles:
+                handle.remove()
         return kept[0].float()
 
     moved = moves(mixed, given, changed, slice(window, None))[0]
@@ -124,7 +161,8 @@ class MLPRecomputation:
         self.receive = receive
         self.architecture = of = model.architecture
         self.blocks = blocks_of(model.base, of)
-        self.parallel, self.epsilon = of.parallel_residual(model.config), of.epsilon(model.config)
+        self.norm, self.parallel = of.norm_before_mlp(model.config), of.parallel(model.config)
+        self.epsilon = of.epsilon(model.config)
         self.values: dict[str, torch.Tensor] = {}
 
     def __call__(self, site: str, layer: int, tensor: torch.Tensor) -> None:
@@ -147,12 +185,14 @@ class MLPRecomputation:
         widths of 32 to 4096 in float32, float16 and bfloat16.
         """
         block = self.blocks[layer]
-        norm = block.get_submodule(self.architecture.mlp_norm)
-        weight, bias = weight_and_bias(block.get_submodule(self.architecture.mlp_in))
+        weight, bias = weight_and_bias(block, self.architecture.mlp_in)
         if mlp_pre.shape[1] != len(weight):
             raise SiteError(f"mlp_pre of layer {layer} has {mlp_pre.shape[1]} neurons, its weights {len(weight)}")
         x = resid_pre if self.parallel else resid_pre + attn_out
-        normed, terms = normalized(norm, x, self.architecture.norm, self.epsilon)
+        if self.norm is None:
+            normed, terms = x, x.abs()
+        else:
+            normed, terms = normalized(block.get_submodule(self.norm), x, self.architecture, self.epsilon)
         expected = normed @ weight.double().T
         scale = (terms.square() @ weight.double().square().T).sqrt()
         if bias is not None:
@@ -169,27 +209,30 @@ class MLPRecomputation:
             )
 
 
-def weight_and_bias(linear: Any) -> tuple[torch.Tensor, torch.Tensor | None]:
-    """Weight [out, in] and bias [out] of a linear layer; GPT-2's are kept as [in, out]."""
+def weight_and_bias(block: nn.Module, tap: Tap) -> tuple[torch.Tensor, torch.Tensor | None]:
+    """Weight [out, in] and bias [out] of the part of a linear layer that a tap takes; GPT-2 keeps [in, out]."""
     from transformers.pytorch_utils import Conv1D
 
+    linear: Any = block.get_submodule(tap.module)
     weight = linear.weight.T if isinstance(linear, Conv1D) else linear.weight
-    return weight, linear.bias
+    if tap.split is None:
+        return weight, linear.bias
+    return tap.split(weight.T, block).T, None if linear.bias is None else tap.split(linear.bias, block)
 
 
-def normalized(
-    norm: Any, x: torch.Tensor, kind: Literal["LayerNorm", "RMSNorm"], eps: float
-) -> tuple[torch.Tensor, torch.Tensor]:
+def normalized(norm: Any, x: torch.Tensor, of: Architecture, eps: float) -> tuple[torch.Tensor, torch.Tensor]:
     """A norm of ``x`` [tokens, width], and the size of the terms it is made of, which carry its error.
 
     Args:
-        norm: the module, of which the weights are taken.
+        norm: the module, of which the weights are taken; it may have none.
+        of: says which kind of norm it is.
         eps: what is added to the variance.
     """
-    gain = norm.weight.double()
-    if kind == "LayerNorm":
-        mean, shift = x.mean(dim=-1, keepdim=True), norm.bias.double()
+    still = torch.zeros_like(x[0])
+    gain = still + 1 if norm.weight is None else norm.weight.double() + of.gain_offset
+    if of.norm == "LayerNorm":
+        mean, shift = x.mean(dim=-1, keepdim=True), still if norm.bias is None else norm.bias.double()
     else:
-        mean, shift = torch.zeros_like(x[:, :1]), torch.zeros_like(gain)
+        mean, shift = torch.zeros_like(x[:, :1]), still
     spread = ((x - mean).square().mean(dim=-1, keepdim=True) + eps).sqrt()
     return (x - mean) / spread * gain + shift, (x.abs() + mean.abs()) / spread * gain.abs() + shift.abs()

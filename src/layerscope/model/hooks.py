@@ -2,13 +2,15 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import torch
 from torch import nn
+from torch.utils.hooks import RemovableHandle
 
 from layerscope.io.errors import UserError
-from layerscope.model.architectures import Architecture, Tap
+from layerscope.model.architecture import Architecture, Tap
 
 Receiver = Callable[[str, int, torch.Tensor], None]
 
@@ -28,10 +30,13 @@ def tapped(
     with a tensor of these.
     """
     blocks = blocks_of(model, architecture)
+    rows: dict[int, torch.Size] = {}  # [batch, sequence] of what entered each block
     fired: dict[tuple[str, int], tuple[tuple[int, ...], torch.dtype]] = {}
     handles = []
 
     def take(site: str, layer: int, tap: Tap, block: nn.Module, value: Any) -> None:
+        if tap.flattened and isinstance(value, torch.Tensor) and value.ndim == 2:
+            value = value.unflatten(0, rows[layer])
         tensor = stream_of(value, f"{site} of layer {layer}")
         if tap.split is not None:
             tensor = tap.split(tensor, block)
@@ -40,20 +45,16 @@ def tapped(
         fired[site, layer] = tuple(tensor.shape[:2]), tensor.dtype
         receive(site, layer, tensor)
 
+    def note_rows(layer: int, value: Any) -> None:
+        rows[layer] = stream_of(value, f"the input of layer {layer}").shape[:2]
+
     def attach(site: str, layer: int, block: nn.Module) -> None:
         tap = architecture.sites[site]
         module = block.get_submodule(tap.module)
         if tap.side == "output":
             handles.append(module.register_forward_hook(lambda m, args, out: take(site, layer, tap, block, out)))
         else:
-            handles.append(
-                module.register_forward_pre_hook(
-                    lambda m, args, kwargs: take(
-                        site, layer, tap, block, args[0] if args else kwargs.get("hidden_states")
-                    ),
-                    with_kwargs=True,
-                )
-            )
+            handles.append(on_input(module, lambda value: take(site, layer, tap, block, value)))
 
     def check(shape: tuple[int, int], dtype: torch.dtype) -> None:
         for site in sites:
@@ -69,12 +70,21 @@ def tapped(
 
     try:
         for layer, block in enumerate(blocks):
+            if any(architecture.sites[site].flattened for site in sites):
+                handles.append(on_input(block, partial(note_rows, layer)))
             for site in sites:
                 attach(site, layer, block)
         yield check
     finally:
         for handle in handles:
             handle.remove()
+
+
+def on_input(module: nn.Module, take: Callable[[Any], None]) -> RemovableHandle:
+    """Attach a hook that hands over what a module takes first."""
+    return module.register_forward_pre_hook(
+        lambda m, args, kwargs: take(args[0] if args else kwargs.get("hidden_states")), with_kwargs=True
+    )
 
 
 def blocks_of(model: nn.Module, architecture: Architecture) -> nn.ModuleList:

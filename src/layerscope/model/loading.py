@@ -12,7 +12,8 @@ from torch import nn
 
 from layerscope.io.errors import UserError, memory_ran_out
 from layerscope.io.records import ModelRecord
-from layerscope.model.architectures import Architecture, architecture_of
+from layerscope.model.architecture import Architecture
+from layerscope.model.architectures import architecture_of
 from layerscope.model.memory import keep_freed_memory
 from layerscope.model.model_config import architecture, check_positions, read_model_config
 from layerscope.model.onednn import use_onednn

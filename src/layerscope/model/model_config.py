@@ -5,16 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from layerscope.io.errors import UserError
-from layerscope.model.architectures import (
-    ARCHITECTURES,
-    COMMON,
-    HEAD,
-    KEY_VALUE_HEADS,
-    WINDOWS,
-    Architecture,
-    architecture_of,
-    count,
-)
+from layerscope.model.architecture import COMMON, HEAD, KEY_VALUE_HEADS, WINDOWS, Architecture, count
+from layerscope.model.architectures import ARCHITECTURES, architecture_of
 
 
 def read_model_config(folder: str | Path) -> dict[str, Any]:
@@ -41,9 +33,11 @@ def architecture(name: str, model_config: dict[str, Any]) -> Architecture:
     """The architecture of a model.
 
     Raises:
-        UserError: it is not supported.
+        UserError: it is not supported, or this variant of it is not.
     """
-    return architecture_of(model_config.get("model_type"), name)
+    found = architecture_of(model_config.get("model_type"), name)
+    found.check_variant(name, model_config)
+    return found
 
 
 def check_layers(name: str, layers: int, model_config: dict[str, Any]) -> None:

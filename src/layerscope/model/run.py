@@ -20,6 +20,11 @@ from layerscope.model.loading import LoadedModel, open_model
 from layerscope.model.progress import Progress
 from layerscope.model.residual_identity import RESIDUAL_SITES, ResidualIdentity
 
+SITE_DEFINITIONS = (
+    "TransformerLens names; mlp_pre of a gated MLP is the gate; q, k before their norms and rotary embedding; "
+    "attn_out, mlp_out as added to the residual stream"
+)
+
 
 class ComputeSpec(TypedDict):
     """How activations are computed."""
@@ -99,7 +104,7 @@ class ModelRun:
             logging.info("%s: %s make %.3g MB", name, ", ".join(reducer.sites), reducer.size / 1e6)
         try:
             check_causality(self.model, self.rows)
-            check_windows(self.model, length)
+            check_windows(self.model, self.rows)
             with Progress(self.rows.size, name) as progress:
                 for start in range(0, sequences, self.batch_size):
                     rows = slice(start, min(start + self.batch_size, sequences))
@@ -155,5 +160,5 @@ def _attributes(model: LoadedModel, record: ModelRecord, dtype: str) -> dict[str
         "device": "cpu" if model.device.type == "cpu" else torch.cuda.get_device_name(),
         "layerscope_version": __version__,
         **{f"{package}_version": version(package) for package in ("torch", "transformers", "h5py")},
-        "site_definitions": "TransformerLens names; mlp_pre of a gated MLP is the gate; q, k before rotary embedding",
+        "site_definitions": SITE_DEFINITIONS,
     }

@@ -13,7 +13,7 @@ from typing import TypeVar
 from layerscope.fetch.places import is_local
 from layerscope.io.errors import UserError
 from layerscope.io.files import read_json
-from layerscope.model.architectures import VOCABULARY
+from layerscope.model.architecture import VOCABULARY
 from layerscope.model.model_config import architecture, read_model_config
 
 
@@ -101,7 +101,7 @@ def _size(folder: str) -> ModelSize:
     found = architecture("", config)
     layers, hidden, mlp = found.layers("", config), config[found.names.hidden], found.width(config, "mlp_pre")
     q, k, v = (found.width(config, site) for site in "qkv")
-    projections = 3 if "gate" in found.mlp_in else 2
+    projections = 3 if "gate" in found.mlp_in.module else 2
     positions = found.positions("", config) if found.norm == "LayerNorm" else 0  # others have rotary embeddings
     embeddings = (config[VOCABULARY] + (positions or 0)) * hidden
     return ModelSize(layers, hidden, mlp, hidden * (2 * q + k + v + projections * mlp), embeddings)
