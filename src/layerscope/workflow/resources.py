@@ -181,6 +181,10 @@ class Needs:
         values = (width + resamples) * self.stored
         return Expected(NUMPY + BLOCKS + 16 * resamples * self.stored, values * 1e-6 / 60)
 
+    def explorer_layer(self, contexts: int) -> Expected:
+        """Of a layer, given the bytes of the file of its contexts, the largest of its tables."""
+        return Expected(NUMPY + 20 * contexts, contexts / 4e6 / 60)
+
     def match(self, width: int, layers: int, other: int, threads: int) -> Expected:
         """Of a layer of ``other`` neurons, against each of the layers of ``width``.
 

@@ -197,6 +197,10 @@ class TokenLength(Study):
         tokens: int = self.settings.frequency_tokens
         return tokens
 
+    def matched(self, model: str) -> str | None:
+        """The model that the neurons of a model are matched with: that of the first pair that begins with it."""
+        return next((other for first, other in self.settings.pairs or () if first == model), None)
+
     def drawn(self) -> tuple[Figure, ...]:
         without = set()
         if not self.settings.pairs:
