@@ -123,7 +123,9 @@ def test_what_reads_results_is_part_of_no_job(tmp_path, monkeypatch, project):
     shutil.copytree(project / "src/layerscope", package, ignore=shutil.ignore_patterns("__pycache__"))
     monkeypatch.setattr(fingerprint, "PACKAGE", package)
     scripts = sorted((project / "workflow/scripts").glob("*.py"))
-    before = [fingerprint_of(script) for script in scripts]
+    fingerprint._syntax.cache_clear()
+    before = fingerprint.code_fingerprint(*scripts)
     for path in (package / "read").glob("*.py"):
         path.write_text(path.read_text() + "changed = True\n")
-    assert [fingerprint_of(script) for script in scripts] == before
+    fingerprint._syntax.cache_clear()
+    assert fingerprint.code_fingerprint(*scripts) == before
