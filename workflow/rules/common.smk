@@ -4,7 +4,7 @@ import re
 from functools import cache
 
 from layerscope.fetch.places import is_local
-from layerscope.workflow.layer_jobs import jobs_of_models, layer_jobs, matching
+from layerscope.workflow.layer_jobs import jobs_of_models, layer_jobs, matching, whole_models
 from layerscope.workflow.model_size import file_size, model_size, stored_width
 
 

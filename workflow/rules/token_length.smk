@@ -138,6 +138,34 @@ for jobs in MEASURED:
                 "../scripts/resample_properties.py"
 
 
+for jobs in whole_models(LENGTH):
+
+    rule:
+        name:
+            jobs.rule("describe_weights")
+        input:
+            model=lambda w: SPECS.record("models", w.model),
+            tokenizer=lambda w: SPECS.record("tokenizers", tokenizer_of(w.model)),
+        output:
+            weights=jobs.files("<results>/token_length/{model}/weights_{layer}.parquet"),
+            logits=jobs.files("<results>/token_length/{model}/logits_{layer}.parquet"),
+        log:
+            "<logs>/describe_weights/{model}.log",
+        benchmark:
+            "<logs>/describe_weights/{model}.benchmark.tsv"
+        wildcard_constraints:
+            model=jobs.constraint,
+        threads: lambda w: NEEDS.threads(CONFIG.models[w.model].source)
+        resources:
+            **NEEDS.ask(lambda w, input, threads: NEEDS.describe_weights(model_size(input.model), threads)),
+        params:
+            spec=SPECS.of("describe_weights"),
+        message:
+            "Token length: describe the weights of {wildcards.model}"
+        script:
+            "../scripts/describe_weights.py"
+
+
 rule summarize_token_length:
     input:
         **of_models(LENGTH, of="token_length/{model}/layer_{layer}.parquet"),

@@ -183,6 +183,11 @@ class ResultsFolder:
         names = (re.fullmatch(r"matches_(.+)_\d+\.parquet", path.name) for path in sorted(folder.glob("matches_*")))
         return list(dict.fromkeys(found[1] for found in names if found))
 
+    def match_tables(self, model: str, other: str) -> list[str]:
+        """The tables of a model's neurons matched with those of another, one per layer of the other."""
+        folder = self.path / "token_length" / model
+        return [f"{folder}/matches_{other}_{layer:02d}.parquet" for layer in range(self.depths[other])]
+
     def _activations(self, model: str) -> list[Path]:
         return sorted((self.path / "activations" / self.model(model) / str(self.corpus)).glob("shard_*.h5"))
 

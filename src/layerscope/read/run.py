@@ -222,7 +222,7 @@ class Run:
 
     def _best_matches(self, model: str, other: str) -> pd.DataFrame:
         if (model, other) not in self._matches:
-            self._matches[model, other] = best_matches(self._folder, model, other)
+            self._matches[model, other] = best_matches(self._folder.match_tables(model, other), model, other)
         return self._matches[model, other]
 
     def _of_neurons(self, kind: str, model: str, layer: int, neuron: Neurons) -> pd.DataFrame:

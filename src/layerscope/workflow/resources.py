@@ -138,6 +138,13 @@ class Needs:
         held = neurons * self._sums() + (0 if self.gpu else 8 * self._batch(self.shard) * model.mlp)
         return self._run(model, self.shard, threads, neurons * self._sums(), held)
 
+    def describe_weights(self, model: ModelSize, threads: int) -> Expected:
+        """Of all neurons: their logits take most of the time. Those of some hundred are held at once, and the
+        unembedding twice; random weights are those of the whole model."""
+        held = 4 * model.weights + 12 * model.embeddings + 500e6
+        seconds = model.layers * model.mlp * (2 * model.embeddings / (threads * CPU) + 0.5e-3)
+        return Expected(TORCH + held, (model.weights * 4 / READING + seconds) / 60)
+
     def summarize_stored(self, layers: int, width: int) -> Expected:
         """Of a token shard whose activations are stored, on one core."""
         neurons = layers * width

@@ -68,6 +68,7 @@ class TokenLength(Study):
     settings: TokenLengthSettings
     depends: ClassVar = {
         "correlate_token_length": ("histogram_bins",),
+        "describe_weights": ("dtype",),
         "summarize_token_length": ("models",),
         "resample_token_length": ("resamples", "seed", "frequency_covariate"),
         "summarize_evidence": ("models",),
