@@ -109,7 +109,14 @@ def _write_tables(made: Made, model: str, layer: int, random: np.random.Generato
     write("contexts", contexts)
     write("by_length", pd.DataFrame({"neuron": np.repeat(ids, 2), "length": [3, 4] * NEURONS}))
     write("neuron_histogram", pd.DataFrame({"neuron": np.repeat(ids, 40), "left": np.tile(np.arange(40), NEURONS)}))
+    write("logits", _logits(random))
     write("token_types", _token_types(made, model, layer))
+
+
+def _logits(random: np.random.Generator) -> pd.DataFrame:
+    table = pd.DataFrame({"neuron": np.repeat(np.arange(NEURONS, dtype=np.int32), 20)})
+    table["kind"], table["rank"] = ["promoted", "suppressed"] * (10 * NEURONS), np.tile(np.arange(20) // 2, NEURONS)
+    return table.assign(token_id=random.integers(0, TYPES, len(table)), logit=random.normal(size=len(table)))
 
 
 def _token_types(made: Made, model: str, layer: int) -> pd.DataFrame:

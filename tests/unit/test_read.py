@@ -202,6 +202,15 @@ def test_top_tokens_are_those_of_the_stored_activations(made: Made, run: Run, la
     np.testing.assert_allclose(table["mean"], means, rtol=1e-5)
 
 
+@pytest.mark.parametrize(("promoted", "kind"), [(True, "promoted"), (False, "suppressed")])
+def test_promoted_tokens_are_those_of_the_table(made: Made, run: Run, promoted: bool, kind: str) -> None:
+    table = pd.read_parquet(made.path / "token_length/m/logits_01.parquet").query("neuron == 8 and kind == @kind")
+    found = run.promoted_tokens("m", 1, 8, n=3, promoted=promoted)
+    assert list(found) == ["token_id", "text", "logit"]
+    assert list(found["logit"]) == [table.set_index("rank")["logit"][rank] for rank in range(3)]
+    assert list(found["text"]) == [f" w{token}" for token in found["token_id"]]
+
+
 def test_contexts_have_the_text_around_them(made: Made, run: Run) -> None:
     """Within the sequence, at most 15 tokens before and 5 after."""
     words = [f" w{token}" for token in made.tokens.input_ids]

@@ -178,12 +178,22 @@ class Run:
             One row per type, the most extreme first: ``token_id``, ``text``, ``tokens`` (how many there are in the
             sample) and ``mean`` (activation). Rare types are left out (docs/file-formats.md).
         """
-        if n not in range(1, TOP + 1):
-            raise UserError(f"n: a run keeps {TOP} token types of each end, so give 1 to {TOP}, not {n!r}")
-        table = self._of_neurons("token_types", model, layer, neuron)
-        rows = table[table["kind"] == ("top" if largest else "bottom")].sort_values("rank").head(n)
-        texts = self._folder.vocabulary(model)["text"].take(rows["token_id"])
-        return rows.assign(text=texts.array)[["token_id", "text", "tokens", "mean"]].reset_index(drop=True)
+        kind = "top" if largest else "bottom"
+        return self._types("token_types", model, layer, neuron, n, kind)[["token_id", "text", "tokens", "mean"]]
+
+    def promoted_tokens(self, model: str, layer: int, neuron: int, n: int = TOP, promoted: bool = True) -> pd.DataFrame:
+        """The token types whose logits a neuron's output weights raise most, directly.
+
+        Args:
+            n: how many, at most 10; the tables hold no more.
+            promoted: else those that they lower most.
+
+        Returns:
+            One row per type, the most extreme first: ``token_id``, ``text`` and ``logit``, what one unit of the neuron's
+            output adds.
+        """
+        kind = "promoted" if promoted else "suppressed"
+        return self._types("logits", model, layer, neuron, n, kind)[["token_id", "text", "logit"]]
 
     def contexts(self, model: str, layer: int, neuron: Neurons = None, kind: str | None = None) -> pd.DataFrame:
         """Tokens at which neurons are most and least active, at quantiles of their activation and at random.
@@ -230,6 +240,14 @@ class Run:
         table = self._folder.of_layer(kind, model, layer)
         wanted = numbers("neuron", neuron, int(table["neuron"].max()) + 1, f"layer {layer} of {model}")
         return table if neuron is None else table[table["neuron"].isin(wanted)].reset_index(drop=True)
+
+    def _types(self, table: str, model: str, layer: int, neuron: int, n: int, kind: str) -> pd.DataFrame:
+        """The first ``n`` token types of a kind, and their texts, in a table of the ten most extreme of each neuron."""
+        if n not in range(1, TOP + 1):
+            raise UserError(f"n: a run keeps {TOP} token types of each end, so give 1 to {TOP}, not {n!r}")
+        types = self._of_neurons(table, model, layer, neuron)
+        rows = types[types["kind"] == kind].sort_values("rank", ignore_index=True).head(n)
+        return rows.assign(text=self._folder.vocabulary(model)["text"].take(rows["token_id"]).array)
 
     def _activations(self, model: str, layer: int, neuron: Neurons, site: str) -> tuple[Tokens, np.ndarray, list[int]]:
         """Tokens of the stored sample, float32 [tokens, neurons], and the numbers of these neurons."""
