@@ -286,6 +286,10 @@ WRONG: dict[str, tuple[Callable[[Run], object], str]] = {
         lambda run: run.top_tokens("m", 0, 0, n=11),
         "n: a run keeps 10 token types of each end, so give 1 to 10, not 11",
     ),
+    "neurons, where it is one": (
+        lambda run: run.top_tokens("m", 0, [1, 2]),
+        "neuron: layer 0 of m has no neuron [1, 2]; it has 0 to 299",
+    ),
     "kind": (
         lambda run: run.contexts("m", 0, 0, kind="top"),
         "kind: contexts has no kind 'top'; it has most, least, random",

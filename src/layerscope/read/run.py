@@ -8,7 +8,7 @@ import pandas as pd
 
 from layerscope.io.errors import UserError
 from layerscope.read.activations import StoredActivations, width_of
-from layerscope.read.arguments import chosen, numbers
+from layerscope.read.arguments import chosen, number, numbers
 from layerscope.read.folder import ResultsFolder
 from layerscope.read.matches import best_matches
 from layerscope.read.neurons import neurons_of_layer
@@ -189,8 +189,8 @@ class Run:
             promoted: else those that they lower most.
 
         Returns:
-            One row per type, the most extreme first: ``token_id``, ``text`` and ``logit``, what one unit of the neuron's
-            output adds.
+            One row per type, the most extreme first: ``token_id``, ``text`` and ``logit``, what one unit of its output
+            adds.
         """
         kind = "promoted" if promoted else "suppressed"
         return self._types("logits", model, layer, neuron, n, kind)[["token_id", "text", "logit"]]
@@ -238,13 +238,18 @@ class Run:
     def _of_neurons(self, kind: str, model: str, layer: int, neuron: Neurons) -> pd.DataFrame:
         """The rows of some neurons in a table of token_length that has several of each."""
         table = self._folder.of_layer(kind, model, layer)
-        wanted = numbers("neuron", neuron, int(table["neuron"].max()) + 1, f"layer {layer} of {model}")
+        wanted = numbers("neuron", neuron, self._count(model, layer), f"layer {layer} of {model}")
         return table if neuron is None else table[table["neuron"].isin(wanted)].reset_index(drop=True)
+
+    def _count(self, model: str, layer: int) -> int:
+        """How many neurons a layer has."""
+        return len(self._folder.of_layer("layer", model, layer))
 
     def _types(self, table: str, model: str, layer: int, neuron: int, n: int, kind: str) -> pd.DataFrame:
         """The first ``n`` token types of a kind, and their texts, in a table of the ten most extreme of each neuron."""
         if n not in range(1, TOP + 1):
             raise UserError(f"n: a run keeps {TOP} token types of each end, so give 1 to {TOP}, not {n!r}")
+        number("neuron", neuron, self._count(model, layer), f"layer {layer} of {model}")  # one alone
         types = self._of_neurons(table, model, layer, neuron)
         rows = types[types["kind"] == kind].sort_values("rank", ignore_index=True).head(n)
         return rows.assign(text=self._folder.vocabulary(model)["text"].take(rows["token_id"]).array)
