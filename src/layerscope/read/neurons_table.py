@@ -44,7 +44,7 @@ def neurons_table(
     if matches is not None:
         parts.append(matches.loc[matches["layer"] == layer, ["neuron", *MATCH]].rename(columns=MATCH))
     places = {"model": model, "layer": layer, "relative_depth": relative_depth(layer, layers)}
-    neurons = parts[0]["neuron"]
+    neurons = parts[0]["neuron"].sort_values()
     columns = [part.set_index("neuron").reindex(neurons).filter(COLUMNS) for part in parts]
     table = pd.concat(columns, axis=1).reset_index().assign(**places)
     return table.reindex(columns=COLUMNS).astype(TYPES)

@@ -8,7 +8,7 @@ import pandas as pd
 
 from layerscope.io.errors import UserError
 from layerscope.read.activations import StoredActivations, width_of
-from layerscope.read.arguments import chosen, numbers
+from layerscope.read.arguments import chosen, number, numbers
 from layerscope.read.folder import ResultsFolder
 from layerscope.read.matches import best_matches
 from layerscope.read.neurons import neurons_of_layer
@@ -178,12 +178,22 @@ class Run:
             One row per type, the most extreme first: ``token_id``, ``text``, ``tokens`` (how many there are in the
             sample) and ``mean`` (activation). Rare types are left out (docs/file-formats.md).
         """
-        if n not in range(1, TOP + 1):
-            raise UserError(f"n: a run keeps {TOP} token types of each end, so give 1 to {TOP}, not {n!r}")
-        table = self._of_neurons("token_types", model, layer, neuron)
-        rows = table[table["kind"] == ("top" if largest else "bottom")].sort_values("rank").head(n)
-        texts = self._folder.vocabulary(model)["text"].take(rows["token_id"])
-        return rows.assign(text=texts.array)[["token_id", "text", "tokens", "mean"]].reset_index(drop=True)
+        kind = "top" if largest else "bottom"
+        return self._types("token_types", model, layer, neuron, n, kind)[["token_id", "text", "tokens", "mean"]]
+
+    def promoted_tokens(self, model: str, layer: int, neuron: int, n: int = TOP, promoted: bool = True) -> pd.DataFrame:
+        """The token types whose logits a neuron's output weights raise most, directly.
+
+        Args:
+            n: how many, at most 10; the tables hold no more.
+            promoted: else those that they lower most.
+
+        Returns:
+            One row per type, the most extreme first: ``token_id``, ``text`` and ``logit``, what one unit of its output
+            adds.
+        """
+        kind = "promoted" if promoted else "suppressed"
+        return self._types("logits", model, layer, neuron, n, kind)[["token_id", "text", "logit"]]
 
     def contexts(self, model: str, layer: int, neuron: Neurons = None, kind: str | None = None) -> pd.DataFrame:
         """Tokens at which neurons are most and least active, at quantiles of their activation and at random.
@@ -228,8 +238,21 @@ class Run:
     def _of_neurons(self, kind: str, model: str, layer: int, neuron: Neurons) -> pd.DataFrame:
         """The rows of some neurons in a table of token_length that has several of each."""
         table = self._folder.of_layer(kind, model, layer)
-        wanted = numbers("neuron", neuron, int(table["neuron"].max()) + 1, f"layer {layer} of {model}")
+        wanted = numbers("neuron", neuron, self._count(model, layer), f"layer {layer} of {model}")
         return table if neuron is None else table[table["neuron"].isin(wanted)].reset_index(drop=True)
+
+    def _count(self, model: str, layer: int) -> int:
+        """How many neurons a layer has."""
+        return len(self._folder.of_layer("layer", model, layer))
+
+    def _types(self, table: str, model: str, layer: int, neuron: int, n: int, kind: str) -> pd.DataFrame:
+        """The first ``n`` token types of a kind, and their texts, in a table of the ten most extreme of each neuron."""
+        if n not in range(1, TOP + 1):
+            raise UserError(f"n: a run keeps {TOP} token types of each end, so give 1 to {TOP}, not {n!r}")
+        number("neuron", neuron, self._count(model, layer), f"layer {layer} of {model}")  # one alone
+        types = self._of_neurons(table, model, layer, neuron)
+        rows = types[types["kind"] == kind].sort_values("rank", ignore_index=True).head(n)
+        return rows.assign(text=self._folder.vocabulary(model)["text"].take(rows["token_id"]).array)
 
     def _activations(self, model: str, layer: int, neuron: Neurons, site: str) -> tuple[Tokens, np.ndarray, list[int]]:
         """Tokens of the stored sample, float32 [tokens, neurons], and the numbers of these neurons."""
