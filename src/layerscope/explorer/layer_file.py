@@ -13,7 +13,7 @@ from layerscope.read.neurons_table import neurons_table
 from layerscope.studies.token_length.length_groups import GROUP_NAMES, GROUPS
 
 RANKS = 10  # token types of each end
-BITS = 11  # of means and logits that are only shown: within 0.025%, in half of the space
+BITS = 12  # of means and logits that are only shown: within 0.025%, in half of the space
 NUMBERS = 4000  # of each neuron in its tables
 # What the names of the tables begin with: those of the statistics of neurons, and all.
 NEURON_TABLES = ("layer", "inference", "resamples", "dip", "weights")
