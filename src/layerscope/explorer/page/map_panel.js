@@ -137,6 +137,7 @@
       const shift = (scale, by) => Object.assign((v) => scale(v) + by, { ticks: scale.ticks, start: scale.start + by, end: scale.end + by });
       const [sx, sy] = [shift(scaleX, plot.left), shift(scaleY, plot.top)];
       if (byLayer) sx.ticks = () => layerscope.ticks(0, strips - 1, Math.min(strips - 1, plot.width / 40)).filter(Number.isInteger);
+      const medians = byLayer ? layerscope.medians(ys, xs, strips) : [];
       const spansZero = y.low < 0 && y.high > 0;
       overlay.setAttribute("viewBox", `0 0 ${width} ${HEIGHT}`);
       overlay.setAttribute("aria-label", `Density of the neurons of ${name}: ${x.label} across, ${y.label} up. Arrow keys go from neuron to neuron, Enter opens one.`);
@@ -144,11 +145,16 @@
       for (const key of ["x", "y", "width", "height"]) rectangle.setAttribute(key, 0);
       overlay.replaceChildren(
         spansZero ? svg("line", { class: "zero", x1: sx.start, x2: sx.end, y1: sy(0), y2: sy(0) }) : "",
+        ...medians.map((median, layer) => (Number.isFinite(median)
+          ? svg("line", { class: "median-of-layer", x1: sx(layer - 0.4), x2: sx(layer + 0.4), y1: plot.top + median, y2: plot.top + median }) : "")),
         ...horizontal(sx, plot.top + plot.height, x.label, plot.width / 80).flat(Infinity), ...vertical(sy, plot.left, y.label, 6).flat(Infinity), rectangle, ring);
       mark(-1);
-      caption.textContent = `${name} (${model.weights} weights), ${count(rows.length)} of ${count(model.count)} neurons`;
+      const part = rows.length < model.count ? `${count(rows.length)} of ` : "";
+      caption.textContent = `${name} (${model.weights} weights), ${part}${count(model.count)} neurons`;
       note.replaceChildren("Neurons in a cell ", element("span", {}, "1"),
         element("span", { class: "bar density", role: "img", "aria-label": `Colours from 1 to ${most} neurons` }), element("span", {}, count(most)));
+      if (byLayer) note.append(svg("svg", { viewBox: "0 0 28 10", width: 28, height: 10, "aria-hidden": "true" },
+        svg("line", { class: "median-of-layer", x1: 1, x2: 27, y1: 5, y2: 5 })), "median of the layer");
     };
 
     return { figure, draw, clearBox: () => rectangle.setAttribute("width", 0), fail: (text) => note.replaceChildren(text) };

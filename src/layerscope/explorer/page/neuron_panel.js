@@ -7,7 +7,7 @@
     const present = Array.from(ids.keys()).filter((i) => ids[i] !== NONE);
     return element("table", { class: "tokens" }, element("caption", {}, title),
       element("thead", {}, element("tr", {}, element("th", { scope: "col" }, "token"),
-        element("th", { scope: "col", class: "number" }, heading), counts ? element("th", { scope: "col", class: "number" }, "tokens") : null)),
+        element("th", { scope: "col", class: "number" }, heading), counts ? element("th", { scope: "col", class: "number" }, "count") : null)),
       element("tbody", {}, present.map((i) => {
         const value = element("td", { class: "number" }, short(values[i]));
         colouring?.paint(value, values[i]);
@@ -32,8 +32,9 @@
   });
 
   const statisticsList = (statistics) =>
-    element("dl", { class: "statistics" }, layerscope.statistics.filter(({ name }) => name in statistics).map(({ name, description }) =>
-      element("div", { title: `${name}: ${description}` }, element("dt", {}, columns.get(name).label), element("dd", {}, short(statistics[name])))));
+    element("dl", { class: "statistics" }, manifest.columns.filter(({ name }) => name in statistics).map(({ name, description }) =>
+      element("div", {}, element("dt", {}, columns.get(name).label), element("dd", {}, short(statistics[name])),
+        element("dd", { class: "meaning" }, description))));
 
   /* Where the file says which neuron of another model is most like this one: {model, layer, neuron, r}, else null. */
   layerscope.matchOf = (file, neuron) => {
