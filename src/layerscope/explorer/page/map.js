@@ -106,7 +106,8 @@
         const panel = layerscope.mapPanel(name, { onPick, onBox, say });
         if (missing) panel.fail(`${name} has no ${columns.get(missing).label}.`);
         const finite = rows?.filter((i) => Number.isFinite(xs[i]) && Number.isFinite(ys[i]));
-        return { name, panel, given: missing ? null : { x: { ...x, values: xs }, y: { ...y, values: ys }, rows: finite } };
+        const opened = name === state.model && /[#&](layer|neuron)=/.test(location.hash) ? [Number(state.layer), Number(state.neuron)] : null;
+        return { name, panel, given: missing ? null : { x: { ...x, values: xs }, y: { ...y, values: ys }, rows: finite, opened } };
       });
       panels.replaceChildren(...shown.map(({ panel }) => panel.figure));
       say("");

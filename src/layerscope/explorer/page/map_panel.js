@@ -122,8 +122,17 @@
       if (next >= 0) mark(next, true);
     });
 
-    /* x and y: {name, label, values, low, high, least}; rows: numbers of the neurons to draw. */
-    const draw = ({ x, y, rows, width }) => {
+    // The neuron that was opened last, marked.
+    const pin = ([layer, neuron]) => {
+      const row = drawn.rows.indexOf(model.starts[layer] + neuron);
+      if (row < 0) return "";
+      const title = svg("title", {}, `${layerscope.nameOf(name, layer, neuron)}, opened last`);
+      const [cx, cy] = [drawn.plot.left + drawn.centre(drawn.xs[row]), drawn.plot.top + drawn.ys[row]];
+      return svg("path", { class: "pin", d: `M${cx},${cy - 6}l6,6l-6,6l-6,-6z` }, title);
+    };
+
+    /* x and y: {name, label, values, low, high, least}; rows: numbers of the neurons to draw; opened: [layer, neuron]. */
+    const draw = ({ x, y, rows, width, opened }) => {
       const plot = { left: EDGE.left, top: EDGE.top, width: Math.max(80, width - EDGE.left - EDGE.right), height: HEIGHT - EDGE.top - EDGE.bottom };
       const byLayer = x.name === "layer";
       const strips = byLayer ? model.neurons.length : 0;
@@ -147,7 +156,7 @@
         spansZero ? svg("line", { class: "zero", x1: sx.start, x2: sx.end, y1: sy(0), y2: sy(0) }) : "",
         ...medians.map((median, layer) => (Number.isFinite(median)
           ? svg("line", { class: "median-of-layer", x1: sx(layer - 0.4), x2: sx(layer + 0.4), y1: plot.top + median, y2: plot.top + median }) : "")),
-        ...horizontal(sx, plot.top + plot.height, x.label, plot.width / 80).flat(Infinity), ...vertical(sy, plot.left, y.label, 6).flat(Infinity), rectangle, ring);
+        ...horizontal(sx, plot.top + plot.height, x.label, plot.width / 80).flat(Infinity), ...vertical(sy, plot.left, y.label, 6).flat(Infinity), opened ? pin(opened) : "", rectangle, ring);
       mark(-1);
       const part = rows.length < model.count ? `${count(rows.length)} of ` : "";
       caption.textContent = `${name} (${model.weights} weights), ${part}${count(model.count)} neurons`;
