@@ -91,8 +91,10 @@
     overlay.addEventListener("pointermove", (event) => {
       if (!drawn) return;
       const at = under(event);
-      if (start && Math.hypot(at.px - start.px, at.py - start.py) > DRAG) drawBox(start, at);
-      else mark(at.row);
+      if (start && Math.hypot(at.px - start.px, at.py - start.py) > DRAG) {
+        mark(-1);
+        drawBox(start, at);
+      } else mark(at.row);
     });
     overlay.addEventListener("pointerleave", () => drawn && !start && mark(-1));
     overlay.addEventListener("pointerdown", (event) => {
@@ -164,6 +166,7 @@
         element("span", { class: "bar density", role: "img", "aria-label": `Colours from 1 to ${most} neurons` }), element("span", {}, count(most)));
       if (byLayer) note.append(svg("svg", { viewBox: "0 0 28 10", width: 28, height: 10, "aria-hidden": "true" },
         svg("line", { class: "median-of-layer", x1: 1, x2: 27, y1: 5, y2: 5 })), "median of the layer");
+      if (overlay.querySelector(".pin")) note.append(element("span", {}, "◇ the neuron opened last"));
     };
 
     return { figure, draw, clearBox: () => rectangle.setAttribute("width", 0), fail: (text) => note.replaceChildren(text) };
