@@ -117,6 +117,7 @@ def test_token_search_gives_the_neurons_whose_top_types_hold_it(visitor: Visitor
         expected += [(layer, neuron) for neuron in np.flatnonzero(np.isin(arrays["types_top"], ids).any(axis=1))]
     found = saved(page)
     assert list(zip(found.layer, found.neuron, strict=True)) == expected
+    assert expected
     assert {name for name in asked if name.startswith("layer_")} == {f"layer_{layer:02d}.js" for layer in layers}
 
 
@@ -127,6 +128,17 @@ def test_a_token_that_is_not_there_brings_others(visitor: Visitor):
     visitor.settle()
     assert "token=%23" in page.url
     assert page.inner_text("#table .searched") == "Neurons with ·internationalisation among their top token types."
+
+
+def test_a_top_token_leads_to_the_neurons_that_share_it(visitor: Visitor, explorer: Path):
+    page = visitor.open("view=neuron&layer=1&neuron=7")
+    page.locator("#neuron .tokens a").first.click()
+    visitor.settle()
+    _, _, arrays = read_script(explorer / "data/neo-8m/layer_01.js")
+    token = arrays["types_top"][7, 0]
+    found = saved(page)
+    assert set(found.layer) == {1}
+    assert list(found.neuron) == list(np.flatnonzero((arrays["types_top"] == token).any(axis=1)))
 
 
 FORM = "write a column, one of = != < <= > >= and a number, for example r>0.2"

@@ -50,9 +50,13 @@ def test_from_map_to_neuron_and_its_link_in_another_window(
         assert restored.inner_text(HEADING) == name
         assert restored.locator("#neuron .contexts").inner_text() == contexts
         assert restored.title() == f"{name} – layerscope explorer"
+    page.click("nav >> text=Map")
+    visitor.settle()
+    assert page.locator("#map .pin title").text_content() == f"{name}, opened last"
+    page.go_back()
     page.go_back()
     visitor.settle()
-    assert page.locator("#map").is_visible()
+    assert page.locator("#map .pin").count() == 0
     page.go_forward()
     visitor.settle()
     assert page.inner_text(HEADING) == name
@@ -169,6 +173,42 @@ def test_a_saved_plot_stands_alone(visitor: Visitor):
             labels = [node.text for node in root.iter("{http://www.w3.org/2000/svg}text")]
             assert {"correlation", "activation", "token length (characters)", "layer"} & set(labels)
         visitor.open("view=map")
+
+
+def test_the_neuron_is_one_of_the_model_when_that_changes(visitor: Visitor):
+    page = visitor.open("view=neuron&layer=3&neuron=59")
+    page.get_by_label("Model").locator("visible=true").select_option("neo-2m")
+    visitor.settle()
+    assert page.inner_text(HEADING) == "neo-2m · layer 2 · neuron 39"
+    page.get_by_label("Layer", exact=True).fill("7")
+    page.keyboard.press("Enter")
+    visitor.settle()
+    assert visitor.problem() == "There is no layer 7 in neo-2m: its layers are 0 to 2."
+
+
+def test_focus_stays_on_what_was_pressed(visitor: Visitor):
+    page = visitor.open("view=table")
+    for pressed in ("[data-column=r]", "nav a >> text=Neuron", "#neuron .match .button"):
+        page.locator(pressed).focus()
+        page.keyboard.press("Enter")
+        visitor.settle()
+        assert page.evaluate("(node) => document.activeElement === node", page.locator(pressed).element_handle())
+    page.keyboard.press("3")
+    visitor.settle()
+    page.locator("#table tbody a").first.focus()
+    page.keyboard.press("Enter")
+    visitor.settle()
+    assert page.evaluate("() => document.activeElement.id") == "main"
+
+
+def test_a_browser_without_the_newest_functions(visitor: Visitor):
+    visitor.page.add_init_script("delete Uint8Array.fromBase64")
+    page = visitor.open("view=neuron")
+    assert page.locator("#neuron .strip").count() == 29
+    visitor.page.add_init_script("delete window.DecompressionStream")
+    page.reload()
+    visitor.settle()
+    assert visitor.problem() == "This browser is too old to read the data files: use one of 2023 or later."
 
 
 def test_keys(visitor: Visitor):

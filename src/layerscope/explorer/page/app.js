@@ -14,10 +14,14 @@
     problem.textContent = error instanceof Problem ? error.message : `This cannot be shown: ${error.message}.`;
   };
 
+  const links = [["map", "Map"], ["neuron", "Neuron"], ["table", "Table"]].map(([view, text]) => [view, element("a", {}, text)]);
+  navigation.append(...links.map(([, anchor]) => anchor));
   const showNavigation = (state) => {
-    const links = [["map", "Map"], ["neuron", "Neuron"], ["table", "Table"]].map(([view, text]) =>
-      element("a", { href: link({ view }), "aria-current": view === state.view ? "page" : null }, text));
-    navigation.replaceChildren(...links);
+    for (const [view, anchor] of links) {
+      anchor.href = link({ view });
+      if (view === state.view) anchor.setAttribute("aria-current", "page");
+      else anchor.removeAttribute("aria-current");
+    }
   };
 
   /* Show what the address says. */
@@ -29,11 +33,16 @@
     problem.textContent = mistake ?? "";
     layerscope.hideTooltip();
     const view = views[state.view] ?? views.map;
+    const moved = turn > 1 && document.getElementById(state.view)?.hidden;
     for (const [name, other] of Object.entries(views)) {
       document.getElementById(name).hidden = other !== view;
       if (other !== view) other.clear();
     }
     showNavigation(state);
+    if (moved) scrollTo(0, 0);
+    // What was pressed, such as a row of the table, may be gone.
+    const focus = document.activeElement;
+    if (moved && (focus === document.body || !focus.checkVisibility())) main.focus({ preventScroll: true });
     if (mistake) return view.clear();
     document.title = `${view.title(state)} – layerscope explorer`;
     main.setAttribute("aria-busy", "true");

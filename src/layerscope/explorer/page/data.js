@@ -27,8 +27,13 @@
     });
   };
 
-  const bytesOf = (text) =>
-    Uint8Array.fromBase64 ? Uint8Array.fromBase64(text) : Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
+  const bytesOf = (text) => {
+    if (Uint8Array.fromBase64) return Uint8Array.fromBase64(text);
+    const binary = atob(text);
+    const bytes = new Uint8Array(binary.length);
+    for (let i = 0; i < bytes.length; i++) bytes[i] = binary.charCodeAt(i);
+    return bytes;
+  };
 
   const decode = async (text) => {
     const stream = new Blob([bytesOf(text)]).stream().pipeThrough(new DecompressionStream("gzip"));
@@ -45,6 +50,7 @@
   };
 
   const read = async (name) => {
+    if (!window.DecompressionStream) throw new Problem("This browser is too old to read the data files: use one of 2023 or later.");
     const text = await ask(name);
     try {
       return await decode(text);

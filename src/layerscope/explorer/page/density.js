@@ -15,6 +15,17 @@
     return { cells, most };
   };
 
+  /* Median of the values of each layer; values that are not defined are left out. */
+  layerscope.medians = (values, layers, strips) => {
+    const byLayer = Array.from({ length: strips }, () => []);
+    for (let i = 0; i < values.length; i++) if (Number.isFinite(values[i])) byLayer[layers[i]].push(values[i]);
+    return byLayer.map((own) => {
+      const sorted = Float32Array.from(own).sort();
+      const middle = sorted.length >> 1;
+      return sorted.length % 2 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
+    });
+  };
+
   /* Draw neurons at pixels (xs, ys) of a canvas of width × height; NaN and what lies outside are left out.
      With `strips`, each layer is one column, and xs are numbers of columns. Gives the most neurons of a cell. */
   layerscope.drawDensity = (canvas, xs, ys, width, height, strips) => {

@@ -69,7 +69,7 @@
   /* The field of a filter, the same in each view. */
   layerscope.filterField = () => {
     const input = layerscope.element("input", {
-      type: "search", class: "filter", placeholder: "layer=3 r>0.2 p<0.01", spellcheck: "false", autocomplete: "off",
+      type: "text", class: "filter", placeholder: "layer=3 r>0.2 p<0.01", spellcheck: "false", autocomplete: "off",
       autocapitalize: "off", title: "Conditions with a space between them; all must hold.",
       change: () => layerscope.go({ filter: input.value.trim() }),
     });

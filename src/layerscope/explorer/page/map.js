@@ -20,11 +20,12 @@
   const filter = layerscope.filterField();
   const panels = element("div", { class: "panels beside" });
   const pointed = element("p", { class: "readout" });
+  const meanings = element("p", { class: "meanings" });
   const chosen = element("p", { class: "chosen", role: "status" });
   container.append(
     element("div", { class: "controls" }, controls.model.field, controls.other.field, controls.y.field, logs.y.field,
       controls.x.field, logs.x.field, filter.field),
-    pointed, panels, chosen,
+    pointed, panels, chosen, meanings,
   );
   const HINT = "Point at a neuron to read it, click to open it, drag a box to choose neurons.";
   let shown = []; // panels, with what they draw
@@ -84,6 +85,8 @@
       logs.x.box.disabled = state.x === "layer";
       filter.input.value = state.filter;
       clearBox();
+      meanings.textContent = [state.y, state.x].filter((name) => name !== "layer")
+        .map((name) => `${columns.get(name).label}: ${columns.get(name).description}`).join(" ");
       const terms = layerscope.parseFilter(state.filter);
       const wanted = [...new Set([state.model, state.other])].filter((name) => name !== "none");
       const read = await Promise.all(wanted.map(async (name) => {
@@ -103,7 +106,8 @@
         const panel = layerscope.mapPanel(name, { onPick, onBox, say });
         if (missing) panel.fail(`${name} has no ${columns.get(missing).label}.`);
         const finite = rows?.filter((i) => Number.isFinite(xs[i]) && Number.isFinite(ys[i]));
-        return { name, panel, given: missing ? null : { x: { ...x, values: xs }, y: { ...y, values: ys }, rows: finite } };
+        const opened = name === state.model && /[#&](layer|neuron)=/.test(location.hash) ? [Number(state.layer), Number(state.neuron)] : null;
+        return { name, panel, given: missing ? null : { x: { ...x, values: xs }, y: { ...y, values: ys }, rows: finite, opened } };
       });
       panels.replaceChildren(...shown.map(({ panel }) => panel.figure));
       say("");

@@ -91,8 +91,10 @@
     overlay.addEventListener("pointermove", (event) => {
       if (!drawn) return;
       const at = under(event);
-      if (start && Math.hypot(at.px - start.px, at.py - start.py) > DRAG) drawBox(start, at);
-      else mark(at.row);
+      if (start && Math.hypot(at.px - start.px, at.py - start.py) > DRAG) {
+        mark(-1);
+        drawBox(start, at);
+      } else mark(at.row);
     });
     overlay.addEventListener("pointerleave", () => drawn && !start && mark(-1));
     overlay.addEventListener("pointerdown", (event) => {
@@ -122,8 +124,17 @@
       if (next >= 0) mark(next, true);
     });
 
-    /* x and y: {name, label, values, low, high, least}; rows: numbers of the neurons to draw. */
-    const draw = ({ x, y, rows, width }) => {
+    // The neuron that was opened last, marked.
+    const pin = ([layer, neuron]) => {
+      const row = drawn.rows.indexOf(model.starts[layer] + neuron);
+      if (row < 0) return "";
+      const title = svg("title", {}, `${layerscope.nameOf(name, layer, neuron)}, opened last`);
+      const [cx, cy] = [drawn.plot.left + drawn.centre(drawn.xs[row]), drawn.plot.top + drawn.ys[row]];
+      return svg("path", { class: "pin", d: `M${cx},${cy - 6}l6,6l-6,6l-6,-6z` }, title);
+    };
+
+    /* x and y: {name, label, values, low, high, least}; rows: numbers of the neurons to draw; opened: [layer, neuron]. */
+    const draw = ({ x, y, rows, width, opened }) => {
       const plot = { left: EDGE.left, top: EDGE.top, width: Math.max(80, width - EDGE.left - EDGE.right), height: HEIGHT - EDGE.top - EDGE.bottom };
       const byLayer = x.name === "layer";
       const strips = byLayer ? model.neurons.length : 0;
@@ -137,6 +148,7 @@
       const shift = (scale, by) => Object.assign((v) => scale(v) + by, { ticks: scale.ticks, start: scale.start + by, end: scale.end + by });
       const [sx, sy] = [shift(scaleX, plot.left), shift(scaleY, plot.top)];
       if (byLayer) sx.ticks = () => layerscope.ticks(0, strips - 1, Math.min(strips - 1, plot.width / 40)).filter(Number.isInteger);
+      const medians = byLayer ? layerscope.medians(ys, xs, strips) : [];
       const spansZero = y.low < 0 && y.high > 0;
       overlay.setAttribute("viewBox", `0 0 ${width} ${HEIGHT}`);
       overlay.setAttribute("aria-label", `Density of the neurons of ${name}: ${x.label} across, ${y.label} up. Arrow keys go from neuron to neuron, Enter opens one.`);
@@ -144,11 +156,17 @@
       for (const key of ["x", "y", "width", "height"]) rectangle.setAttribute(key, 0);
       overlay.replaceChildren(
         spansZero ? svg("line", { class: "zero", x1: sx.start, x2: sx.end, y1: sy(0), y2: sy(0) }) : "",
-        ...horizontal(sx, plot.top + plot.height, x.label, plot.width / 80).flat(Infinity), ...vertical(sy, plot.left, y.label, 6).flat(Infinity), rectangle, ring);
+        ...medians.map((median, layer) => (Number.isFinite(median)
+          ? svg("line", { class: "median-of-layer", x1: sx(layer - 0.4), x2: sx(layer + 0.4), y1: plot.top + median, y2: plot.top + median }) : "")),
+        ...horizontal(sx, plot.top + plot.height, x.label, plot.width / 80).flat(Infinity), ...vertical(sy, plot.left, y.label, 6).flat(Infinity), opened ? pin(opened) : "", rectangle, ring);
       mark(-1);
-      caption.textContent = `${name} (${model.weights} weights), ${count(rows.length)} of ${count(model.count)} neurons`;
+      const part = rows.length < model.count ? `${count(rows.length)} of ` : "";
+      caption.textContent = `${name} (${model.weights} weights), ${part}${count(model.count)} neurons`;
       note.replaceChildren("Neurons in a cell ", element("span", {}, "1"),
         element("span", { class: "bar density", role: "img", "aria-label": `Colours from 1 to ${most} neurons` }), element("span", {}, count(most)));
+      if (byLayer) note.append(svg("svg", { viewBox: "0 0 28 10", width: 28, height: 10, "aria-hidden": "true" },
+        svg("line", { class: "median-of-layer", x1: 1, x2: 27, y1: 5, y2: 5 })), "median of the layer");
+      if (overlay.querySelector(".pin")) note.append(element("span", {}, "◇ the neuron opened last"));
     };
 
     return { figure, draw, clearBox: () => rectangle.setAttribute("width", 0), fail: (text) => note.replaceChildren(text) };

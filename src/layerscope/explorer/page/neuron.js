@@ -13,13 +13,7 @@
     if (layer !== Number(state.layer) || neuron !== Number(state.neuron)) go({ layer: String(layer), neuron: String(neuron) });
   };
 
-  const modelChoice = layerscope.select("Model", [...models.keys()].map((name) => [name, name]), (model) => {
-    const counts = models.get(model).neurons;
-    const layer = Math.min(counts.length - 1, Number(layerscope.state().layer));
-    const neuron = Math.min(counts[layer] - 1, Number(layerscope.state().neuron));
-    const other = layerscope.state().other === model ? layerscope.state().model : layerscope.state().other;
-    go({ model, other, layer: String(layer), neuron: String(neuron) });
-  });
+  const modelChoice = layerscope.select("Model", [...models.keys()].map((name) => [name, name]), (model) => go({ model }));
   const number = (name) => {
     const input = element("input", { type: "number", min: 0, change: () => go({ [name]: input.value }) });
     return { input, field: element("label", {}, element("span", {}, name === "layer" ? "Layer" : "Neuron"), input) };
@@ -53,6 +47,7 @@
   };
 
   const showMatch = (matched, beside) => {
+    const held = match.contains(document.activeElement);
     match.replaceChildren();
     if (!matched) return;
     const at = { view: "neuron", model: matched.model, layer: String(matched.layer), neuron: String(matched.neuron) };
@@ -60,6 +55,7 @@
       element("a", { href: link({ ...at, other: layerscope.state().model }) }, layerscope.nameOf(matched.model, matched.layer, matched.neuron)),
       ` (r over tokens ${short(matched.r)}). `,
       element("a", { class: "button", href: link({ beside: beside ? "" : "1" }) }, beside ? "Show one alone" : "Show side by side"));
+    if (held) match.lastChild.focus();
   };
 
   layerscope.neuronView = {

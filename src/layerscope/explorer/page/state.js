@@ -43,9 +43,17 @@
 
   layerscope.state = read;
 
+  // Another model may have fewer layers and neurons.
+  const inModel = (state) => {
+    const counts = models.get(state.model)?.neurons ?? [];
+    const layer = Math.min(counts.length - 1, Number(state.layer) || 0);
+    return { layer: String(layer), neuron: String(Math.min(counts[layer] - 1, Number(state.neuron) || 0)) };
+  };
+
   /* The address that shows what is shown now but for `changes`. */
   layerscope.link = (changes) => {
     const state = { ...read(), ...changes };
+    if (changes.model && !changes.layer && models.has(changes.model)) Object.assign(state, inModel(state));
     const usual = { ...DEFAULTS, other: otherOf(state.model) };
     const kept = Object.entries(state).filter(([name, value]) => String(value) !== usual[name]);
     return `#${new URLSearchParams(kept)}`;

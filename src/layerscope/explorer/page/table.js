@@ -10,7 +10,7 @@
   const modelChoice = layerscope.select("Model", [...models.keys()].map((name) => [name, name]), (model) => go({ model }));
   const both = layerscope.checkbox("", (on) => go({ both: on ? "1" : "" }));
   const filter = layerscope.filterField();
-  const token = element("input", { type: "search", size: 12, placeholder: "her", spellcheck: "false", autocomplete: "off", autocapitalize: "off",
+  const token = element("input", { type: "text", size: 12, placeholder: "her", spellcheck: "false", autocomplete: "off", autocapitalize: "off",
     title: "A token as text, or its id after #; · is a space.", change: () => go({ token: token.value }) });
   const chooser = element("details", { class: "chooser" }, element("summary", {}, "Columns"));
   const save = element("button", { type: "button" }, "Save CSV");
@@ -132,9 +132,11 @@
     filter.input.value = state.filter;
     token.value = state.token;
     said.replaceChildren();
+    const sorting = document.activeElement?.dataset.column;
     progress.hidden = true;
     showChooser(names);
     head.replaceChildren(element("th", { scope: "col" }, "model"), heading(state, "layer", "layer"), heading(state, "neuron", "neuron"), ...names.map((name) => heading(state, name, name)));
+    if (sorting) head.querySelector(`[data-column="${sorting}"]`)?.focus();
   };
 
   layerscope.tableView = {
