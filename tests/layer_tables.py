@@ -3,6 +3,8 @@
 import numpy as np
 import pandas as pd
 
+from layerscope.io.tables import fixed_lists
+
 AROUND = 15, 5  # tokens of a window before and after a context
 KINDS = {"most": 16, "least": 16} | {f"quantile_{percent}": 2 for percent in range(10, 100, 10)} | {"random": 8}
 BINS, RANKS, LENGTHS = 40, 10, 16
@@ -87,7 +89,7 @@ def random_contexts(
         "position": (place % sequence_length).astype(np.int32).ravel(),
         "token_id": rng.integers(0, types, neurons * contexts, dtype=np.int32),
         "value": values.ravel(),
-        "window": list(windows.astype(np.float16).reshape(-1, around.shape[2])),
+        "window": fixed_lists(windows.astype(np.float16).reshape(-1, around.shape[2])),
     }
     return pd.DataFrame(table).astype({"kind": "str"})
 

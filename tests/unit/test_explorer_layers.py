@@ -86,16 +86,17 @@ def test_windows_are_within_half_a_step(layer: tuple, tables: Tables) -> None:
     number, low, high = slots(facts), arrays["window_low"], arrays["window_high"]
     assert arrays["context_window"].shape == (NEURONS, 29, WINDOW)
     of_neurons: dict[int, list[np.ndarray]] = {neuron: [] for neuron in range(NEURONS)}
-    for row in tables["contexts"].itertuples():
+    windows = np.array(tables["contexts"]["window"].tolist(), float)
+    for row, window in zip(tables["contexts"].itertuples(), windows, strict=True):
         if (slot := number.get((row.kind, row.rank))) is None:
             continue
         code = arrays["context_window"][row.neuron, slot].astype(float)
-        assert np.array_equal(code == 0, np.isnan(row.window))
+        assert np.array_equal(code == 0, np.isnan(window))
         span = high[row.neuron] - low[row.neuron]
         decoded = low[row.neuron] + (code - 1) / 254 * span
         inside = code > 0
-        np.testing.assert_allclose(decoded[inside], row.window[inside], rtol=0, atol=0.501 * span / 254)
-        of_neurons[row.neuron].append(row.window[inside])
+        np.testing.assert_allclose(decoded[inside], window[inside], rtol=0, atol=0.501 * span / 254)
+        of_neurons[row.neuron].append(window[inside])
     for neuron, values in of_neurons.items():
         if values:
             assert low[neuron] == np.concatenate(values).min() and high[neuron] == np.concatenate(values).max()

@@ -39,7 +39,8 @@ for jobs in layer_jobs(LENGTH, lambda size: NUMBERS * size.mlp):
         name:
             jobs.rule("write_explorer_layers")
         input:
-            **{kind: jobs.files(f"<results>/token_length/{{model}}/{kind}_{{layer}}.parquet") for kind in TABLES},
+            # Of all layers, so that the inputs are the same however many of them share the job.
+            **{kind: partial(tables_of, kind) for kind in TABLES},
             matches=lambda w: matches_of(w.model),
         output:
             jobs.files("<results>/explorer/data/{model}/layer_{layer}.js"),
@@ -68,7 +69,6 @@ for matched in (True, False):
         name:
             "write_explorer_columns_of_pairs" if matched else "write_explorer_columns"
         input:
-            # All of each kind, so that the inputs are the same whatever the number of layers.
             **{kind: partial(tables_of, kind) for kind in NEURON_TABLES},
             matches=lambda w: matches_of(w.model),
         output:

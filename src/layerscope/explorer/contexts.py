@@ -5,6 +5,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from layerscope.io.tables import rows_of
+
 Arrays = dict[str, np.ndarray]
 
 NONE = 0xFFFFFFFF  # no token, or no place
@@ -34,7 +36,7 @@ def context_arrays(contexts: pd.DataFrame, neurons: int, sequence_length: int) -
     place, value = np.full(shape, NONE, np.uint32), np.full(shape, np.nan, np.float32)
     place[at] = kept["sequence"].to_numpy(np.int64) * sequence_length + kept["position"].to_numpy(np.int64)
     value[at] = kept["value"]
-    windows = np.stack(kept["window"].to_numpy())
+    windows = rows_of(kept["window"])
     window = np.full((*shape, windows.shape[1]), np.nan, np.float32)
     window[at] = windows
     code, low, high = coded(window)

@@ -183,7 +183,7 @@ class Needs:
 
     def explorer_layer(self, contexts: int) -> Expected:
         """Of a layer, given the bytes of the file of its contexts, the largest of its tables."""
-        return Expected(NUMPY + 20 * contexts, contexts / 4e6 / 60)
+        return Expected(NUMPY + 12 * contexts, contexts / 4e6 / 60)
 
     def match(self, width: int, layers: int, other: int, threads: int) -> Expected:
         """Of a layer of ``other`` neurons, against each of the layers of ``width``.
