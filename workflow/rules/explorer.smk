@@ -37,7 +37,7 @@ for jobs in layer_jobs(LENGTH, lambda size: NUMBERS * size.mlp):
 
     rule:
         name:
-            jobs.rule("write_explorer_layers")
+            jobs.rule("write_explorer_neurons")
         input:
             # Of all layers, so that the inputs are the same however many of them share the job.
             **{kind: partial(tables_of, kind) for kind in TABLES},
@@ -45,19 +45,19 @@ for jobs in layer_jobs(LENGTH, lambda size: NUMBERS * size.mlp):
         output:
             jobs.files("<results>/explorer/data/{model}/layer_{layer}.js"),
         log:
-            jobs.file("<logs>/write_explorer_layers/{model}/layer_{layer}.log"),
+            jobs.file("<logs>/write_explorer_neurons/{model}/layer_{layer}.log"),
         benchmark:
-            jobs.file("<logs>/write_explorer_layers/{model}/layer_{layer}.benchmark.tsv")
+            jobs.file("<logs>/write_explorer_neurons/{model}/layer_{layer}.benchmark.tsv")
         wildcard_constraints:
             model=jobs.constraint,
         resources:
             **NEEDS.ask(lambda w, input, threads: NEEDS.explorer_layer(file_size(input.contexts[0])), jobs.layers_each),
         params:
-            spec=lambda w: SPECS.explorer_model("write_explorer_layers", w.model),
+            spec=lambda w: SPECS.explorer_model("write_explorer_neurons", w.model),
         message:
             f"Explorer: write {jobs.label} of {{wildcards.model}}"
         script:
-            "../scripts/write_explorer_layers.py"
+            "../scripts/write_explorer_neurons.py"
 
 
 for matched in (True, False):

@@ -36,7 +36,12 @@ def read_table(path: str | Path) -> pd.DataFrame:
         UserError: the file is damaged, or its values are not those that were written.
     """
     with reading(path):
-        table = pd.read_parquet(path, to_pandas_kwargs={"types_mapper": _pandas_type})
+        schema = pa.parquet.read_schema(path)
+        lists = [field.name for field in schema if pa.types.is_fixed_size_list(field.type)]
+        table = pd.read_parquet(path, columns=[name for name in schema.names if name not in lists])
+        # Not by pandas, which makes an array of each list.
+        for name, column in zip(lists, pa.parquet.read_table(path, columns=lists).columns, strict=True):
+            table.insert(schema.names.index(name), name, pd.array(column, dtype=pd.ArrowDtype(column.type)))
         written = table.attrs.pop("digest", None)
         found = _digest(table, table.attrs)
     if found != written:
@@ -86,11 +91,6 @@ def _for_pandas(table: pd.DataFrame) -> pa.Table:
             column["numpy_type"] = "object"
     described = {"pandas": json.dumps(described), "PANDAS_ATTRS": json.dumps(table.attrs)}
     return arrow.replace_schema_metadata(described)
-
-
-def _pandas_type(kind: pa.DataType) -> pd.ArrowDtype | None:
-    """How a column is kept; as pandas does by itself but for lists of one length."""
-    return pd.ArrowDtype(kind) if pa.types.is_fixed_size_list(kind) else None
 
 
 def _has_lists(column: pd.Series) -> bool:
