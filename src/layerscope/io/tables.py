@@ -52,7 +52,9 @@ def read_table(path: str | Path) -> pd.DataFrame:
 
 def fixed_lists(values: np.ndarray) -> pd.Series:
     """A column of lists of one length, the rows of ``values`` [rows, n]; :func:`rows_of` gives them back."""
-    lists = pa.FixedSizeListArray.from_arrays(pa.array(values.ravel()), values.shape[1])
+    flat = pa.array(values.ravel())
+    kind = pa.list_(pa.field("element", flat.type), values.shape[1])  # named as in a Parquet file
+    lists = pa.FixedSizeListArray.from_arrays(flat, type=kind)
     return pd.Series(pd.array(lists, dtype=pd.ArrowDtype(lists.type)))
 
 
