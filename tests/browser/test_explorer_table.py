@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import Visitor
 from explorer_data import COLUMNS, NONE, Model, read_script
+from explorer_visitor import Visitor
 from playwright.sync_api import Page
 
 

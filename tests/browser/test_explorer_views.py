@@ -6,8 +6,8 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pytest
-from conftest import Visitor
 from explorer_data import AFTER, BEFORE, CHUNK, SEQUENCE, Model, read_script
+from explorer_visitor import Visitor
 from playwright.sync_api import Browser, Page
 
 HEADING = "#neuron h2"
