@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import Visitor
 from explorer_data import HOSTILE, read_script
+from explorer_visitor import Visitor
 from playwright.sync_api import Browser
 
 from layerscope.explorer.packed import write_script

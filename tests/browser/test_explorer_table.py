@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import Visitor
 from explorer_data import COLUMNS, NONE, Model, read_script
+from explorer_visitor import Visitor
 from playwright.sync_api import Page
 
 
@@ -30,6 +30,7 @@ FILTERS = {
     "kurtosis=0.5": "kurtosis == 0.5",
     "kurtosis != .5  r <= -1e-1": "kurtosis != 0.5 and r <= -0.1",
     "r_types>=0": "r_types >= 0",
+    "r_null_high=0.04 neuron>57": "r_null_high == 0.04 and neuron > 57",
     "model=neo-8m neuron<3": "neuron < 3",
     "model!=neo-8m": "neuron < 0",
     "": "neuron >= 0",

@@ -6,8 +6,8 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pytest
-from conftest import Visitor
 from explorer_data import AFTER, BEFORE, CHUNK, SEQUENCE, Model, read_script
+from explorer_visitor import Visitor
 from playwright.sync_api import Browser, Page
 
 HEADING = "#neuron h2"
@@ -152,6 +152,12 @@ def test_matched_neuron_beside_it(visitor: Visitor, explorer: Path):
     assert page.locator("#neuron .panel h3").all_inner_texts()[0] == "neo-8m · layer 1 · neuron 7"
     assert name in page.locator("#neuron .panel h3").all_inner_texts()
     assert page.locator("#neuron .plot").count() == 6
+    axes = page.locator("#neuron .panel").evaluate_all(
+        "(panels) => panels.map((panel) => [...panel.querySelector('.plot').querySelectorAll('[text-anchor=middle]')]"
+        ".map((tick) => `${tick.textContent} at ${tick.getAttribute('x')}`))"
+    )
+    assert axes[0] == axes[1]
+    assert len(axes[0]) > 3
     page.click(f"#neuron .match >> text={name}")
     visitor.settle()
     assert page.inner_text(HEADING) == name

@@ -67,7 +67,7 @@
       const matched = layerscope.matchOf(await layerscope.layerFile(state.model, layer), neuron);
       const beside = matched && state.beside === "1";
       const wanted = [[state.model, layer, neuron], ...(beside ? [[matched.model, matched.layer, matched.neuron]] : [])];
-      const built = await Promise.all(wanted.map((place) => layerscope.neuronPanel(...place, beside)));
+      const built = await Promise.all(wanted.map((place) => layerscope.neuronPanel(place, wanted)));
       if (!alive()) return;
       showMatch(matched, beside);
       panels.classList.toggle("beside", Boolean(beside));

@@ -48,18 +48,24 @@
     return { model: file.facts.matched, layer: layers[neuron], neuron: neurons[neuron], r: r[neuron] };
   };
 
-  /* The panel of a neuron. `brief` leaves out what a comparison does not need. */
-  layerscope.neuronPanel = async (modelName, layer, neuron, brief) => {
+  const statisticsAt = async ([model, layer, neuron]) =>
+    layerscope.statisticsOf(layerscope.models.get(model), await layerscope.layerFile(model, layer), neuron);
+
+  /* The panel of a neuron. If others are `shown` with it, each [model, layer, neuron], it leaves out what a comparison
+     does not need. */
+  layerscope.neuronPanel = async ([modelName, layer, neuron], shown) => {
+    const brief = shown.length > 1;
     const model = layerscope.models.get(modelName);
     const [file, vocabulary] = await Promise.all([layerscope.layerFile(modelName, layer), layerscope.vocabularyOf(model)]);
     const id = `${modelName}-layer-${layer}-neuron-${neuron}`;
     const statistics = layerscope.statisticsOf(model, file, neuron);
+    const together = await Promise.all(shown.map(statisticsAt));
     const colouring = layerscope.colouring(row(file, "window_low", neuron)[0], row(file, "window_high", neuron)[0]);
     const contexts = await layerscope.contexts(model, file, neuron, vocabulary, colouring, brief ? ["most"] : null);
     const direct = logits(file, neuron, vocabulary);
     return element("div", { class: "panel" },
       brief ? element("h3", {}, layerscope.nameOf(modelName, layer, neuron)) : null,
-      element("div", { class: "figures" }, layerscope.effectsPlot(id, statistics),
+      element("div", { class: "figures" }, layerscope.effectsPlot(id, statistics, together),
         layerscope.histogramPlot(id, file, neuron), layerscope.lengthPlot(id, file, neuron)),
       element("section", {}, element("h3", {}, "Contexts"), colouring.legend(), contexts),
       element("section", {}, element("h3", {}, "Token types"), element("div", { class: "pairs" }, types({ model: modelName, layer, neuron }, file, vocabulary, colouring))),

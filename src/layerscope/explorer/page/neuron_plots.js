@@ -18,13 +18,14 @@
     return Object.fromEntries(manifest.columns.map(({ name }, i) => [name, values[i]]).filter(([name]) => model.columns.includes(name)));
   };
 
-  /* Correlations as dots with their intervals, and the band of the null. */
-  layerscope.effectsPlot = (id, statistics) => {
+  /* Correlations as dots with their intervals, and the band of the null.
+     `together`: statistics of all neurons that are shown side by side, on the same axis. */
+  layerscope.effectsPlot = (id, statistics, together) => {
     const shown = EFFECTS.filter(([name]) => finite(statistics[name]));
     if (!shown.length) return null;
-    const values = shown.flatMap(([, , ...bounds]) => bounds).map((name) => statistics[name]);
-    const all = [0, ...shown.map(([name]) => statistics[name]), ...values].filter(Number.isFinite);
-    const limits = [Math.min(...all), Math.max(...all)];
+    const names = EFFECTS.flatMap(([name, , ...bounds]) => [name, ...bounds]);
+    const all = together.flatMap((own) => names.map((name) => own[name])).filter(Number.isFinite);
+    const limits = [Math.min(0, ...all), Math.max(0, ...all)];
     const margin = (limits[1] - limits[0]) * 0.06;
     const said = shown.map(([name, label, low, high]) => `${label} ${interval(statistics[name], statistics[low], statistics[high])}`);
     return figure({
