@@ -159,6 +159,9 @@ EDITS: dict[str, Callable[[], None]] = {
     "results, to another folder": setting("results", "results-pilot"),
     "the code of figures (studies/token_length/draw_r.py)": appended("src/layerscope/studies/token_length/draw_r.py"),
     "the script of all figures (draw.py)": appended("workflow/scripts/draw.py"),
+    "the look of all figures (layerscope.mplstyle)": appended(
+        "src/layerscope/layerscope.mplstyle", "lines.linewidth: 2\n"
+    ),
     "the code of a statistic (studies/token_length/correlate_layer.py)": appended(
         "src/layerscope/studies/token_length/correlate_layer.py"
     ),
