@@ -15,7 +15,6 @@ from typing import Any
 import h5py
 import pytest
 from hub_standin import HubStandIn
-from PIL import Image
 from project import PROJECT, link_project, snakemake
 from safetensors.torch import load_file
 from tiny_models import extract, save_random_tokens, save_tiny_model
@@ -24,7 +23,7 @@ from layerscope.io.errors import UserError
 from layerscope.io.hdf5 import set_root_attributes
 from layerscope.report.claims import ClaimRows, Verdict
 from layerscope.report.page import write_report
-from layerscope.report.section import Figure, Section, Summary, load_figure, run_rows
+from layerscope.report.section import Figure, Section, Summary, run_rows
 
 SOURCES = [path for folder in ("src", "workflow") for path in (PROJECT / folder).rglob("*.py")]
 RUN_CODE = {
@@ -213,15 +212,6 @@ def test_text_from_elsewhere_is_text_in_the_report(tmp_path: Path) -> None:
     assert [attributes.get("src") for tag, attributes in page.tags if tag == "img"] == [figure.image]
     assert not any(name.startswith("on") for _, attributes in page.tags for name in attributes)
     assert {attributes["href"] for tag, attributes in page.tags if tag == "a"} == {"a.pdf", "a.csv", "claims.csv"}
-
-
-def test_caption_shows_a_name_and_does_not_run_it(tmp_path: Path) -> None:
-    name = "{{ 7 * 7 }}" + EVIL.replace("/", "")
-    path = tmp_path / f"matrix_{name}.png"
-    Image.new("L", (2, 2)).save(path)
-    (tmp_path / "matrix.rst").write_text("Of {{ snakemake.wildcards.model }}.")
-    figure = load_figure(str(path), tmp_path, [name], tmp_path, {"matrix": "matrix"})
-    assert figure.caption == f"Of {name}."
 
 
 TOKEN = "hf_" + "secretSECRETsecret0123456789"

@@ -6,11 +6,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import combinations
 from pathlib import Path
+from string import ascii_lowercase
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
+import scipy.stats
 from matplotlib.axis import Axis
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
@@ -20,28 +22,38 @@ from matplotlib.text import Text
 from PIL import Image
 
 from layerscope.io.tables import read_csv, read_table
+from layerscope.plotting import ONE_COLUMN, TWO_COLUMNS, line_beyond_null, panels_of_models
 from layerscope.studies.path_length.draw import draw_cumulative, draw_lengths, draw_mean_length
 from layerscope.studies.path_length.draw_r import draw_r
 from layerscope.studies.token_length.draw_distribution import draw_r_by_layer
-from layerscope.studies.token_length.draw_multimodality import draw_dip_power, draw_largest_dips, draw_multimodality
-from layerscope.studies.token_length.draw_pairs import draw_matches, draw_profiles
+from layerscope.studies.token_length.draw_multimodality import draw_dip_power, draw_multimodality
+from layerscope.studies.token_length.draw_pairs import draw_matches
 from layerscope.studies.token_length.draw_properties import draw_r_properties
 from layerscope.studies.token_length.draw_r import draw_r_across_models, draw_r_confounds, draw_r_spread
 from layerscope.studies.token_length.draw_sample import draw_activations, draw_token_lengths
-from layerscope.studies.token_similarity.draw import draw_moments, draw_spread
+from layerscope.studies.token_similarity.draw import draw_cosines, draw_cosines_centred, draw_spread
+from layerscope.studies.token_similarity.draw_matrix import clustered, draw_matrix
+from layerscope.studies.token_similarity.draw_similarity import draw_similarity, interval_of_layers
 
 Draw = Callable[[Path, list[str]], None]
-LENGTH = "token_length"
+LENGTH, SIMILARITY = "token_length", "token_similarity"
+KINDS = ("png", "pdf", "svg")
 
 
-def tables(results: Path, kind: str) -> list[pd.DataFrame]:
-    """Of the layers of model a."""
-    return [read_table(path) for path in sorted((results / LENGTH / "a").glob(f"{kind}_*.parquet"))]
+def tables(results: Path, kind: str) -> dict[str, list[pd.DataFrame]]:
+    """Model → tables of its layers."""
+    return {
+        model: [read_table(path) for path in sorted((results / LENGTH / model).glob(f"{kind}_*.parquet"))]
+        for model in ("a", "b")
+    }
 
 
-def of_a(results: Path) -> pd.DataFrame:
-    table = read_csv(results / LENGTH / "evidence.csv")
-    return table[table["model"] == "a"]
+def of_layer(results: Path, kind: str, layer: int) -> dict[str, pd.DataFrame]:
+    return {model: layers[layer] for model, layers in tables(results, kind).items()}
+
+
+def histograms(results: Path) -> dict[str, list[pd.DataFrame]]:
+    return {"a": [read_table(path) for path in sorted((results / SIMILARITY / "a").glob("histogram_*.parquet"))]}
 
 
 def csv(draw: Callable, *names: str) -> Draw:
@@ -54,31 +66,24 @@ DRAWINGS: dict[str, Draw] = {
         outputs, {"mini": read_table(results / "tokens/mini/embedded/vocabulary.parquet")}
     ),
     "activations": lambda results, outputs: draw_activations(
-        outputs, "a", 1, tables(results, "histogram")[1], tables(results, "standardized_histogram")[1]
+        outputs, 1, of_layer(results, "histogram", 1), of_layer(results, "standardized_histogram", 1)
     ),
     "r_by_layer": lambda results, outputs: draw_r_by_layer(
-        outputs, "a", tables(results, "layer"), read_csv(results / LENGTH / "evidence.csv")
+        outputs, tables(results, "layer"), read_csv(results / LENGTH / "evidence.csv")
     ),
     "r_across_models": csv(draw_r_across_models, "token_length/layers.csv", "token_length/evidence.csv"),
-    "r_spread": csv(draw_r_spread, "token_length/layers.csv", "token_length/evidence.csv"),
-    "r_confounds": lambda results, outputs: draw_r_confounds(outputs, "a", of_a(results)),
-    "r_properties": lambda results, outputs: draw_r_properties(
-        outputs, "a", of_a(results), read_csv(results / LENGTH / "properties.csv")
-    ),
+    "r_spread": csv(draw_r_spread, "token_length/evidence.csv"),
+    "r_confounds": csv(draw_r_confounds, "token_length/evidence.csv"),
+    "r_properties": csv(draw_r_properties, "token_length/evidence.csv", "token_length/properties.csv"),
     "multimodality": csv(draw_multimodality, "token_length/multimodality.csv"),
     "dip_power": lambda results, outputs: draw_dip_power(
         outputs, {"mini": read_csv(results / LENGTH / "dip_power_mini.csv")}
     ),
-    "modes": lambda results, outputs: draw_largest_dips(
-        outputs, "a", tables(results, "dip"), tables(results, "standardized_histogram")
-    ),
     "matches": csv(draw_matches, "token_length/matches.csv"),
-    "profiles": csv(draw_profiles, "token_length/profiles.csv"),
     "path_r": lambda results, outputs: draw_r(
         outputs,
-        "a",
         read_csv(results / "path_length/layers.csv"),
-        read_table(results / "path_length/a/resamples.parquet"),
+        {"a": read_table(results / "path_length/a/resamples.parquet")},
     ),
     "path_means": lambda results, outputs: draw_mean_length(
         outputs, read_csv(results / "path_length/layers.csv"), "all"
@@ -86,13 +91,14 @@ DRAWINGS: dict[str, Draw] = {
     "path_cumulative": lambda results, outputs: draw_cumulative(
         outputs, read_csv(results / "path_length/layers.csv"), "all"
     ),
-    "path_lengths": lambda results, outputs: draw_lengths(outputs, "a", str(results / "path_length/a/shard_0000.h5")),
-    "cosine_spread": lambda results, outputs: draw_spread(
-        outputs, "a", read_csv(results / "token_similarity/layers.csv")
+    "path_lengths": lambda results, outputs: draw_lengths(outputs, {"a": str(results / "path_length/a/shard_0000.h5")}),
+    "similarity": lambda results, outputs: draw_similarity(
+        outputs, {"a": read_table(results / SIMILARITY / "a/jackknife.parquet")}
     ),
-    "qkv_moments": lambda results, outputs: draw_moments(
-        outputs, "a", read_csv(results / "token_similarity/layers.csv")
-    ),
+    "cosines": lambda results, outputs: draw_cosines(outputs, histograms(results)),
+    "cosines_centred": lambda results, outputs: draw_cosines_centred(outputs, histograms(results)),
+    "cosine_spread": csv(draw_spread, "token_similarity/layers.csv"),
+    "matrix": lambda results, outputs: draw_matrix(outputs, 1, {"a": str(results / SIMILARITY / "a/vectors.h5")}),
 }
 
 
@@ -131,7 +137,7 @@ def wrong_ticks(shown: Figure) -> list[str]:
             place, text = tick.get_loc(), tick.label1.get_text().replace("\N{MINUS SIGN}", "-")
             if re.fullmatch(r"-?[\d.]+(e-?\d+)?%?", text):
                 said = float(text.rstrip("%")) / (100 if text.endswith("%") else 1)
-                offset = float(axis.get_offset_text().get_text() or 1)
+                offset = float(axis.get_offset_text().get_text().replace("\N{MINUS SIGN}", "-") or 1)
                 if not np.isclose(said * offset, place, rtol=5e-3, atol=1e-9):
                     wrong.append(f"{text} at {place}")
     return wrong
@@ -204,52 +210,93 @@ def test_a_label_over_another_is_found():
     assert overlapping_texts(shown) == ["one | other"]
 
 
-@pytest.mark.parametrize(
-    ("p", "said"),
-    [
-        (
-            np.linspace(0.15, 1, 40),
-            "none of 40 neurons (of unimodal ones at most 2 are expected); at a false",
-        ),
-        (
-            np.r_[0.04, np.linspace(0.15, 1, 39)],
-            "1 of 40 neurons (of unimodal ones at most 2 are expected); at a",
-        ),
-        (np.r_[1e-9, np.linspace(0.15, 1, 39)], "false discovery rate of 5%: 1"),
-        (np.full(40, np.nan), "whether they are multimodal is unknown: the dip test has no p"),
-    ],
-    ids=["none", "one without multimodality", "one", "unknown"],
-)
-def test_the_gallery_of_largest_dips_says_whether_they_pass(finished, tmp_path, p, said):
-    dips = [table.head(40).assign(p_types=p) for table in tables(finished / "results", "dip")[:1]]
-    histograms = tables(finished / "results", "standardized_histogram")[:1]
-    with kept() as drawn:
-        draw_largest_dips([str(tmp_path / "modes.png")], "a", dips, histograms)
-    title = drawn[0].get_suptitle()
-    assert said in title
-    assert title.endswith(": none") == ("none" in said or "1 of 40" in said)
-    assert overlapping_texts(drawn[0]) == []
-
-
 def test_where_shares_are_unknown_the_dips_are_drawn(finished, tmp_path):
     multimodality = read_csv(finished / "results" / LENGTH / "multimodality.csv")
     over_tokens = multimodality["population"].isin(["tokens", "short_tokens"])
     multimodality.loc[over_tokens, [name for name in multimodality if name.startswith("share")]] = np.nan
     with kept() as drawn:
         draw_multimodality([str(tmp_path / "multimodality.png")], multimodality)
-    axes = drawn[0].axes
-    assert [ax.get_ylabel() for ax in axes] == [
-        "dip (no p: more than 72,000 values)",
-        "",
-        "neurons with dip p ≤ 5%",
-        "",
-    ]
-    dips = multimodality[over_tokens].groupby("population", sort=False)
-    for ax, (_, rows) in zip(axes, dips, strict=False):
-        drawn_values = np.concatenate([line.get_ydata() for line in ax.lines])
+    axes = {(i // 2, i % 2): ax for i, ax in enumerate(drawn[0].axes)}  # row, model
+    assert axes[0, 0].get_ylabel() == "neurons with dip p ≤ 5%"
+    assert axes[1, 0].get_ylabel() == "dip (no p: more than\n72,000 values)"
+    for i, model in enumerate(("a", "b")):
+        rows = multimodality[over_tokens & (multimodality["model"] == model)]
+        drawn_values = np.concatenate([line.get_ydata() for line in axes[1, i].lines])
         assert set(rows["dip_median"]) | set(rows["dip_q95"]) <= set(drawn_values)
-        assert ax.get_ylim()[1] >= rows[["dip_q95", "dip_q95_unimodal"]].max(axis=None)
+        assert axes[1, i].get_ylim()[1] >= rows[["dip_q95", "dip_q95_unimodal"]].max(axis=None)
     assert overlapping_texts(drawn[0]) == []
+
+
+def letters_of(shown: Figure) -> list[str]:
+    """The bold letters of panels, in the order in which panels are read."""
+    found = []
+    for text in texts(shown):
+        if mark := re.match(r"\$\\mathbf\{(\w+)\}\$", text.get_text()):
+            place = text.get_window_extent()
+            found.append((-round(place.y0 / 20), place.x0, mark[1]))
+    return [letter for *_, letter in sorted(found)]
+
+
+@pytest.mark.parametrize("name", DRAWINGS)
+def test_panels_have_letters_in_order(figures, name):
+    found = letters_of(figures[name])
+    assert found == list(ascii_lowercase[: len(found)])
+    assert len(found) > 1 or (found == [] and name in ("token_lengths", "path_means"))  # of one panel
+
+
+@pytest.mark.parametrize("name", DRAWINGS)
+def test_figures_have_the_size_of_a_page(figures, name):
+    width, height = figures[name].get_size_inches()
+    assert width == (ONE_COLUMN if name == "token_lengths" else TWO_COLUMNS)
+    assert height < 9
+
+
+@pytest.mark.parametrize("models", [1, 4, 5, 9])
+def test_models_go_into_bands_of_rows(models):
+    shown = Figure(layout="constrained", figsize=(TWO_COLUMNS, 9))
+    names = [f"model {i}" for i in range(models)]
+    for i, (name, panels) in enumerate(panels_of_models(shown, names, ("one", "other"))):
+        assert (name, len(panels)) == (names[i], 2)
+        for ax in panels:
+            ax.plot([0, 1], [0, i])
+    FigureCanvasAgg(shown).draw()
+    seen = [ax for ax in shown.axes if ax.get_visible()]
+    assert len(seen) == 2 * models
+    assert letters_of(shown) == list(ascii_lowercase[: 2 * models])
+    assert {ax.get_ylim() for ax in seen} == {seen[0].get_ylim()}
+    assert [ax.get_ylabel() for ax in seen].count("one") == -(-models // 4)
+
+
+def test_markers_say_whether_a_value_is_beyond_its_null():
+    rows = pd.DataFrame({"value": [0.1, 0.5, -0.5], "null_low": -0.2, "null_high": 0.2}).assign(low=0.0, high=0.1)
+    ax = Figure().subplots()
+    line_beyond_null(ax, pd.Series([0, 1, 2]), rows, "#0072B2", "o")
+    every, beyond = ax.lines
+    assert every.get_markerfacecolor() == "white" and list(every.get_ydata()) == [0.1, 0.5, -0.5]
+    assert beyond.get_markerfacecolor() == "#0072B2" and list(beyond.get_ydata()) == [0.5, -0.5]
+
+
+def test_dimensions_of_a_matrix_are_ordered_by_clusters():
+    rng = np.random.default_rng(0)
+    kinds = rng.standard_normal((50, 3))
+    columns = np.concatenate([kinds + 0.1 * rng.standard_normal((50, 3)) for _ in range(5)], axis=1)
+    columns = np.insert(columns / np.linalg.norm(columns, axis=0), 4, np.nan, axis=1)
+    kind = np.insert(np.tile([0, 1, 2], 5), 4, 3)
+    order = [int(np.flatnonzero((columns == column[:, None]).all(axis=0))[0]) for column in clustered(columns).T[:-1]]
+    assert np.count_nonzero(np.diff(kind[order])) == 2  # each kind is in one piece
+    assert np.isnan(clustered(columns)[:, -1]).all()
+
+
+def test_intervals_of_the_jackknife_are_those_of_its_formula(finished, tmp_path):
+    """Against Student's t and the standard error of the jackknife, here by hand."""
+    table = read_table(finished / "results" / SIMILARITY / "a/jackknife.parquet")
+    found = interval_of_layers(table, "similarity", np.asarray)
+    for layer, of in table.groupby("layer"):
+        value, resamples = of["similarity"].iloc[0], of["similarity"].iloc[1:].to_numpy()
+        n = len(resamples)
+        error = np.sqrt((n - 1) / n * ((resamples - resamples.mean()) ** 2).sum())
+        width = scipy.stats.t.ppf(0.975, n - 1) * error
+        np.testing.assert_allclose(found.loc[layer], [value, value - width, value + width], rtol=1e-9)
 
 
 @pytest.mark.parametrize("name", ["path_means", "path_lengths"])  # the second has pictures in its PDF
@@ -257,7 +304,7 @@ def test_the_same_data_give_the_same_bytes(finished, tmp_path, name):
     """So a report that is written again is the same, too."""
     written = []
     for _ in range(2):
-        outputs = [tmp_path / "figure.png", tmp_path / "figure.pdf"]
+        outputs = [tmp_path / f"figure.{kind}" for kind in KINDS]
         DRAWINGS[name](finished / "results", [str(path) for path in outputs])
         written.append([path.read_bytes() for path in outputs])
     assert written[0] == written[1]
@@ -268,7 +315,7 @@ def test_a_figure_is_laid_out_once_for_all_its_files(finished, tmp_path, monkeyp
     monkeypatch.setattr(
         ConstrainedLayoutEngine, "execute", lambda engine, shown: (laid_out.append(shown), execute(engine, shown))
     )
-    DRAWINGS["path_means"](finished / "results", [str(tmp_path / f"figure.{kind}") for kind in ("png", "pdf")])
+    DRAWINGS["path_means"](finished / "results", [str(tmp_path / f"figure.{kind}") for kind in KINDS])
     assert len(laid_out) == 1
 
 
@@ -280,7 +327,7 @@ def check_edges(path: Path) -> None:
 
 def test_no_figure_is_cut_off_at_an_edge(finished):
     figures = sorted((finished / "results").glob("*/figures/*.png"))
-    assert len(figures) > 20
+    assert len(figures) == len(DRAWINGS)
     for path in figures:
         check_edges(path)
 
@@ -294,5 +341,5 @@ def test_long_names_of_models_are_not_cut_off_either(finished, tmp_path):
         check_edges(tmp_path / "figure.png")
 
     draw(draw_multimodality, "token_length/multimodality.csv")
-    draw(draw_profiles, "token_length/profiles.csv")
+    draw(draw_r_spread, "token_length/evidence.csv")
     draw(draw_mean_length, "path_length/layers.csv", "all")

@@ -329,7 +329,7 @@ def test_layer_in_which_nothing_varies_has_no_centred_cosines(tmp_path: Path) ->
     assert note == "a: nothing varies in the first layer, so centred cosines are undefined there."
     shown = numbers(rows)["standard deviation of the target's centred cosines, first → last layer"]
     assert shown == "undefined → undefined"
-    draw_cosines([str(tmp_path / "cosines.png")], "a", [bins], centred=True)
+    draw_cosines([str(tmp_path / "cosines.png")], {"a": [bins]}, centred=True)
     assert (tmp_path / "cosines.png").stat().st_size > 0
 
 

@@ -162,7 +162,7 @@ def test_a_job_that_needs_deleted_shards_has_them_extracted_again(plans):
 
 @pytest.mark.parametrize(
     ("edit", "rule"),
-    [(HISTOGRAM, "draw_token_length_of_models"), (MATRIX, "draw_token_similarity_of_models")],
+    [(HISTOGRAM, "draw_token_length"), (MATRIX, "draw_token_similarity")],
 )
 def test_a_setting_of_a_figure_reads_no_shard(plans, edit, rule):
     jobs, planned = plans[edit]["jobs"], plans[edit]["planned"]

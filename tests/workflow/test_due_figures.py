@@ -13,6 +13,7 @@ from layerscope.io.tables import read_csv, write_csv
 from layerscope.workflow.due_figures import draw_due_figures
 
 DRAW = "layerscope.studies.path_length.draw"
+KINDS = ("png", "pdf", "svg")
 SPECS = {
     name: {
         "code": "0" * 12,
@@ -35,17 +36,17 @@ class Drawn:
     def __init__(self, folder: Path, results: Path) -> None:
         self.specs = json.loads(json.dumps(SPECS))
         self.inputs = {name: str(folder / f"{name}.csv") for name in ("layers", "others")}
-        self.outputs = {name: [str(folder / f"{name}.{kind}") for kind in ("png", "pdf")] for name in SPECS}
+        self.outputs = {name: [str(folder / f"{name}.{kind}") for kind in KINDS] for name in SPECS}
         for path in self.inputs.values():
             write_csv(path, read_csv(results / "path_length/layers.csv"))
         self.folder = folder
         self.draw()
 
     def draw(self) -> None:
-        draw_due_figures(self.specs, self.inputs, self.outputs, {})
+        draw_due_figures(self.specs, self.inputs, self.outputs)
 
     def state(self) -> dict[str, tuple[bytes, int]]:
-        files = [path for path in self.folder.iterdir() if path.suffix in (".png", ".pdf")]
+        files = [path for path in self.folder.iterdir() if path.suffix[1:] in KINDS]
         return {path.name: (path.read_bytes(), path.stat().st_ino) for path in files}
 
     def changed(self, before: dict[str, tuple[bytes, int]]) -> set[str]:
@@ -65,7 +66,7 @@ def contents(state: dict[str, tuple[bytes, int]]) -> dict[str, bytes]:
 
 
 def of(*figures: str) -> set[str]:
-    return {f"{figure}.{kind}" for figure in figures for kind in ("png", "pdf")}
+    return {f"{figure}.{kind}" for figure in figures for kind in KINDS}
 
 
 def setting(drawn: Drawn) -> None:
@@ -106,21 +107,13 @@ def test_what_has_changed_is_drawn_again(drawn: Drawn, edit: Callable[[Drawn], N
     assert drawn.changed(before) == of()
 
 
-@pytest.mark.parametrize("name", ["means.png", "means.pdf"])
+@pytest.mark.parametrize("name", [f"means.{kind}" for kind in KINDS])
 def test_a_missing_file_is_drawn_again_as_it_was(drawn: Drawn, name: str) -> None:
     before = drawn.state()
     (drawn.folder / name).unlink()
     drawn.draw()
     assert drawn.changed(before) <= of("means")
     assert contents(drawn.state()) == contents(before)
-
-
-def test_a_figure_of_another_model_is_not_taken_for_it(drawn: Drawn, monkeypatch: pytest.MonkeyPatch) -> None:
-    calls = []
-    monkeypatch.setattr(f"{DRAW}.draw_cumulative", lambda outputs, **arguments: calls.append(arguments["model"]))
-    monkeypatch.setattr(f"{DRAW}.draw_mean_length", lambda outputs, **arguments: None)
-    draw_due_figures(drawn.specs, drawn.inputs, drawn.outputs, {"model": "a"})
-    assert calls == ["a", "a"]
 
 
 def test_a_table_is_read_once_and_only_for_what_is_due(drawn: Drawn, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -112,7 +112,9 @@ def test_every_file_is_declared(finished: Path) -> None:
     results = finished / "results"
     for path in sorted(path for path in results.rglob("*") if path.is_file()):
         name = str(path.relative_to(results))
-        shown = path.suffix in (".png", ".pdf", ".html") or path.name.startswith(".") or name.startswith("logs/")
+        shown = (
+            path.suffix in (".png", ".pdf", ".svg", ".html") or path.name.startswith(".") or name.startswith("logs/")
+        )
         declared = any(re.fullmatch(regex_of(pattern), name) for pattern in PATTERNS)
         assert shown or declared, f"docs/file-formats.md: say what {name} is"
 

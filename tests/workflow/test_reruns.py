@@ -94,7 +94,9 @@ EDITS: dict[str, Callable[[], None]] = {
     ),
     "models.NAME.weights": setting("models.b.weights", "random"),
     # Only models with one tokenizer can be paired.
-    "models.NAME.tokenizer, and the model in no pair": every(setting("models.b.tokenizer", "other"), setting(f"{LENGTH}.pairs", [])),
+    "models.NAME.tokenizer, and the model in no pair": every(
+        setting("models.b.tokenizer", "other"), setting(f"{LENGTH}.pairs", [])
+    ),
     "tokenizers.NAME.source": setting("tokenizers.mini.source", "resources/tokenizers/other"),
     "tokenizers.NAME.properties, with a column in summaries.properties": setting(
         "tokenizers.mini.properties", "resources/other_properties.csv"
@@ -159,6 +161,9 @@ EDITS: dict[str, Callable[[], None]] = {
     "results, to another folder": setting("results", "results-pilot"),
     "the code of figures (studies/token_length/draw_r.py)": appended("src/layerscope/studies/token_length/draw_r.py"),
     "the script of all figures (draw.py)": appended("workflow/scripts/draw.py"),
+    "the look of all figures (layerscope.mplstyle)": appended(
+        "src/layerscope/layerscope.mplstyle", "lines.linewidth: 2\n"
+    ),
     "the code of a statistic (studies/token_length/correlate_layer.py)": appended(
         "src/layerscope/studies/token_length/correlate_layer.py"
     ),

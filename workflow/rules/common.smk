@@ -9,7 +9,6 @@ from layerscope.workflow.model_size import file_size, model_size, stored_width
 
 
 wildcard_constraints:
-    # The names themselves: cosines_centred_a is a figure of model a, not the figure cosines of a model centred_a.
     model="|".join(map(re.escape, CONFIG.models)),
     other="|".join(map(re.escape, CONFIG.models)),
     corpus=r"[a-z0-9][a-z0-9._-]*",

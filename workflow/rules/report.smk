@@ -3,8 +3,10 @@
 
 def reported(study):
     """What the report reads of a study: its tables, its figures, and files that say how the values came about."""
-    figures = [path for figure in study.drawn() for path in study.paths(f"{study.name}/figures/{figure.file}.png")]
-    files = {**study.inputs(study.tables()), "figures": figures, "runs": ancient(study.described())}
+    figures, vectors = (
+        [f"<results>/{study.name}/figures/{figure.name}.{kind}" for figure in study.drawn()] for kind in ("png", "svg")
+    )
+    files = {**study.inputs(study.tables()), "figures": figures, "vectors": vectors, "runs": ancient(study.described())}
     return {f"{study.name}_{key}": paths for key, paths in files.items()}
 
 

@@ -11,7 +11,7 @@ with job(snakemake) as task:
     sections = []
     for study, function in spec["sections"].items():
         of = {key.removeprefix(f"{study}_"): paths for key, paths in task.input.items() if key.startswith(f"{study}_")}
-        figures, runs = of.pop("figures"), of.pop("runs")
+        figures, runs, _ = (of.pop(name) for name in ("figures", "runs", "vectors"))
         files = Files(root, figures, runs, of, spec["tokenizers"][study], spec["titles"][study])
         sections.append(resolve_name(function)(files))
     write_report(task.output[0], claims_of(task.input.claims), sections, spec["settings"], Path(task.scriptdir))

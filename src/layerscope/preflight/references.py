@@ -1,7 +1,6 @@
 """Checks of the keys of the config against each other."""
 
 from collections.abc import Collection
-from itertools import product
 
 from layerscope.config.mistakes import Mistakes
 from layerscope.config.sections import Sampling
@@ -110,25 +109,9 @@ def _check_study(study: Study, config: Config, mistakes: Mistakes) -> None:
         if study.corpus is not None:
             _check_known(study.corpus, config.corpora, f"{key}.corpus", "corpora")
     with mistakes:
-        _check_figures(study, config.models)
-    with mistakes:
         study.check_settings(config.tokenizers, mistakes)
 
 
 def _check_known(name: str, table: Collection[str], key: str, table_key: str) -> None:
     if name not in table:
         raise UserError(f"config: {key}: '{name}' is not in {table_key}; allowed are {', '.join(table)}")
-
-
-def _check_figures(study: Study, models: Collection[str]) -> None:
-    """Check that no two figures share a file: its name is that of the figure and that of the model."""
-    owners: dict[str, str] = {}
-    figures = [figure for figure in study.figures if figure.shows == "model"]
-    for figure, model in product(figures, models):
-        file = figure.file.format(model=model)
-        other = owners.setdefault(file, model)
-        if other != model and not {model, other}.isdisjoint(study.settings.models):
-            raise UserError(
-                f"config: studies.{study.name}.models: '{other}' and '{model}' would share the figure {file}; rename "
-                "one of them in models"
-            )

@@ -6,11 +6,11 @@ from io import BytesIO
 from pathlib import Path
 from typing import Self
 
-from jinja2 import Template
 from PIL import Image, UnidentifiedImageError
 
 from layerscope.io.errors import UserError, damaged
 from layerscope.io.hdf5 import read_root_attributes
+from layerscope.io.svg import read_svg
 
 PNG_END = b"\0\0\0\0IEND\xaeB`\x82"  # an empty last chunk, whose checksum Pillow does not read
 
@@ -20,7 +20,7 @@ class Figure:
     title: str
     caption: str
     image: str  # data URI
-    width: int  # pixels to show it at: half its own, for sharp screens
+    width: int  # pixels to show it at
     vector: str  # link to the PDF
 
 
@@ -132,39 +132,37 @@ def run_rows(paths: list[str], places: dict[str, str]) -> list[Run]:
     return list(dict.fromkeys(runs))
 
 
-def load_figures(files: Files, captions: Path, models: list[str]) -> list[Figure]:
+def load_figures(files: Files, captions: Path) -> list[Figure]:
     """The figures of a study.
 
     Args:
         captions: folder of the captions.
     """
-    return [load_figure(path, captions, models, files.root, files.titles) for path in files.figures]
+    return [load_figure(path, captions, files.root, files.titles) for path in files.figures]
 
 
-def load_figure(path: str, captions: Path, models: list[str], root: Path, titles: dict[str, str]) -> Figure:
-    """Read a figure from its PNG; its caption is named after the figure without the model.
+def load_figure(path: str, captions: Path, root: Path, titles: dict[str, str]) -> Figure:
+    """Read a figure, from its SVG or its PNG, whichever is smaller; its caption has the name of the figure.
 
     Raises:
-        UserError: the file is not a complete PNG.
+        UserError: a file is not as it was written.
     """
-    name = Path(path).stem
-    model = next((model for model in models if name.endswith(f"_{model}")), "")
-    kind = name.removesuffix(f"_{model}") if model else name
-    # Captions are shared with `snakemake --report`, which passes them the job as `snakemake`.
-    text = (captions / f"{kind}.rst").read_text(encoding="utf-8")
-    caption = Template(text).render(snakemake={"wildcards": {"model": model}})
-    png, width = read_png(path)
+    name, vector = Path(path).stem, Path(path).with_suffix(".svg")
+    caption = (captions / f"{name}.rst").read_text(encoding="utf-8")
+    svg, width = read_svg(vector)
+    png = read_png(path)
+    kind, image = min((("svg+xml", svg), ("png", png)), key=lambda found: len(found[1]))
     return Figure(
-        title=f"{model}: {titles[kind]}" if model else titles[kind],
+        title=titles[name],
         caption=" ".join(caption.split()),
-        image=f"data:image/png;base64,{base64.b64encode(png).decode()}",
-        width=width // 2,
+        image=f"data:image/{kind};base64,{base64.b64encode(image).decode()}",
+        width=width,
         vector=str(Path(path).with_suffix(".pdf").relative_to(root)),
     )
 
 
-def read_png(path: str) -> tuple[bytes, int]:
-    """The bytes of a PNG file and the width of its image in pixels; every byte is checked.
+def read_png(path: str) -> bytes:
+    """The bytes of a PNG file, every one of them checked.
 
     Raises:
         UserError: the file is empty, not a PNG, or not as it was written.
@@ -177,7 +175,6 @@ def read_png(path: str) -> tuple[bytes, int]:
             image.verify()  # the checksums; it leaves the image unusable
         with Image.open(BytesIO(png), formats=["PNG"]) as image:
             image.load()
-            width = image.width
         if not png.endswith(PNG_END):
             raise damaged(path, "is not a whole PNG image (it does not end as one)")
     except (UserError, MemoryError):
@@ -186,4 +183,4 @@ def read_png(path: str) -> tuple[bytes, int]:
         raise damaged(path, "is not a PNG image") from None
     except Exception as error:  # Pillow raises half a dozen kinds
         raise damaged(path, f"is not a whole PNG image ({' '.join(str(error).split())})") from error
-    return png, width
+    return png

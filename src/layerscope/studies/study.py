@@ -24,20 +24,17 @@ SEVERAL = {"model", "layer", "shard", "stored_shard", "tokenizer"}  # placeholde
 class Figure:
     """A figure: what it shows, which function draws it, and from which files.
 
-    The caption is ``captions/{name}.rst`` in the study's folder.
+    Models are panels of one figure, with one caption, ``captions/{name}.rst`` in the study's folder.
     """
 
     name: str
     draw: str  # function of the study; called with the paths to write, what it reads, and its settings
-    reads: dict[str, str]  # argument of the function → a pattern for Study.paths
+    # Argument of the function → a pattern for Study.paths: what is in files of models or of tokenizers comes as a
+    # dictionary by their names, with a list of each model's layers if there is a file for each.
+    reads: dict[str, str]
     label: str  # what it shows, in a few words
-    shows: Literal["model", "all models", "pairs of models", "sample"] = "model"  # "model": one figure per model
+    shows: Literal["models", "pairs of models", "sample"] = "models"
     settings: Mapping[str, str] = field(default_factory=dict)  # further argument → the setting that gives it
-
-    @property
-    def file(self) -> str:
-        """Name of its files without suffix; a pattern if there is one figure per model."""
-        return f"{self.name}_{{model}}" if self.shows == "model" else self.name
 
 
 class Study:
@@ -193,25 +190,25 @@ class Study:
                 return [str(self.corpus)]
         return [f"{self.value(name):02d}"]  # a chosen layer
 
+    def keys(self, pattern: str) -> list[str] | None:
+        """Of each file that a pattern names, the tokenizer or model that it is about; None if it is about neither."""
+        names = _placeholders(pattern)
+        if "tokenizer" in names:
+            return self.tokenizers
+        return [name for name in self.models for _ in self.paths(pattern, model=name)] if "model" in names else None
+
     def inputs(self, reads: Mapping[str, str], **known: str) -> dict[str, str | list[str]]:
         """The paths of each argument: one, or a list if the pattern names several."""
         found: dict[str, str | list[str]] = {}
         for argument, pattern in reads.items():
             paths = self.paths(pattern, **known)
-            several = {"model", "layer", "shard", "stored_shard", "tokenizer"} & set(_placeholders(pattern)) - set(
-                known
-            )
+            several = SEVERAL & set(_placeholders(pattern)) - set(known)
             found[argument] = paths if several else paths[0]
         return found
 
     def caption(self, figure: Figure) -> Path:
         """The file with the caption of a figure."""
         return Path(__file__).parent / self.name / f"captions/{figure.name}.rst"
-
-
-def keyed_by_tokenizer(reads: Mapping[str, str]) -> list[str]:
-    """Arguments with one file per tokenizer."""
-    return [argument for argument, pattern in reads.items() if "tokenizer" in _placeholders(pattern)]
 
 
 def _placeholders(pattern: str) -> list[str]:

@@ -15,7 +15,7 @@ from layerscope.io.errors import at
 from layerscope.io.files import DigestCache, digest_of_file, digest_of_record
 from layerscope.model.weights import model_files
 from layerscope.preflight.config import Config
-from layerscope.studies.study import RESULTS, Figure, Study, keyed_by_tokenizer
+from layerscope.studies.study import RESULTS, Figure, Study
 from layerscope.studies.token_length.study import TokenLength
 from layerscope.tokenize.documents import corpus_files
 from layerscope.tokenize.property_names import ALWAYS_SUMMED, of_tables
@@ -23,8 +23,9 @@ from layerscope.tokenize.token_properties import PropertySpec, PropertyTable
 from layerscope.tokenize.tokenizer_files import tokenizer_files
 from layerscope.workflow.fingerprint import code_fingerprint, module_file
 
-PAGE = Path(__file__).parents[1] / "report/page.html"
-EXPLORER_PAGE = Path(__file__).parents[1] / "explorer/page"
+PACKAGE = Path(__file__).parents[1]
+PAGE, STYLE = PACKAGE / "report/page.html", PACKAGE / "layerscope.mplstyle"
+EXPLORER_PAGE = PACKAGE / "explorer/page"
 
 Spec = dict[str, Any]
 
@@ -92,8 +93,16 @@ class Specs:
         """The spec of a figure."""
         function = study.function(figure)
         settings = {argument: study.value(key) for argument, key in figure.settings.items()}
-        keyed = dict.fromkeys(keyed_by_tokenizer(figure.reads), study.tokenizers)
-        return self.script("draw", function, function=function, settings=settings, keyed=keyed, reads=figure.reads)
+        keyed = {argument: keys for argument, pattern in figure.reads.items() if (keys := study.keys(pattern))}
+        return self.script(
+            "draw",
+            function,
+            function=function,
+            settings=settings,
+            keyed=keyed,
+            reads=figure.reads,
+            style=self.digests.digest([STYLE]),
+        )
 
     def _digest_of_setting(self, study: Study, key: str) -> str:
         """Digest of the file that a setting of a study names."""

@@ -169,16 +169,6 @@ CATALOGUE: Catalogue = {
         put("studies/token_length/pairs", [["tiny", "tiny"]]),
         "config: studies.token_length.pairs: 'tiny' is paired with itself; name two models",
     ),
-    "names that give one figure": (
-        studies("a", "centred_a"),
-        "config: studies.token_similarity.models: 'centred_a' and 'a' would share the figure cosines_centred_a; rename "
-        "one of them in models",
-    ),
-    "name that gives the figure of a model in use": (
-        also(studies("a"), named("centred_a")),
-        "config: studies.token_similarity.models: 'centred_a' and 'a' would share the figure cosines_centred_a; rename "
-        "one of them in models",
-    ),
     "name of a table of lengths": (
         named("lengths_mini.parquet"),
         "config: models: the name 'lengths_mini.parquet' could be mistaken for a table; choose one that does not "
@@ -203,12 +193,6 @@ def test_the_study_works_before_it_is_spoiled(study: dict[str, Any]) -> None:
 
 def test_names_that_are_methods_of_lists_are_allowed(study: dict[str, Any]) -> None:
     for name in ("items", "dimensions", "figures", "a..b", "0"):
-        study["models"][name] = MODEL
-    load_config(study)
-
-
-def test_names_that_look_alike_and_give_no_figure_twice_are_allowed(study: dict[str, Any]) -> None:
-    for name in ("a", "centred_a"):
         study["models"][name] = MODEL
     load_config(study)
 

@@ -23,7 +23,7 @@ def section(files: Files) -> Section:
             "The residual stream moves by the sum of the outputs of attention and MLP. By this identity alone, its "
             "path follows in part the step that varies more over tokens, often the larger one.",
         ],
-        figures=load_figures(files, Path(__file__).parent / "captions", list(of_models)),
+        figures=load_figures(files, Path(__file__).parent / "captions"),
         tables={files.link(files.table("layers")): "one row per model, layer and token filter"},
         runs=run_rows(files.runs, {FORMAT: PLACE}),
         summary=Summary.of({model: numbers(rows) for model, rows in of_models.items()}),

@@ -36,12 +36,6 @@ class PathLength(Study):
     }
     figures = (
         Figure(
-            "path_lengths",
-            "draw:draw_lengths",
-            {"shard": "path_length/{model}/shard_0000.h5"},
-            "path lengths by layer and token",
-        ),
-        Figure(
             "path_r",
             "draw_r:draw_r",
             {"layers": LAYERS, "resamples": "path_length/{model}/resamples.parquet"},
@@ -52,7 +46,6 @@ class PathLength(Study):
             "draw:draw_mean_length",
             {"layers": LAYERS},
             "mean path lengths and steps",
-            shows="all models",
             settings={"token_filter": "token_filter"},
         ),
         Figure(
@@ -60,8 +53,13 @@ class PathLength(Study):
             "draw:draw_cumulative",
             {"layers": LAYERS},
             "cumulative path lengths",
-            shows="all models",
             settings={"token_filter": "token_filter"},
+        ),
+        Figure(
+            "path_lengths",
+            "draw:draw_lengths",
+            {"shards": "path_length/{model}/shard_0000.h5"},
+            "path lengths by layer and token",
         ),
     )
 

@@ -1,62 +1,74 @@
 """Figure of the distribution of r over the neurons of each layer."""
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
+from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 from scipy.stats import gaussian_kde
 
-from layerscope.plotting import GREY, VERMILION, figure
+from layerscope.plotting import (
+    GREY,
+    TWO_COLUMNS,
+    VERMILION,
+    Entry,
+    figure,
+    height_of_models,
+    legend_below,
+    panels_of_models,
+)
+from layerscope.stats.relative_depth import relative_depths
 from layerscope.studies.token_length.measures import of_measure
 
-R_LABEL = "Pearson r of activation and token length"
+R_LABEL = "Pearson r with token length"
+STEPS = 241  # at which the density is computed
 
 
-def draw_r_by_layer(outputs: list[str], model: str, tables: list[pd.DataFrame], evidence: pd.DataFrame) -> None:
+def draw_r_by_layer(outputs: list[str], tables: dict[str, list[pd.DataFrame]], evidence: pd.DataFrame) -> None:
     """The distribution of r over neurons in every layer: as lines, and as a heatmap with the median.
 
     Args:
-        tables: tables of neurons, in the order of the layers.
+        tables: model → tables of neurons, in the order of the layers.
         evidence: evidence.csv.
     """
-    r = [table["r_pearson"].dropna().to_numpy() for table in tables]
-    limit = np.ceil(np.quantile(np.abs(np.concatenate(r)), 0.999) * 20) / 20
-    at = np.linspace(-limit, limit, 241)
+    r = {model: [table["r_pearson"].dropna().to_numpy() for table in layers] for model, layers in tables.items()}
+    largest = np.abs(np.concatenate([values for layers in r.values() for values in layers]))
+    limit = np.ceil(np.quantile(largest, 0.999) * 20) / 20
+    at = np.linspace(-limit, limit, STEPS)
     # Scott's rule smooths the sampling noise of a few hundred neurons and keeps real humps.
-    density = np.stack([gaussian_kde(values)(at) for values in r])
-    with figure(outputs, 9.2, 3.6) as drawn:
-        lines, heat = drawn.subplots(1, 2)
-        colours = ScalarMappable(Normalize(0, max(len(r) - 1, 1)), "viridis")
-        for layer, row in enumerate(density):
-            lines.plot(at, row, color=colours.to_rgba(np.array(layer)), linewidth=1.2)
-        lines.axvline(0, color=GREY, linewidth=0.8)
-        lines.set_ylim(0)
-        lines.xaxis.set_major_locator(MaxNLocator(7))
-        lines.set_xlabel(R_LABEL)
-        lines.set_ylabel("density over neurons")
-        lines.set_title(f"{model}: {len(r[0]):,} neurons per layer, n = {tables[0]['tokens'].iloc[0]:,} tokens")
-        bar = drawn.colorbar(colours, ax=lines, label="layer")
-        bar.ax.yaxis.set_major_locator(MaxNLocator(integer=True))
-
-        # Layers from the bottom up, as the stream runs.
-        image = heat.pcolormesh(at, np.arange(len(r)), density, cmap="cividis", shading="nearest", rasterized=True)
-        heat.plot(
-            [np.median(values) for values in r], range(len(r)), "o-", color=VERMILION, markersize=3, label="median"
-        )
-        null = of_measure(evidence, "r", "median", model)
-        heat.hlines(
-            null["layer"],
-            null["null_low"],
-            null["null_high"],
-            color="black",
-            linewidth=1.6,
-            label="95% null band of the median",
-        )
-        heat.axvline(0, color="white", linewidth=0.8, linestyle=":")
-        heat.xaxis.set_major_locator(MaxNLocator(7))
-        heat.set_xlabel(R_LABEL)
-        heat.set_ylabel("layer")
-        heat.yaxis.set_major_locator(MaxNLocator(integer=True))
-        drawn.legend(*heat.get_legend_handles_labels(), loc="outside lower right", ncols=2)
-        drawn.colorbar(image, ax=heat, label="density over neurons")
+    density = {model: np.stack([gaussian_kde(values)(at) for values in layers]) for model, layers in r.items()}
+    with figure(outputs, TWO_COLUMNS, height_of_models(r, 2, 1.7)) as drawn:
+        colours = ScalarMappable(Normalize(0, 1), "viridis")
+        of_lines, of_heat = [], []
+        for model, (lines, heat) in panels_of_models(drawn, r, ("density over neurons", "layer"), shared=False):
+            layers = len(r[model])
+            for depth, row in zip(relative_depths(layers), density[model], strict=True):
+                lines.plot(at, row, color=colours.to_rgba(np.array(depth)), linewidth=0.9)
+            lines.set_ylim(0)
+            # Layers from the bottom up, as the stream runs; each is scaled to its own peak, as r of an untrained model
+            # is spread far less.
+            shown = density[model] / density[model].max(axis=1, keepdims=True)
+            image = heat.pcolormesh(at, np.arange(layers), shown, vmin=0, vmax=1, shading="nearest", rasterized=True)
+            heat.plot([np.median(values) for values in r[model]], range(layers), "o-", color=VERMILION)
+            null = of_measure(evidence, "r", "median", model)
+            heat.hlines(null["layer"], null["null_low"], null["null_high"], color="white", linewidth=2.2)
+            heat.hlines(null["layer"], null["null_low"], null["null_high"], color="black", linewidth=1)
+            heat.yaxis.set_major_locator(MaxNLocator(6, integer=True))
+            heat.set_xlabel(R_LABEL)
+            for ax in (lines, heat):
+                ax.set_xlim(-limit, limit)
+                ax.xaxis.set_major_locator(MaxNLocator(5))
+            lines.axvline(0, color=GREY, linewidth=0.6)
+            of_lines.append(lines)
+            of_heat.append(heat)
+        bar: Any = {"aspect": 25, "pad": 0.01}
+        drawn.colorbar(colours, ax=of_lines, label="relative depth", **bar)
+        drawn.colorbar(image, ax=of_heat, label="density relative\nto the layer's peak", **bar)
+        entries: list[Entry] = [
+            (Line2D([], [], color=VERMILION, marker="o"), "median over neurons"),
+            (Line2D([], [], color="black"), "null of the median, 95%"),
+        ]
+        legend_below(drawn, entries)

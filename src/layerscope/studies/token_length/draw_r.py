@@ -1,18 +1,25 @@
 """Figures of summaries of r, with their nulls."""
 
 import pandas as pd
-from matplotlib.axes import Axes
-from matplotlib.ticker import MaxNLocator
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
 
 from layerscope.plotting import (
     BLUE,
     GREEN,
     GREY,
+    NULL,
     ORANGE,
+    TWO_COLUMNS,
     VERMILION,
-    by_model,
+    Entry,
     figure,
     hatched_band,
+    height_of_models,
+    layer_axis,
+    legend_below,
+    line_beyond_null,
+    panels_of_models,
     percent_axis,
     relative_depth_axis,
 )
@@ -24,120 +31,99 @@ MEASURE_STYLES = {  # name → label, colour, marker
     "r_given_all": ("given frequency, space, position", VERMILION, "^"),
     "r_types": ("over types", GREEN, "D"),
 }
-
-CLUSTERS = {"documents": "this vocabulary, other text", "types": "new token types"}  # what an interval is for
-
-
-def hatched_null(ax: Axes, evidence: pd.DataFrame, model: str, statistic: str, colour: str) -> None:
-    """The 95% band of a statistic of r over tokens under its null, hatched."""
-    rows = of_measure(evidence, "r", statistic, model)
-    hatched_band(ax, rows["relative_depth"], rows["null_low"], rows["null_high"], colour)
+OTHERS: dict = {"color": "0.7", "linewidth": 0.8}
+BAND: dict = {"color": BLUE, "alpha": 0.3, "linewidth": 0}
 
 
 def draw_r_across_models(outputs: list[str], layers: pd.DataFrame, evidence: pd.DataFrame) -> None:
-    """Median r with its quartile band, and the fraction of positive r, on relative depth; all models.
+    """Median r with its quartiles, and the fraction of positive r, on relative depth; the other models in grey.
 
     Args:
         layers: layers.csv.
         evidence: evidence.csv.
     """
-    with figure(outputs, 9.2, 3.4) as drawn:
-        middle, positive = drawn.subplots(1, 2)
-        for model, rows, style in by_model(layers):
-            depth = rows["relative_depth"]
-            middle.fill_between(depth, rows["r_q25"], rows["r_q75"], color=style["color"], alpha=0.2, linewidth=0)
-            label = f"{model} ({rows['neurons'].iloc[0]:,} neurons per layer)"
-            middle.plot(depth, rows["r_median"], **style, markersize=4, label=label)
-            positive.plot(depth, rows["fraction_positive"], **style, markersize=4, label=model)
-            hatched_null(middle, evidence, model, "median", style["color"])
-            hatched_null(positive, evidence, model, "fraction_positive", style["color"])
-        middle.axhline(0, color=GREY, linewidth=0.8)
-        middle.set_ylabel("Pearson r with token length")
-        middle.set_title("median over neurons; band: quartiles; hatched: null, 95%")
-        positive.axhline(0.5, color=GREY, linewidth=0.8)
-        positive.set_ylabel("neurons with r > 0")
-        percent_axis(positive.yaxis)
-        positive.set_ylim(0, 1)
-        positive.set_title(f"n = {layers['tokens'].iloc[0]:,} tokens")
-        for ax in (middle, positive):
-            relative_depth_axis(ax)
-        handles, labels = middle.get_legend_handles_labels()
-        drawn.legend(handles, labels, loc="outside lower center", ncols=len(labels) if len(labels) < 4 else 2)
+    models = layers["model"].unique()
+    rows = ("Pearson r with token length", "neurons with r > 0")
+    with figure(outputs, TWO_COLUMNS, height_of_models(models, 2)) as drawn:
+        for model, panels in panels_of_models(drawn, models, rows):
+            of = layers[layers["model"] == model]
+            panels[0].fill_between(of["relative_depth"], of["r_q25"], of["r_q75"], **BAND)
+            for ax, column, statistic, centre in zip(
+                panels, ("r_median", "fraction_positive"), ("median", "fraction_positive"), (0, 0.5), strict=True
+            ):
+                ax.axhline(centre, color=GREY, linewidth=0.6)
+                null = of_measure(evidence, "r", statistic, model)
+                hatched_band(ax, null["relative_depth"], null["null_low"], null["null_high"])
+                for _, other in layers[layers["model"] != model].groupby("model", sort=False):
+                    ax.plot(other["relative_depth"], other[column], **OTHERS)
+                ax.plot(of["relative_depth"], of[column], "o-", color=BLUE)
+                relative_depth_axis(ax)
+            panels[1].set_ylim(0, 1)
+            percent_axis(panels[1].yaxis)
+        entries: list[Entry] = [
+            (Line2D([], [], color=BLUE, marker="o"), "the model (above: median over neurons)"),
+            (Patch(**BAND), "quartiles over neurons"),
+            (Line2D([], [], **OTHERS), "the other models"),
+            (NULL, "null, 95%"),
+        ]
+        legend_below(drawn, entries if len(models) > 1 else [entry for entry in entries if "other" not in entry[1]])
 
 
-def draw_r_spread(outputs: list[str], layers: pd.DataFrame, evidence: pd.DataFrame) -> None:
-    """The spread of r over the neurons of each layer, on relative depth; all models.
+def draw_r_spread(outputs: list[str], evidence: pd.DataFrame) -> None:
+    """The spread of r over the neurons of each layer, seen and beyond the errors of r.
 
     Args:
-        layers: layers.csv.
         evidence: evidence.csv.
     """
-    with figure(outputs, 9.2, 3.4) as drawn:
-        seen, beyond = drawn.subplots(1, 2)
-        for model, rows, style in by_model(layers):
-            seen.plot(
-                rows["relative_depth"], rows["r_std"], **style, markersize=4, label=f"{model}, standard deviation"
-            )
-            hatched_null(seen, evidence, model, "std", style["color"])
-            between = rows["r_q95"] - rows["r_q05"]
-            seen.plot(
-                rows["relative_depth"], between, **style, markersize=3, linestyle=":", label=f"{model}, 5% to 95%"
-            )
-            hatched_null(beyond, evidence, model, "variance", style["color"])
-            variance = of_measure(evidence, "r", "variance", model)
-            depth, (value, low, high) = variance["relative_depth"], (variance[c] for c in ("value", "low", "high"))
-            beyond.fill_between(depth, low, high, color=style["color"], alpha=0.2, linewidth=0)
-            beyond.plot(depth, value, **style, markersize=4)
-        seen.set_ylim(0)
-        seen.set_ylabel("spread of r over neurons")
-        seen.set_title(f"n = {layers['tokens'].iloc[0]:,} tokens; hatched: null of the standard deviation, 95%")
-        beyond.axhline(0, color=GREY, linewidth=0.8)
-        beyond.set_ylabel("variance of r over neurons")
-        beyond.set_title(
-            f"minus the part due to the errors of r; hatched: null, 95%\nband: 95% interval ({CLUSTERS['documents']})"
+    models = evidence["model"].unique()
+    rows = ("standard deviation of r", "variance of r\nbeyond its errors")
+    with figure(outputs, TWO_COLUMNS, height_of_models(models, 2)) as drawn:
+        for model, panels in panels_of_models(drawn, models, rows):
+            for ax, statistic in zip(panels, ("std", "variance"), strict=True):
+                of = of_measure(evidence, "r", statistic, model)
+                hatched_band(ax, of["layer"], of["null_low"], of["null_high"])
+                ax.fill_between(of["layer"], of["low"], of["high"], **BAND)  # of std there is no interval
+                ax.plot(of["layer"], of["value"], "o-", color=BLUE)
+                ax.axhline(0, color=GREY, linewidth=0.6)
+                layer_axis(ax, len(of))
+        legend_below(
+            drawn,
+            [
+                (Line2D([], [], color=BLUE, marker="o"), "over the neurons of a layer"),
+                (Patch(**BAND), "95% interval for other text (lower row)"),
+                (NULL, "null, 95%"),
+            ],
         )
-        for ax in (seen, beyond):
-            relative_depth_axis(ax)
-        drawn.legend(*seen.get_legend_handles_labels(), loc="outside lower center", ncols=2)
 
 
-def draw_r_confounds(outputs: list[str], model: str, evidence: pd.DataFrame) -> None:
+def draw_r_confounds(outputs: list[str], evidence: pd.DataFrame) -> None:
     """Median r of each layer over tokens, given its confounds, and over types, and the share of neurons that pass.
 
     Args:
         evidence: evidence.csv.
     """
-    evidence = evidence[evidence["model"] == model]
-    with figure(outputs, 9.2, 6.0) as drawn:
-        panels = drawn.subplots(2, 3).ravel()
-        medians, passing = panels[:4], panels[4]
-        panels[5].set_visible(False)
-        for ax, (measure, (name, colour, marker)) in zip(medians, MEASURE_STYLES.items(), strict=True):
-            rows = of_measure(evidence, measure, "median")
-            hatched_band(ax, rows["layer"], rows["null_low"], rows["null_high"], GREY)
-            ax.fill_between(rows["layer"], rows["low"], rows["high"], color=colour, alpha=0.3, linewidth=0)
-            ax.plot(rows["layer"], rows["value"], color=colour, marker=marker, markersize=4)
-            ax.axhline(0, color=GREY, linewidth=0.8)
-            ax.set_title(f"{name}\n(interval: {CLUSTERS[rows['clustered_by'].iloc[0]]})")
-            ax.sharey(medians[0])
-        for ax in (medians[0], medians[3]):
-            ax.set_ylabel("median Pearson r with length")
-        for measure in ("r", "r_given_all"):
-            name, colour, marker = MEASURE_STYLES[measure]
-            for method, line in (("bh", "-"), ("by", ":")):
-                rows = of_measure(evidence, measure, f"significant_{method}")
-                passing.plot(rows["layer"], rows["value"], line, color=colour, marker=marker, markersize=4)
-        passing.set_ylim(0, 1)
-        percent_axis(passing.yaxis)
-        passing.set_ylabel("neurons with r beyond the null")
-        passing.set_title("at a false discovery rate of 5%\n(solid: Benjamini–Hochberg, dotted: –Yekutieli)")
-        for ax in panels[:5]:
-            ax.set_xlabel("layer")
-            ax.set_xlim(-0.3, evidence["layer"].max() + 0.3)
-            ax.xaxis.set_major_locator(MaxNLocator(integer=True))
-        raw = of_measure(evidence, "r", "median").iloc[0]
-        drawn.suptitle(
-            f"{model}: tokens {raw['tokens']:,}, types {raw['types']:,}, documents {raw['documents']:,}; "
-            "shaded: 95% interval, hatched: null, 95%",
-            fontsize=9,
-        )
+    models = evidence["model"].unique()
+    rows = ("median Pearson r with length", "neurons with r\nbeyond the null")
+    with figure(outputs, TWO_COLUMNS, height_of_models(models, 2, 1.5, 0.85)) as drawn:
+        for model, (medians, passing) in panels_of_models(drawn, models, rows):
+            medians.axhline(0, color=GREY, linewidth=0.6)
+            for measure, (_, colour, marker) in MEASURE_STYLES.items():
+                of = of_measure(evidence, measure, "median", model)
+                line_beyond_null(medians, of["layer"], of, colour, marker)
+                for method, line in (("bh", "-"), ("by", ":")):
+                    shares = of_measure(evidence, measure, f"significant_{method}", model)
+                    if len(shares):
+                        passing.plot(shares["layer"], shares["value"], line, color=colour, marker=marker, markersize=2)
+            passing.set_ylim(0, 1)
+            percent_axis(passing.yaxis)
+            layer_axis(passing, len(of))
+        entries: list[Entry] = [
+            (Line2D([], [], color=colour, marker=marker), name) for name, colour, marker in MEASURE_STYLES.values()
+        ]
+        entries += [
+            (Line2D([], [], color=GREY, marker="o", linestyle=""), "median beyond its null"),
+            (Line2D([], [], color=GREY, marker="o", linestyle="", markerfacecolor="white"), "median within its null"),
+            (Patch(color=GREY, alpha=0.5, linewidth=0), "95% interval"),
+            (Line2D([], [], color=GREY, linestyle=":"), "lower row: Benjamini–Yekutieli (solid: –Hochberg)"),
+        ]
+        legend_below(drawn, entries)

@@ -6,7 +6,16 @@ import numpy as np
 import pandas as pd
 from matplotlib.ticker import MaxNLocator
 
-from layerscope.plotting import figure, percent_axis
+from layerscope.plotting import (
+    ONE_COLUMN,
+    TWO_COLUMNS,
+    figure,
+    height_of_models,
+    legend_below,
+    letter,
+    panels_of_models,
+    percent_axis,
+)
 from layerscope.studies.token_length.length_group_style import GROUP_COLOURS, GROUP_NAMES, densities
 from layerscope.studies.token_length.length_groups import GROUPS, POOLED, token_lengths
 
@@ -17,7 +26,7 @@ def draw_token_lengths(outputs: list[str], vocabularies: dict[str, pd.DataFrame]
     Args:
         vocabularies: tokenizer → its vocabulary table with counts in the sample.
     """
-    with figure(outputs, 5.2 * len(vocabularies), 3.2) as drawn:
+    with figure(outputs, ONE_COLUMN * len(vocabularies), 2.2) as drawn:
         axes = drawn.subplots(1, len(vocabularies), squeeze=False)[0]
         for ax, (tokenizer, vocabulary) in zip(axes, vocabularies.items(), strict=True):
             sample = token_lengths(vocabulary, np.repeat(vocabulary["token_id"], vocabulary["count"]))
@@ -34,44 +43,42 @@ def draw_token_lengths(outputs: list[str], vocabularies: dict[str, pd.DataFrame]
             ax.set_xlim(0.3)
             ax.set_title(f"tokenizer {tokenizer}: n = {total:,} tokens, median {sample.median:g}")
             ax.legend()
+        letter(axes)
 
 
 def draw_activations(
-    outputs: list[str], model: str, layer: int, histogram: pd.DataFrame, standardised: pd.DataFrame
+    outputs: list[str],
+    layer: int,
+    histograms: dict[str, pd.DataFrame],
+    standardised: dict[str, pd.DataFrame],
 ) -> None:
     """Activations of one layer, pooled over neurons, by length group: in the model's own units, and standardised.
 
     Args:
-        histogram: table of bins of :func:`token_length.correlate_layer.correlate_layer`.
-        standardised: table of histograms of :func:`token_length.unimodality_test.unimodality_tests`.
+        histograms: model → table of bins of :func:`token_length.correlate_layer.correlate_layer`.
+        standardised: model → table of histograms of :func:`token_length.unimodality_test.unimodality_tests`.
     """
-    bins = visible_bins(histogram)
-    counts = histogram[list(GROUPS)].to_numpy()
-    centres = (histogram["left"] + histogram["right"]).to_numpy() / 2
-    pooled = standardised[standardised["neuron"] == POOLED]
-    within = pooled[np.isfinite(pooled["left"]) & np.isfinite(pooled["right"])]
-    with figure(outputs, 9.2, 3.6) as drawn:
-        raw, scaled = drawn.subplots(1, 2)
-        densities(raw, bins)
-        for group, column in zip(GROUPS, counts.T, strict=True):
-            if column.any():
-                mean = centres @ column / column.sum()
-                raw.axvline(mean, color=GROUP_COLOURS[group], linestyle="--", linewidth=1)
-        raw.set_xlabel("MLP pre-activation (model's own units; dashed: mean of the group)")
-        raw.set_title(f"{model}, layer {layer}: n = {counts.sum():,} activations\n{_outside(bins, histogram)}")
-        densities(scaled, within)
-        scaled.set_xlabel("(activation − mean) / standard deviation of the neuron")
-        scaled.set_title(f"z-scored neuron by neuron\n{_outside(within, pooled)}")
-        for ax in (raw, scaled):
-            ax.set_ylabel("density")
-        drawn.legend(*raw.get_legend_handles_labels(), title="tokens", loc="outside lower center", ncols=3)
-
-
-def _outside(shown: pd.DataFrame, bins: pd.DataFrame) -> str:
-    """How many of all values the axis does not show; a share of so few would be rounded to nothing."""
-    total = bins[list(GROUPS)].to_numpy().sum()
-    beyond = total - shown[list(GROUPS)].to_numpy().sum()
-    return f"beyond the ends of the axis: {beyond:,} of {total:,}"
+    labels = ("density", "density")
+    with figure(outputs, TWO_COLUMNS, height_of_models(histograms, 2, 1.6)) as drawn:
+        for model, (raw, scaled) in panels_of_models(drawn, histograms, labels, shared=False):
+            histogram = histograms[model]
+            densities(raw, visible_bins(histogram))
+            counts, centres = (
+                histogram[list(GROUPS)].to_numpy(),
+                (histogram["left"] + histogram["right"]).to_numpy() / 2,
+            )
+            for group, column in zip(GROUPS, counts.T, strict=True):
+                if column.any():
+                    mean = centres @ column / column.sum()
+                    raw.axvline(mean, color=GROUP_COLOURS[group], linestyle="--", linewidth=0.8)
+            raw.set_title(f"{model}, layer {layer}")
+            raw.set_xlabel("pre-activation (model's units)")
+            pooled = standardised[model]
+            pooled = pooled[pooled["neuron"] == POOLED]
+            densities(scaled, pooled[np.isfinite(pooled["left"]) & np.isfinite(pooled["right"])])
+            scaled.set_xlabel("z-scored pre-activation (sd)")
+        entries = zip(*raw.get_legend_handles_labels(), strict=True)
+        legend_below(drawn, [(handle, f"tokens {label}") for handle, label in entries])
 
 
 def visible_bins(histogram: pd.DataFrame) -> pd.DataFrame:

@@ -36,7 +36,7 @@ def section(files: Files) -> Section:
             *of_properties,
             *power_findings(power),
         ],
-        figures=load_figures(files, Path(__file__).parent / "captions", models),
+        figures=load_figures(files, Path(__file__).parent / "captions"),
         tables=tables,
         runs=run_rows(files.runs, {FORMAT: PLACE}),
         summary=Summary.of(

@@ -11,6 +11,7 @@ from layerscope.config.sections import CorpusStudySettings, Layer, Model, Pair, 
 from layerscope.io.errors import UserError
 from layerscope.studies.study import Figure, Study
 
+LAYERS = "token_length/layers.csv"
 EVIDENCE = "token_length/evidence.csv"
 PROPERTIES = "token_length/properties.csv"
 VOCABULARY = "tokens/{tokenizer}/{corpus}/vocabulary.parquet"
@@ -87,39 +88,19 @@ class TokenLength(Study):
     }
     figures = (
         Figure(
-            "token_lengths", "draw_sample:draw_token_lengths", {"vocabularies": VOCABULARY}, "token lengths", "sample"
-        ),
-        Figure(
-            "activations",
-            "draw_sample:draw_activations",
-            {
-                "histogram": "token_length/{model}/histogram_{histogram_layer}.parquet",
-                "standardised": "token_length/{model}/standardized_histogram_{histogram_layer}.parquet",
-            },
-            "activations by length group",
-            settings={"layer": "histogram_layer"},
+            "r_across_models",
+            "draw_r:draw_r_across_models",
+            {"layers": LAYERS, "evidence": EVIDENCE},
+            "r with token length on relative depth",
         ),
         Figure(
             "r_by_layer",
             "draw_distribution:draw_r_by_layer",
             {"tables": "token_length/{model}/layer_{layer}.parquet", "evidence": EVIDENCE},
-            "r by layer",
+            "distribution of r in each layer",
         ),
-        Figure("r_confounds", "draw_r:draw_r_confounds", {"evidence": EVIDENCE}, "r given confounds"),
-        Figure(
-            "r_across_models",
-            "draw_r:draw_r_across_models",
-            {"layers": "token_length/layers.csv", "evidence": EVIDENCE},
-            "r on relative depth",
-            shows="all models",
-        ),
-        Figure(
-            "r_spread",
-            "draw_r:draw_r_spread",
-            {"layers": "token_length/layers.csv", "evidence": EVIDENCE},
-            "spread of r",
-            shows="all models",
-        ),
+        Figure("r_confounds", "draw_r:draw_r_confounds", {"evidence": EVIDENCE}, "r given confounds, and over types"),
+        Figure("r_spread", "draw_r:draw_r_spread", {"evidence": EVIDENCE}, "spread of r"),
         Figure(
             "r_properties",
             "draw_properties:draw_r_properties",
@@ -127,34 +108,20 @@ class TokenLength(Study):
             "r with properties of tokens",
         ),
         Figure(
+            "activations",
+            "draw_sample:draw_activations",
+            {
+                "histograms": "token_length/{model}/histogram_{histogram_layer}.parquet",
+                "standardised": "token_length/{model}/standardized_histogram_{histogram_layer}.parquet",
+            },
+            "activations by length group",
+            settings={"layer": "histogram_layer"},
+        ),
+        Figure(
             "multimodality",
             "draw_multimodality:draw_multimodality",
             {"multimodality": "token_length/multimodality.csv"},
             "multimodal neurons",
-            shows="all models",
-        ),
-        Figure(
-            "dip_power",
-            "draw_multimodality:draw_dip_power",
-            {"power": "token_length/dip_power_{tokenizer}.csv"},
-            "power of the dip test",
-            shows="sample",
-        ),
-        Figure(
-            "modes",
-            "draw_multimodality:draw_largest_dips",
-            {
-                "dips": "token_length/{model}/dip_{layer}.parquet",
-                "histograms": "token_length/{model}/standardized_histogram_{layer}.parquet",
-            },
-            "neurons with the largest dips",
-        ),
-        Figure(
-            "profiles",
-            "draw_pairs:draw_profiles",
-            {"profiles": "token_length/profiles.csv"},
-            "quantiles of r on relative depth",
-            shows="pairs of models",
         ),
         Figure(
             "matches",
@@ -162,6 +129,16 @@ class TokenLength(Study):
             {"matches": "token_length/matches.csv"},
             "matched neurons",
             shows="pairs of models",
+        ),
+        Figure(
+            "token_lengths", "draw_sample:draw_token_lengths", {"vocabularies": VOCABULARY}, "token lengths", "sample"
+        ),
+        Figure(
+            "dip_power",
+            "draw_multimodality:draw_dip_power",
+            {"power": "token_length/dip_power_{tokenizer}.csv"},
+            "power of the dip test",
+            shows="sample",
         ),
     )
 

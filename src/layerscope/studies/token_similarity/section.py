@@ -28,7 +28,7 @@ def section(files: Files) -> Section:
             "cosines there say nothing about the contexts.",
             *(sentence for model, rows in of_models.items() for sentence in notes(model, rows)),
         ],
-        figures=load_figures(files, Path(__file__).parent / "captions", list(of_models)),
+        figures=load_figures(files, Path(__file__).parent / "captions"),
         tables=tables,
         runs=run_rows(files.runs, {FORMAT: PLACE}),
         summary=Summary.of({model: numbers(rows) for model, rows in of_models.items()}),

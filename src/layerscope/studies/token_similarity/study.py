@@ -46,13 +46,18 @@ class TokenSimilarity(Study):
         "evaluate_token_similarity_claims": ("models", "untrained"),
     }
     figures = (
+        Figure(
+            "similarity",
+            "draw_similarity:draw_similarity",
+            {"jackknife": "token_similarity/{model}/jackknife.parquet"},
+            "similarity and variance of the target's vectors",
+        ),
         Figure("cosines", "draw:draw_cosines", {"bins": HISTOGRAMS}, "cosines by layer, uncentred"),
         Figure("cosines_centred", "draw:draw_cosines_centred", {"bins": HISTOGRAMS}, "cosines by layer, centred"),
-        Figure("cosine_spread", "draw:draw_spread", {"layers": LAYERS}, "standard deviation and mean of the cosines"),
-        Figure("qkv_moments", "draw:draw_moments", {"layers": LAYERS}, "variance and mean over sentences"),
+        Figure("cosine_spread", "draw:draw_spread", {"layers": LAYERS}, "standard deviation of the cosines"),
         Figure(
             "matrix",
-            "draw:draw_matrix",
+            "draw_matrix:draw_matrix",
             {"vectors": "token_similarity/{model}/vectors.h5"},
             "matrix of cosines in one layer",
             settings={"layer": "matrix_layer"},
