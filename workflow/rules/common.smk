@@ -20,6 +20,7 @@ wildcard_constraints:
 
 
 STUDIES = CONFIG.chosen()
+EXPLORER = "<results>/explorer/index.html"  # of token_length
 LAYER_JOBS = {}  # study → model → how many jobs measure its layers
 SHARDS = [f"{shard:04d}" for shard in range(CONFIG.sampling.shards)]
 STORED_SHARDS = [f"{shard:04d}" for shard in range(CONFIG.sampling.stored_shards)]

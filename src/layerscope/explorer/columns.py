@@ -1,5 +1,6 @@
 """The statistics of neurons that the explorer shows, which are columns of ``run.neurons()``, and their files."""
 
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -78,14 +79,15 @@ def values_of(neurons: pd.DataFrame) -> np.ndarray:
         return values.astype(np.float32)
 
 
-def write_columns(paths: list[str], model: str, neurons: pd.DataFrame) -> None:
+def write_columns(paths: Iterable[str], model: str, layers: Iterable[pd.DataFrame]) -> None:
     """Write a file for each column of a model.
 
     Args:
         paths: where to, each named for its column.
-        neurons: ``run.neurons(model)``, of all layers.
+        layers: tables of :func:`layerscope.read.neurons_table.neurons_table` of all layers, in order.
     """
-    values = dict(zip((column.name for column in COLUMNS), values_of(neurons).T, strict=True))
+    rows = np.concatenate([values_of(layer) for layer in layers])
+    values = dict(zip((column.name for column in COLUMNS), rows.T, strict=True))
     for path in paths:
         name = Path(path).stem
         write_script(path, f"{model}/columns/{name}", {"values": values[name]})

@@ -5,6 +5,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from layerscope.io.tables import rows_of
+
 Arrays = dict[str, np.ndarray]
 
 NONE = 0xFFFFFFFF  # no token, or no place
@@ -13,12 +15,11 @@ SHOWN = {"most": 10, "least": 6} | {f"quantile_{percent}": 1 for percent in rang
 STEPS = 254  # between the codes 1 and 255
 
 
-def context_arrays(contexts: pd.DataFrame, windows: np.ndarray, neurons: int, sequence_length: int) -> Arrays:
+def context_arrays(contexts: pd.DataFrame, neurons: int, sequence_length: int) -> Arrays:
     """The contexts of a layer that are shown.
 
     Args:
-        contexts: table ``contexts_{layer}``.
-        windows: activations around each of its rows, [rows, tokens of a window], NaN outside the sequence.
+        contexts: the layer's table; its ``window`` is activations around a context, NaN outside the sequence.
         neurons: how many the layer has.
         sequence_length: tokens of a sequence.
 
@@ -29,15 +30,15 @@ def context_arrays(contexts: pd.DataFrame, windows: np.ndarray, neurons: int, se
     """
     slots = pd.Series(np.cumsum([0, *SHOWN.values()][:-1]), index=list(SHOWN))
     rank, limit = contexts["rank"].to_numpy(), contexts["kind"].map(SHOWN).fillna(0).to_numpy()
-    rows = np.flatnonzero(rank < limit)
-    kept = contexts.iloc[rows]
+    kept = contexts[rank < limit]
     at = kept["neuron"].to_numpy(), kept["kind"].map(slots).to_numpy(int) + kept["rank"].to_numpy(int)
     shape = neurons, sum(SHOWN.values())
     place, value = np.full(shape, NONE, np.uint32), np.full(shape, np.nan, np.float32)
     place[at] = kept["sequence"].to_numpy(np.int64) * sequence_length + kept["position"].to_numpy(np.int64)
     value[at] = kept["value"]
+    windows = rows_of(kept["window"])
     window = np.full((*shape, windows.shape[1]), np.nan, np.float32)
-    window[at] = windows[rows]
+    window[at] = windows
     code, low, high = coded(window)
     arrays = {"context_place": place, "context_value": value, "context_window": code}
     return arrays | {"window_low": low, "window_high": high}
