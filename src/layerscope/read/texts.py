@@ -4,10 +4,9 @@ import numpy as np
 import pandas as pd
 
 from layerscope.io.errors import UserError
+from layerscope.summarize.neuron_sums import AFTER, BEFORE
 from layerscope.tokenize.token_shards import Tokens, read_token_shard
 from layerscope.tokenize.vocabulary import takes_part
-
-BEFORE, AFTER = 15, 5  # tokens around a context
 
 
 def tokens_table(tokens: Tokens, vocabulary: pd.DataFrame) -> pd.DataFrame:
