@@ -8,7 +8,7 @@ import pandas as pd
 
 from layerscope.extract.writer import ActivationShardWriter
 from layerscope.io.provenance import sample_attributes
-from layerscope.io.tables import write_csv, write_table
+from layerscope.io.tables import fixed_lists, write_csv, write_table
 from layerscope.tokenize.token_shards import Tokens, read_token_shard, write_token_shard
 
 SHARDS, SEQUENCES, LENGTH, TYPES = 3, 4, 32, 40  # the first two shards are stored
@@ -67,6 +67,13 @@ def make_results(path: Path) -> Made:
     return made
 
 
+def window_of(contexts: int) -> np.ndarray:
+    """Activations around contexts, [contexts, 21]; the first three are NaN, as at the beginning of a sequence."""
+    windows = np.arange(contexts * 21, dtype=np.float16).reshape(contexts, 21) % 1000
+    windows[:, :3] = np.nan
+    return windows
+
+
 def _write_activations(made: Made, model: str, depth: int, shards: list[dict]) -> None:
     """Stored activations, and a shard that a run before left, of other tokens."""
     size = SEQUENCES * LENGTH
@@ -106,6 +113,7 @@ def _write_tables(made: Made, model: str, layer: int, random: np.random.Generato
         contexts[name] = getattr(made.tokens, name)[places.ravel()]
     contexts["token_id"] = made.tokens.input_ids[places.ravel()]
     contexts["value"] = random.normal(size=3 * NEURONS).astype(np.float32)
+    contexts["window"] = fixed_lists(window_of(3 * NEURONS))
     write("contexts", contexts)
     write("by_length", pd.DataFrame({"neuron": np.repeat(ids, 2), "length": [3, 4] * NEURONS}))
     write("neuron_histogram", pd.DataFrame({"neuron": np.repeat(ids, 40), "left": np.tile(np.arange(40), NEURONS)}))

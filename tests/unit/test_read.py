@@ -10,7 +10,7 @@ import h5py
 import numpy as np
 import pandas as pd
 import pytest
-from results_folder import EFFECTIVE, LENGTH, NEURONS, SEQUENCES, Made, make_results
+from results_folder import EFFECTIVE, LENGTH, NEURONS, SEQUENCES, Made, make_results, window_of
 from scipy.stats import norm, t
 
 import layerscope
@@ -225,6 +225,7 @@ def test_contexts_have_the_text_around_them(made: Made, run: Run) -> None:
     assert list(table.loc[table["neuron"] == 0, "after"])[::2] == ["", ""]
     assert table["before"][1] == ""
     pd.testing.assert_frame_equal(run.contexts("m", 1, 4), table[table["neuron"] == 4].reset_index(drop=True))
+    np.testing.assert_array_equal(np.stack(run.contexts("m", 1)["window"]), window_of(3 * NEURONS))
     least = run.contexts("m", 1, [8, 4], kind="least")
     assert list(zip(least["neuron"], least["kind"], strict=True)) == [(4, "least"), (8, "least")]
 
@@ -233,6 +234,7 @@ def test_contexts_of_another_corpus_are_refused(copy: Path) -> None:
     path = copy / "token_length/m/contexts_00.parquet"
     table = pd.read_parquet(path)
     table.attrs = {}
+    table = table.drop(columns="window")
     for changed in (table.assign(token_id=table["token_id"] + 1), table.assign(sequence=table["sequence"] + 100)):
         write_table(path, changed)
         with pytest.raises(UserError, match=r"tokens/t/c/shard_0000.h5: not the tokens of these contexts"):
@@ -373,7 +375,7 @@ def test_of_several_corpora_one_is_chosen(copy: Path) -> None:
     shutil.copytree(copy / "tokens/t/c", copy / "tokens/t/d")
     with pytest.raises(UserError, match="tokens of several corpora, c, d; choose one, as in "):
         layerscope.open(copy)
-    assert layerscope.open(copy, corpus="c").contexts("m", 0).shape == (3 * NEURONS, 11)
+    assert layerscope.open(copy, corpus="c").contexts("m", 0).shape == (3 * NEURONS, 12)
 
 
 def test_models_of_other_studies_are_there_and_have_no_neurons(copy: Path) -> None:

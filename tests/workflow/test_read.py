@@ -96,6 +96,33 @@ def test_matches_correlate_as_they_say(run: Run) -> None:
     assert match["r"] == pytest.approx(np.corrcoef(own, other)[0, 1], abs=1e-5)
 
 
+@pytest.mark.parametrize("largest", [True, False])
+def test_top_tokens_are_those_of_all_tokens(run: Run, largest: bool) -> None:
+    """A mean by type of the stored activations, which in this study are those of all tokens."""
+    stored = run.activations("b", 1, 6)
+    of_types = stored[stored["takes_part"]].groupby("token_id")["activation"].agg(["mean", "size"])
+    common = max(least for least in range(1, 6) if (of_types["size"] >= least).sum() >= 20)
+    expected = of_types[of_types["size"] >= common].sort_values("mean", ascending=not largest).head(10)
+    found = run.top_tokens("b", 1, 6, largest=largest).set_index("token_id")
+    assert len(found) == 10
+    np.testing.assert_allclose(found["mean"], expected["mean"], rtol=1e-4, atol=1e-6)
+    np.testing.assert_array_equal(found["tokens"], of_types["size"][found.index])
+    np.testing.assert_allclose(found["mean"], of_types["mean"][found.index], rtol=1e-4, atol=1e-6)
+
+
+def test_means_by_length_and_histograms_are_of_the_stored_tokens(run: Run) -> None:
+    stored = run.activations("a", 0, 2).merge(run.vocabulary("a")[["token_id", "characters"]], on="token_id")
+    stored = stored[stored["takes_part"]]
+    by_length = run.by_length("a", 0, 2).set_index("length")
+    expected = stored.groupby("characters")["activation"].agg(["mean", "size"])
+    np.testing.assert_allclose(by_length["mean"], expected["mean"], rtol=1e-4, atol=1e-6)
+    np.testing.assert_array_equal(by_length["tokens"], expected["size"])
+    histogram = run.histogram("a", 0, 2)
+    counts, _ = np.histogram(stored["activation"], [*histogram["left"], histogram["right"].iloc[-1]])
+    assert histogram[["short", "median", "long"]].sum(axis=None) == len(stored)
+    assert np.abs(histogram[["short", "median", "long"]].sum(axis=1) - counts).sum() <= 2  # at edges in float32
+
+
 def test_contexts_are_where_their_values_are(run: Run) -> None:
     activations = run.activations("a", 1, 4).set_index(["sequence", "position"])
     contexts = run.contexts("a", 1, 4)
@@ -103,6 +130,8 @@ def test_contexts_are_where_their_values_are(run: Run) -> None:
         place = activations.loc[(row.sequence, row.position)]
         assert (row.token_id, row.text, row.document) == (place["token_id"], place["text"], place["document"])
         assert row.value == pytest.approx(place["activation"], rel=1e-5)
+        window = activations["activation"].get(row.sequence).reindex(range(row.position - 15, row.position + 6))
+        np.testing.assert_allclose(np.array(row.window, float), window, rtol=2e-3, atol=1e-6)
     taking_part = activations.loc[activations["takes_part"], "activation"]
     most = contexts.loc[contexts["kind"] == "most", "value"]
     np.testing.assert_allclose(most, taking_part.nlargest(len(most)), rtol=1e-5)

@@ -204,8 +204,8 @@ class Run:
         Returns:
             One row per neuron and context: ``neuron``, ``kind``, ``rank`` within it from 0, ``sequence``, ``position``,
             ``document``, ``token_id``, ``value`` (activation), ``before`` (up to 15 tokens), ``text`` (the token) and
-            ``after`` (up to 5 tokens); and ``window``, the neuron's activations at these 21 tokens, NaN outside the
-            sequence, if the run wrote them.
+            ``after`` (up to 5 tokens); and, if the run wrote it, ``window``, a list of activations at these 21 tokens,
+            NaN outside the sequence (``np.stack`` makes an array of several).
         """
         table = self._of_neurons("contexts", model, layer, neuron)
         if kind is not None:
