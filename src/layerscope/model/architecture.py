@@ -52,6 +52,21 @@ class Windows:
     kind: str = "sliding_attention"  # of layers that have the window
 
 
+@dataclass(frozen=True)
+class Unembedding:
+    """Where an architecture turns the residual stream into logits; paths within the base model, but for ``head``."""
+
+    final_norm: str
+    embedding: str  # of tokens
+    head: str = "lm_head"  # path of the unembedding within the language model
+    tied: bool = False  # whether that is the embedding, where config.json does not say
+    projection: str | None = None  # between the norm and the head, where a model has one
+
+    def is_embedding(self, config: Config) -> bool:
+        """Whether the unembedding is the embedding of tokens."""
+        return bool(config.get("tie_word_embeddings", self.tied))
+
+
 COMMON = Names()
 KEY_VALUE_HEADS, HEAD, VOCABULARY = "num_key_value_heads", "head_dim", "vocab_size"
 WINDOWS = ("window_size", "sliding_window")
@@ -78,6 +93,8 @@ class Architecture:
     attn_projection: str  # path within the block of attention's output projection
     mlp_norm: str | Callable[[Config], str] | None  # of the norm before the MLP, if there is one
     mlp_in: Tap  # of the linear layer that mlp_pre comes from
+    unembedding: Unembedding
+    inputs_first: bool = False  # whether a block's weights are [inputs, outputs], not [outputs, inputs]
     attention: Literal["sdpa", "eager"] = "sdpa"  # stated in every load: a config.json could name code on the hub
     norm: Literal["LayerNorm", "RMSNorm"] = "LayerNorm"
     gain_offset: int = 0  # what the norms add to their weight

@@ -5,7 +5,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from layerscope.io.errors import UserError
-from layerscope.model.architecture import Architecture, Config, Names, Split, Tap, Windows
+from layerscope.model.architecture import Architecture, Config, Names, Split, Tap, Unembedding, Windows
 from layerscope.model.fused import (
     copied,
     first_half,
@@ -26,6 +26,7 @@ def _architecture(
     mlp_norm: str | Callable[[Config], str] | None,
     mlp_in: str,
     mlp_projection: str,
+    unembedding: Unembedding,
     *,
     gate: Split | None = None,
     flattened_mlp: bool = False,
@@ -54,6 +55,7 @@ def _architecture(
         attn_projection,
         mlp_norm,
         first,
+        unembedding,
         **others,
     )
 
@@ -74,6 +76,7 @@ _gated = partial(
     "self_attn.o_proj",
     mlp_in="mlp.gate_proj",
     mlp_projection="mlp.down_proj",
+    unembedding=Unembedding("norm", "embed_tokens"),
     norm="RMSNorm",
 )
 # Norms between the projections and the stream.
@@ -85,6 +88,7 @@ _normed = partial(
 _gemma = partial(
     _normed,
     mlp_norm="pre_feedforward_layernorm",
+    unembedding=Unembedding("norm", "embed_tokens", tied=True),
     gain_offset=1,
     windows_by=Windows(),
     required={"use_bidirectional_attention": False},
@@ -113,6 +117,7 @@ ARCHITECTURES = {
         "ln_2",
         "mlp.c_fc",
         "mlp.c_proj",
+        Unembedding("ln_f", "wte", tied=True),
         attention="eager",  # transformers has no other for it
         names=Names(layers="num_layers", heads="num_heads", epsilon="layer_norm_epsilon"),
         windows_by=Windows("window_size", "attention_layers", "local"),
@@ -124,6 +129,8 @@ ARCHITECTURES = {
         "ln_2",
         "mlp.c_fc",
         "mlp.c_proj",
+        Unembedding("ln_f", "wte", tied=True),
+        inputs_first=True,
         names=_SHORT_NAMES,
     ),
     "gpt_neox": _architecture(
@@ -133,6 +140,7 @@ ARCHITECTURES = {
         "post_attention_layernorm",
         "mlp.dense_h_to_4h",
         "mlp.dense_4h_to_h",
+        Unembedding("final_layer_norm", "embed_in", "embed_out"),
         names=Names(epsilon="layer_norm_eps"),
         parallel=lambda config: config["use_parallel_residual"],
     ),
@@ -143,6 +151,7 @@ ARCHITECTURES = {
         "ln_1",
         "mlp.fc_in",
         "mlp.fc_out",
+        Unembedding("ln_f", "wte"),
         attention="eager",  # transformers has no other for it but flash attention
         names=_SHORT_NAMES,
         parallel=lambda config: True,
@@ -154,6 +163,7 @@ ARCHITECTURES = {
         "final_layer_norm",
         "fc1",
         "fc2",
+        Unembedding("decoder.final_layer_norm", "decoder.embed_tokens", tied=True, projection="decoder.project_out"),
         flattened_mlp=True,
         names=Names(inner="ffn_dim", epsilon=1e-5),
         required={"do_layer_norm_before": True},  # otherwise the stream itself is normed, and is no sum
@@ -165,6 +175,7 @@ ARCHITECTURES = {
         _falcon_norm_before_mlp,
         "mlp.dense_h_to_4h",
         "mlp.dense_4h_to_h",
+        Unembedding("ln_f", "word_embeddings", tied=True),
         mlp_out=Tap("mlp.dense_4h_to_h", "output", copied),  # where attention is parallel it is added to in place
         names=Names(inner="ffn_hidden_size", epsilon="layer_norm_epsilon"),
         key_value_heads=_falcon_key_value_heads,
@@ -184,6 +195,7 @@ ARCHITECTURES = {
         "post_attention_layernorm",
         "mlp.gate_up_proj",
         "mlp.down_proj",
+        Unembedding("norm", "embed_tokens"),
         gate=first_half,
         norm="RMSNorm",
         windows_by=Windows(kinds=None),
@@ -195,6 +207,7 @@ ARCHITECTURES = {
         "post_attention_layernorm",
         "mlp.c_fc",
         "mlp.c_proj",
+        Unembedding("norm", "embed_tokens", tied=True),
         names=Names(epsilon="norm_epsilon"),
         windows_by=Windows(kinds=None),
     ),

@@ -5,8 +5,7 @@ from dataclasses import dataclass
 
 from layerscope.preflight.config import Config
 from layerscope.studies.study import stored_sites
-from layerscope.summarize.neuron_sums import CONTEXTS, POWERS
-from layerscope.summarize.token_sums import RANDOM
+from layerscope.summarize.neuron_sums import CONTEXTS, POWERS, WINDOW
 from layerscope.workflow.job_costs import JobCosts
 from layerscope.workflow.model_size import ModelSize
 from layerscope.workflow.resources import Needs
@@ -83,6 +82,6 @@ def summary_bytes(config: Config, needs: Needs, neurons: int) -> float:
     """
     covariates = COVARIATES + len(config.summaries.properties)
     clusters, classes = needs.clusters(needs.shard), needs.classes(needs.shard)
-    numbers = 1 + clusters * (covariates + len(POWERS)) + classes + RANDOM
+    numbers = 1 + clusters * (covariates + len(POWERS)) + classes
     products = 8 * (classes + clusters) * covariates**2
-    return neurons * (4 * numbers + 2 * CONTEXTS * (4 + 8 + 4)) + products
+    return neurons * (4 * numbers + 2 * CONTEXTS * (4 + 8 + 4 + 2 * WINDOW)) + products
