@@ -58,6 +58,11 @@ for study in CONFIG.chosen():
     include: f"workflow/rules/{study}.smk"
 
 
+if "token_length" in STUDIES:
+
+    include: "workflow/rules/explorer.smk"
+
+
 include: "workflow/rules/figures.smk"
 include: "workflow/rules/report.smk"
 
@@ -66,6 +71,7 @@ rule all:
     default_target: True
     input:
         "<results>/report.html",
+        [EXPLORER] if "token_length" in STUDIES else [],
 
 
 # Not in the processes of jobs, for which Snakemake reads this file too.

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 from planning import finish_study
+from project import snakemake
 
 # No test reaches a real hub: those that need one start a stand-in on loopback.
 os.environ.setdefault("HF_ENDPOINT", "http://127.0.0.1:9")
@@ -47,3 +48,14 @@ def finished(tmp_path_factory) -> Path:
             finish_study(shared / "reruns/unfinished")
             (shared / "reruns/unfinished").rename(folder)
     return folder
+
+
+@pytest.fixture(scope="session")
+def default_results(project: Path) -> Path:
+    """Results of the default study, where they are of the code and the settings that are here; not to be changed."""
+    if not (project / "results/report.html").exists():
+        pytest.skip("needs a finished default study: snakemake --cores 8")
+    plan = snakemake(project, "--dry-run")
+    if "Nothing to be done" not in plan.stdout + plan.stderr:  # a change of either leaves jobs to run
+        pytest.skip("results/ are not those of the default study as it is here: snakemake --cores 8")
+    return project / "results"

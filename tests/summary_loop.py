@@ -6,15 +6,15 @@ from dataclasses import fields
 import numpy as np
 from texts import PARTIAL, SPECIAL, TYPES, Text, covariates_of
 
-from layerscope.summarize.neuron_sums import CONTEXTS, EXTREME, NeuronSums
+from layerscope.summarize.neuron_sums import AFTER, BEFORE, CONTEXTS, EXTREME, NeuronSums
 from layerscope.summarize.token_classes import token_classes
-from layerscope.summarize.token_sums import RANDOM, TokenSums, priorities
+from layerscope.summarize.token_sums import TokenSums
 
 EXACT = 1e-12  # share of Σ |term| by which sums in float64 may differ
 MERGED = 1e-9  # likewise, of merged shards
 UNIT = 2.0**-24  # rounding of float32
-COUNTS = ("types", "type_counts", "documents", "clusters", "classes", "random_place", "random_token")
-KEPT = (*EXTREME, "random_value")
+COUNTS = ("types", "type_counts", "documents", "clusters", "classes")
+KEPT = EXTREME
 
 
 class Loop:
@@ -52,21 +52,24 @@ class Loop:
             self.documents.add(document)
             places.append(int(tokens.sequence[t]) * text.length + int(tokens.position[t]))
             kept.append(t)
-        drawn = sorted(sorted(range(len(places)), key=lambda i: int(priorities(np.array([places[i]]))[0]))[:RANDOM])
-        self.random_place = [places[i] for i in drawn]
-        self.random_token = [int(tokens.input_ids[kept[i]]) for i in drawn]
-        self.random_value = values[[kept[i] for i in drawn]]
         for name, sign in (("most", 1), ("least", -1)):
             value = np.full((CONTEXTS, neurons), -sign * np.inf)
             place, token = (np.full((CONTEXTS, neurons), -1) for _ in range(2))
+            window = np.full((CONTEXTS, BEFORE + 1 + AFTER, neurons), np.nan, np.float16)
             for neuron in range(neurons):
                 ranked = sorted(range(len(kept)), key=lambda i: (-sign * values[kept[i], neuron], places[i]))
                 for rank, i in enumerate(ranked[:CONTEXTS]):
                     value[rank, neuron], place[rank, neuron] = values[kept[i], neuron], places[i]
                     token[rank, neuron] = tokens.input_ids[kept[i]]
+                    for j in range(kept[i] - BEFORE, kept[i] + AFTER + 1):
+                        if 0 <= j < len(tokens) and tokens.sequence[j] == tokens.sequence[kept[i]]:
+                            window[rank, j - kept[i] + BEFORE, neuron] = np.clip(
+                                np.float32(values[j, neuron]), -65504, 65504
+                            )
             setattr(self, f"{name}_value", value)
             setattr(self, f"{name}_place", place)
             setattr(self, f"{name}_token", token)
+            setattr(self, f"{name}_window", window)
 
     def check(self, tokens: TokenSums, neurons: NeuronSums, bound: float = EXACT, of_class: float = 0) -> None:
         """Compare all fields.
@@ -88,16 +91,19 @@ class Loop:
         assert tokens.types.tolist() == sorted(self.type_counts)
         assert tokens.documents.tolist() == sorted(self.documents)
         assert tokens.tokens == sum(self.type_counts.values())
-        assert tokens.random_place.tolist() == self.random_place
-        assert tokens.random_token.tolist() == self.random_token
         for name in KEPT:
             assert getattr(neurons, name).shape == getattr(self, name).shape
-            assert np.array_equal(getattr(neurons, name), getattr(self, name)), name
+            assert same_values(getattr(neurons, name), getattr(self, name)), name
 
 
 def ordered(groups: dict[int, np.ndarray]) -> tuple[list[int], np.ndarray]:
     numbers = sorted(groups)
     return numbers, np.stack([groups[number] for number in numbers])
+
+
+def same_values(one: np.ndarray, other: np.ndarray) -> bool:
+    """Of integers or numbers; NaN equals NaN."""
+    return np.array_equal(one, other, equal_nan=True)
 
 
 def same_bits(one: TokenSums | NeuronSums, other: TokenSums | NeuronSums) -> bool:

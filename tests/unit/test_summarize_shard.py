@@ -198,7 +198,7 @@ def test_file_says_what_it_is(gpt2: dict, shard: Path, types: pd.DataFrame, tmp_
         found, expected = attributes_of(file), attributes_of(activations)
         assert file["mlp_pre/layer_00/cluster_sums"].dtype == np.float32
         assert file["mlp_pre/layer_00/cluster_sums"].fletcher32
-    assert found["format"] == "layerscope summary 1" and found["token_types"] == 40 and found["site"] == "mlp_pre"
+    assert found["format"] == "layerscope summary 2" and found["token_types"] == 40 and found["site"] == "mlp_pre"
     assert found["covariates"].split()[0] == "one" and found["covariates"].split()[-1] == "position"
     assert found["token_shard_digest"] == read_token_shard(shard)[1]["digest"]
     for name in ("model", "model_commit", "model_content", "corpus", "tokenizer", "dtype", "batch_size", "sequences"):

@@ -27,6 +27,9 @@ OTHER_SHARDS = "`results/activations/`, all other shards"
 DELETED: dict[str, str] = {
     f"`{REPORT}`": REPORT,
     "`results/STUDY/figures/`": "results/STUDY/figures",
+    "`results/explorer/index.html`": "results/explorer/index.html",
+    "`results/explorer/data/`": "results/explorer/data",
+    "`results/explorer/`, all of it": "results/explorer",
     "PDF files of figures": "results/*/figures/*.pdf",
     "`results/STUDY/layers.csv`": "results/STUDY/layers.csv",
     "`results/token_length/evidence.csv`": "results/token_length/evidence.csv",

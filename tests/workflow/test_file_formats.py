@@ -8,12 +8,13 @@ from pathlib import Path
 import h5py
 import pandas as pd
 import pytest
+from explorer_data import read_script
 
 PAGE = Path(__file__).parents[2] / "docs/file-formats.md"
 CSV_TYPES = {"int64": "integer", "float64": "number", "str": "text", "bool": "bool"}
 PANDAS_TYPES = {"str": "text"}
 ATTRIBUTE_TYPES = {"int64": "integer", "bool": "bool"}  # all others are texts
-KINDS = ("column", "dataset", "attribute", "key")
+KINDS = ("column", "dataset", "attribute", "key", "array", "fact")
 
 
 def tables() -> Iterator[tuple[str, str, dict[str, str]]]:
@@ -22,7 +23,7 @@ def tables() -> Iterator[tuple[str, str, dict[str, str]]]:
         heading, _, body = part.partition("\n")
         for kind in KINDS:
             if rows := re.search(rf"^\| {kind} \|.*\n\|.*\n((?:\|.*\n)+)", body, re.MULTILINE):
-                place = 2 if kind == "dataset" else 1
+                place = 2 if kind in ("dataset", "array") else 1
                 found: dict[str, str] = {}
                 for row in rows[1].splitlines():
                     cells = [cell.strip() for cell in row.strip("|").split("|")]
@@ -74,6 +75,9 @@ def contents(path: Path, kind: str) -> dict[str, str | None]:
 
             file.visititems(visit)
             return found
+    if path.suffix == ".js":
+        _, facts, arrays = read_script(path)
+        return dict.fromkeys(facts) if kind == "fact" else {name: str(values.dtype) for name, values in arrays.items()}
     csv = path.suffix == ".csv"
     table = pd.read_csv(path) if csv else pd.read_parquet(path)
     types = {name: str(column.dtype) for name, column in table.items()}

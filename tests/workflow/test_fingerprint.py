@@ -11,7 +11,8 @@ MODULES = {
     "script.py": '"""What the script does."""\nfrom package.used import f\n\nprint(f(1))\n',
     "package/__init__.py": '"""A package."""\n',
     "package/used.py": (
-        'from package import deep\n\n\ndef f(x):\n    """Docstring."""\n'
+        "from typing import TYPE_CHECKING\n\nfrom package import deep\n\n"
+        'if TYPE_CHECKING:\n    from package import types\n\n\ndef f(x):\n    """Docstring."""\n'
         "    import package.lazy  # costly\n\n    return deep.g(x) + 1\n"
     ),
     "package/deep.py": "import package.folder.inner\nfrom .folder import beside\n\n\ndef g(x):\n    return x\n",
@@ -20,6 +21,7 @@ MODULES = {
     "package/folder/inner.py": "I = 1\n",
     "package/folder/beside.py": "S = 1\n",
     "package/base.py": "B = 1\n",
+    "package/types.py": "T = 1\n",
     "package/unrelated.py": "import package.deep\n\nU = 1\n",
 }
 
@@ -49,6 +51,7 @@ def fingerprint_of(script: Path) -> str:
         ("package/used.py", "  # costly", "  # two seconds"),
         ("package/used.py", "deep.g(x) + 1", "(\n        deep.g(  x  )\n        + 1\n    )"),
         ("package/deep.py", "return x", "# as it is\n    return x"),
+        ("package/types.py", "T = 1", "T = 2"),
         ("package/unrelated.py", "U = 1", "U = 2"),
     ],
 )
@@ -60,7 +63,7 @@ def test_what_cannot_change_a_result_changes_no_fingerprint(tree, name, old, new
     assert fingerprint_of(tree / "script.py") == before
 
 
-@pytest.mark.parametrize("name", sorted(set(MODULES) - {"package/unrelated.py"}))
+@pytest.mark.parametrize("name", sorted(set(MODULES) - {"package/types.py", "package/unrelated.py"}))
 def test_code_that_the_script_runs_changes_it(tree, name):
     before = fingerprint_of(tree / "script.py")
     with (tree / name).open("a") as file:
@@ -112,3 +115,17 @@ def test_a_function_that_is_called_by_its_name_is_part_of_it(project):
     files = [fingerprint.module_file(f"layerscope.studies.{function}") for function in functions]
     assert all(file.is_file() for file in files)
     assert len({fingerprint.code_fingerprint(draw, *chosen) for chosen in ([], files[:1], files[1:], files)}) == 4
+
+
+def test_reading_of_results_is_part_of_no_job(tmp_path, monkeypatch, project):
+    """Though every job imports the package that names it."""
+    package = tmp_path / "layerscope"
+    shutil.copytree(project / "src/layerscope", package, ignore=shutil.ignore_patterns("__pycache__"))
+    monkeypatch.setattr(fingerprint, "PACKAGE", package)
+    scripts = sorted((project / "workflow/scripts").glob("*.py"))
+    fingerprint._syntax.cache_clear()
+    before = fingerprint.code_fingerprint(*scripts)
+    with (package / "read/run.py").open("a") as file:
+        file.write("changed = True\n")
+    fingerprint._syntax.cache_clear()
+    assert fingerprint.code_fingerprint(*scripts) == before

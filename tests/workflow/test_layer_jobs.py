@@ -10,7 +10,7 @@ import pytest
 from layerscope.config.sections import Model, Sampling
 from layerscope.studies.token_length.study import TokenLength, TokenLengthSettings
 from layerscope.workflow import layer_jobs as module
-from layerscope.workflow.layer_jobs import PRODUCTS, LayerJobs, jobs_of_models, layer_jobs, matching
+from layerscope.workflow.layer_jobs import PRODUCTS, LayerJobs, jobs_of_models, layer_jobs, matching, whole_models
 from layerscope.workflow.model_size import ModelSize
 
 TOKENS, WIDTH = 1024, 256
@@ -77,6 +77,16 @@ def test_with_many_shards_layers_share_jobs(tmp_path: Path, shards: int, jobs: i
     many.sampling = Sampling(sequences=shards, sequences_per_shard=1)
     found = layer_jobs(many, values)
     assert jobs_of_models(many, found) == {"hub": jobs, "wide": -(-3 // (1 + shards // 250))}
+
+
+def test_one_job_takes_all_layers_of_a_model(tmp_path: Path) -> None:
+    """Also of one of the hub."""
+    models = study(tmp_path, a={"num_layers": 2}, hub={}, b={"num_layers": 2}, one={"num_layers": 1})
+    assert whole_models(models) == [
+        LayerJobs(("a", "b"), range(2)),
+        LayerJobs(("hub",), range(12)),
+        LayerJobs(("one",), range(1)),
+    ]
 
 
 def test_what_a_rule_of_several_layers_is_called_and_writes() -> None:

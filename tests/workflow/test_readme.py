@@ -14,7 +14,6 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
-from project import snakemake
 from readme_rows import FIGURE, TABLE, check_figure, check_rows
 from safetensors.numpy import load_file
 
@@ -164,15 +163,9 @@ def test_numbers_of_the_resources_are_those_of_their_files(project: Path, mini_t
     assert [words for words in said if words not in page] == []
 
 
-def test_the_table_is_that_of_a_default_study(project: Path) -> None:
-    """Where results/ are of the code and the settings that are here; a change of either leaves jobs to run."""
-    if not (project / "results/report.html").exists():
-        pytest.skip("needs a finished default study: snakemake --cores 8")
-    plan = snakemake(project, "--dry-run")
-    if "Nothing to be done" not in plan.stdout + plan.stderr:
-        pytest.skip("results/ are not those of the default study as it is here: snakemake --cores 8")
-    check_rows(project / "results")
-    check_figure(project / "results")
+def test_the_table_is_that_of_a_default_study(default_results: Path) -> None:
+    check_rows(default_results)
+    check_figure(default_results)
 
 
 def test_another_study_is_not_taken_for_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

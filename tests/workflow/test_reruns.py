@@ -94,7 +94,9 @@ EDITS: dict[str, Callable[[], None]] = {
     ),
     "models.NAME.weights": setting("models.b.weights", "random"),
     # Only models with one tokenizer can be paired.
-    "models.NAME.tokenizer": every(setting("models.b.tokenizer", "other"), setting(f"{LENGTH}.pairs", [])),
+    "models.NAME.tokenizer, and the model in no pair": every(
+        setting("models.b.tokenizer", "other"), setting(f"{LENGTH}.pairs", [])
+    ),
     "tokenizers.NAME.source": setting("tokenizers.mini.source", "resources/tokenizers/other"),
     "tokenizers.NAME.properties, with a column in summaries.properties": setting(
         "tokenizers.mini.properties", "resources/other_properties.csv"
@@ -134,7 +136,7 @@ EDITS: dict[str, Callable[[], None]] = {
     "a study removed": setting(PATHS, None),
     "a new model in a study": setting(f"{LENGTH}.models", ["a", "b", "c"]),
     "a model of one study in another": setting(f"{PATHS}.models", ["a", "b"]),
-    "a model removed": every(setting(f"{LENGTH}.models", ["a"]), setting(f"{LENGTH}.pairs", [])),
+    "a model removed, and its pair": every(setting(f"{LENGTH}.models", ["a"]), setting(f"{LENGTH}.pairs", [])),
     "studies.token_length.models in another order": setting(f"{LENGTH}.models", ["b", "a"]),
     "studies.token_length.corpus": setting(f"{LENGTH}.corpus", "other"),
     "studies.token_length.histogram_layer": setting(f"{LENGTH}.histogram_layer", 0),
@@ -172,6 +174,7 @@ EDITS: dict[str, Callable[[], None]] = {
     "the writer of activation shards (extract/writer.py)": appended("src/layerscope/extract/writer.py"),
     "the code of encoding (tokenize/encoding.py)": appended("src/layerscope/tokenize/encoding.py"),
     "the code of tokenizing (tokenize/tokenize_shard.py)": appended("src/layerscope/tokenize/tokenize_shard.py"),
+    "the page of the explorer (explorer/page/)": appended("src/layerscope/explorer/page/style.css"),
     "a caption, or the page of the report": every(
         appended("src/layerscope/studies/token_similarity/captions/cosines.rst", "More.\n"),
         appended("src/layerscope/report/page.html", "\n"),
@@ -207,7 +210,7 @@ OF_THESE: dict[str, Callable[[str, dict], bool]] = {
     "all": lambda edit, wildcards: True,
     "the new shards": lambda edit, wildcards: wildcards["shard"] == "0002",
     "the shards that are no longer stored": lambda edit, wildcards: wildcards.get("shard", "0001") == "0001",
-    "that tokenizer": lambda edit, wildcards: wildcards["tokenizer"] == "other",
+    "that tokenizer": lambda edit, wildcards: wildcards.get("tokenizer", "other") == "other",
     "that corpus": lambda edit, wildcards: wildcards["corpus"] == "other",
     "that model": lambda edit, wildcards: (
         wildcards["model"] == {"a new model in a study": "c", "studies.path_length.streams": "a"}.get(edit, "b")

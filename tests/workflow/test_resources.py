@@ -132,6 +132,10 @@ MEASURED = {
     "resample, default": (lambda: needs(DEFAULT).resample(1024, 200), 425, 2),
     "resample, 65,536 tokens": (lambda: needs(SIXTY_FOUR).resample(3072, 200), 796, 15),
     "resample, 125M": (lambda: needs(MILLION).resample(3072, 200), 797, 15),
+    "describe_weights, default": (lambda: needs(DEFAULT).describe_weights(NEO_8M, 1), 558, 6),
+    "describe_weights, 125M": (lambda: needs(SIXTEEN).describe_weights(GPT_NEO_125M, 2), 1408, 52),
+    "write_explorer_neurons, default": (lambda: needs(DEFAULT).explorer_layer(3_035_960), 229, 1),
+    "write_explorer_neurons, 1.3B": (lambda: needs(SIXTY_FOUR).explorer_layer(23_044_785), 443, 4),
     "test_unimodality, default": (lambda: needs(DEFAULT).test_unimodality(1024, 200), 285, 2),
     "test_unimodality, 65,536 tokens": (lambda: needs(SIXTY_FOUR).test_unimodality(3072, 200), 367, 22),
     "match_neurons, default": (lambda: needs(DEFAULT).match(512, 4, 1024, 2), 364, 4),
@@ -216,6 +220,7 @@ def rows_of_page(folder: Path) -> list[str]:
         "`correlate_token_length`, per layer": lambda model: of.correlate(model.mlp),
         "`resample_token_length`, per layer": lambda model: of.resample(model.mlp, 200),
         "`test_unimodality`, per layer": lambda model: of.test_unimodality(model.mlp, 200),
+        "`describe_weights`": lambda model: of.describe_weights(model, 8),
         "`match_neurons` with GPT-Neo 125M, per layer": lambda model: of.match(3072, 12, model.mlp, 4),
     }
     rows = []

@@ -4,7 +4,7 @@ import re
 from functools import cache
 
 from layerscope.fetch.places import is_local
-from layerscope.workflow.layer_jobs import jobs_of_models, layer_jobs, matching
+from layerscope.workflow.layer_jobs import jobs_of_models, layer_jobs, matching, whole_models
 from layerscope.workflow.model_size import file_size, model_size, stored_width
 
 
@@ -20,6 +20,7 @@ wildcard_constraints:
 
 
 STUDIES = CONFIG.chosen()
+EXPLORER = "<results>/explorer/index.html"  # of token_length
 LAYER_JOBS = {}  # study → model → how many jobs measure its layers
 SHARDS = [f"{shard:04d}" for shard in range(CONFIG.sampling.shards)]
 STORED_SHARDS = [f"{shard:04d}" for shard in range(CONFIG.sampling.stored_shards)]

@@ -22,7 +22,6 @@ for jobs in MEASURED:
         output:
             neurons=jobs.files("<results>/token_length/{model}/layer_{layer}.parquet"),
             histogram=jobs.files("<results>/token_length/{model}/histogram_{layer}.parquet"),
-            contexts=jobs.files("<results>/token_length/{model}/contexts_{layer}.parquet"),
         log:
             jobs.file("<logs>/correlate_token_length/{model}/layer_{layer}.log"),
         benchmark:
@@ -40,6 +39,37 @@ for jobs in MEASURED:
             f"Token length: correlate {jobs.label} of {{wildcards.model}}"
         script:
             "../scripts/correlate_token_length.py"
+
+    rule:
+        name:
+            jobs.rule("describe_neurons")
+        input:
+            summaries=lambda w: LENGTH.paths(SUMMARIES, model=w.model),
+            shards=lambda w: ancient(shards_of(w.model, LENGTH.corpus, "h5")),
+            manifests=lambda w: shards_of(w.model, LENGTH.corpus, "json"),
+            vocabulary=lambda w: vocabulary_of(w.model, LENGTH.corpus),
+        output:
+            contexts=jobs.files("<results>/token_length/{model}/contexts_{layer}.parquet"),
+            by_length=jobs.files("<results>/token_length/{model}/by_length_{layer}.parquet"),
+            histogram=jobs.files("<results>/token_length/{model}/neuron_histogram_{layer}.parquet"),
+            types=jobs.files("<results>/token_length/{model}/token_types_{layer}.parquet"),
+        log:
+            jobs.file("<logs>/describe_neurons/{model}/layer_{layer}.log"),
+        benchmark:
+            jobs.file("<logs>/describe_neurons/{model}/layer_{layer}.benchmark.tsv")
+        wildcard_constraints:
+            model=jobs.constraint,
+        resources:
+            **NEEDS.ask(
+                lambda w, input, threads: NEEDS.describe(stored_width(input.manifests[0])),
+                jobs.layers_each,
+            ),
+        params:
+            spec=SPECS.of("describe_neurons"),
+        message:
+            f"Token length: describe the neurons of {jobs.label} of {{wildcards.model}}"
+        script:
+            "../scripts/describe_neurons.py"
 
     rule:
         name:
@@ -136,6 +166,34 @@ for jobs in MEASURED:
                 f"Token length: resample properties, {jobs.label} of {{wildcards.model}}"
             script:
                 "../scripts/resample_properties.py"
+
+
+for jobs in whole_models(LENGTH):
+
+    rule:
+        name:
+            jobs.rule("describe_weights")
+        input:
+            model=lambda w: SPECS.record("models", w.model),
+            tokenizer=lambda w: SPECS.record("tokenizers", tokenizer_of(w.model)),
+        output:
+            weights=jobs.files("<results>/token_length/{model}/weights_{layer}.parquet"),
+            logits=jobs.files("<results>/token_length/{model}/logits_{layer}.parquet"),
+        log:
+            "<logs>/describe_weights/{model}.log",
+        benchmark:
+            "<logs>/describe_weights/{model}.benchmark.tsv"
+        wildcard_constraints:
+            model=jobs.constraint,
+        threads: lambda w: NEEDS.threads(CONFIG.models[w.model].source)
+        resources:
+            **NEEDS.ask(lambda w, input, threads: NEEDS.describe_weights(model_size(input.model), threads)),
+        params:
+            spec=SPECS.of("describe_weights"),
+        message:
+            "Token length: describe the weights of {wildcards.model}"
+        script:
+            "../scripts/describe_weights.py"
 
 
 rule summarize_token_length:

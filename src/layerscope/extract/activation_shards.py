@@ -190,8 +190,7 @@ class LayerReader:
         held = block * max(1, HELD_BYTES // (block * size))  # neurons
         values = np.empty((min(held, self.width), tokens), np.float32)
         if held < self.width:
-            for _ in self._in_order(self._chunks()):
-                pass
+            self.check()
         for first in range(0, self.width, held):
             part = values[: self.width - first]
             chunks = self._in_order(self._chunks()) if held >= self.width else self._columns(first, first + len(part))
@@ -207,6 +206,34 @@ class LayerReader:
         """
         for rows in self._in_order(ranges):
             yield rows.astype(np.float32, copy=False)
+
+    def check(self) -> None:
+        """Read all activations, so that the digests of their values are compared.
+
+        Raises:
+            UserError: they are not those that were written.
+        """
+        for _ in self._in_order(self._chunks()):
+            pass
+
+    def columns(self, neurons: Sequence[int]) -> np.ndarray:
+        """Activations of some neurons: float32 [tokens, neurons].
+
+        Of the others no more is read than is stored together with them, so that HDF5's checksums alone are compared;
+        see :meth:`check`.
+        """
+        found = np.empty((sum(self.lengths), len(neurons)), np.float32)
+        wanted, first = np.asarray(neurons), 0
+        for one in self._passes():
+            stop = first + len(one.dataset)
+            together = wanted // one.dataset.chunks[1]
+            for group in np.unique(together):
+                of_group = np.flatnonzero(together == group)
+                start, end = wanted[of_group].min(), wanted[of_group].max() + 1
+                with reading(one.path, self.name):
+                    found[first:stop, of_group] = one.dataset[:, start:end][:, wanted[of_group] - start]
+            first = stop
+        return found
 
     def _in_order(self, ranges: Sequence[tuple[int, int]]) -> Iterator[np.ndarray]:
         """As :meth:`rows`, as stored."""

@@ -70,6 +70,11 @@ class Architecture:
     sites: dict[str, Tap]
     mlp_norm: str  # path within the block of the norm before the MLP
     mlp_in: str  # and of the linear layer that mlp_pre comes from
+    final_norm: str  # path within the base model of the norm before the unembedding
+    embedding: str  # and of the embedding of tokens
+    head: str = "lm_head"  # path of the unembedding within the language model
+    tied: bool = False  # whether that is the embedding, where config.json does not say
+    inputs_first: bool = False  # whether a block's weights are [inputs, outputs], not [outputs, inputs]
     attention: Literal["sdpa", "eager"] = "sdpa"  # stated in every load: a config.json could name code on the hub
     norm: Literal["LayerNorm", "RMSNorm"] = "LayerNorm"
     names: Names = COMMON
@@ -128,6 +133,10 @@ class Architecture:
         kinds = config.get("attention_layers", ())
         return {layer: config["window_size"] for layer, kind in enumerate(kinds) if kind == "local"}
 
+    def ties_embeddings(self, config: Mapping[str, Any]) -> bool:
+        """Whether the unembedding is the embedding of tokens."""
+        return bool(config.get("tie_word_embeddings", self.tied))
+
     def parallel_residual(self, config: Mapping[str, Any]) -> bool:
         """Whether the MLP reads what enters the block, and not what attention has added to."""
         return self.parallel_key is not None and config[self.parallel_key]
@@ -144,6 +153,8 @@ def _architecture(
     mlp_norm: str,
     mlp_in: str,
     mlp_projection: str,
+    final_norm: str,
+    embedding: str,
     **others: Any,
 ) -> Architecture:
     return Architecture(
@@ -159,6 +170,8 @@ def _architecture(
         },
         mlp_norm,
         mlp_in,
+        final_norm,
+        embedding,
         **others,
     )
 
@@ -178,6 +191,8 @@ LLAMA = _architecture(
     "post_attention_layernorm",
     "mlp.gate_proj",
     "mlp.down_proj",
+    "norm",
+    "embed_tokens",
     norm="RMSNorm",
 )
 
@@ -189,6 +204,9 @@ ARCHITECTURES = {
         "ln_2",
         "mlp.c_fc",
         "mlp.c_proj",
+        "ln_f",
+        "wte",
+        tied=True,
         attention="eager",  # transformers has no other for it
         names=Names(layers="num_layers", heads="num_heads", epsilon="layer_norm_epsilon"),
     ),
@@ -199,6 +217,10 @@ ARCHITECTURES = {
         "ln_2",
         "mlp.c_fc",
         "mlp.c_proj",
+        "ln_f",
+        "wte",
+        tied=True,
+        inputs_first=True,
         names=Names("n_layer", "n_embd", "n_head", "n_inner", "n_positions", "layer_norm_epsilon"),
     ),
     "gpt_neox": _architecture(
@@ -208,6 +230,9 @@ ARCHITECTURES = {
         "post_attention_layernorm",
         "mlp.dense_h_to_4h",
         "mlp.dense_4h_to_h",
+        "final_layer_norm",
+        "embed_in",
+        head="embed_out",
         names=Names(epsilon="layer_norm_eps"),
         parallel_key="use_parallel_residual",
     ),

@@ -61,6 +61,14 @@ def choose_device(wanted: str) -> torch.device:
     return torch.device("cuda")
 
 
+def set_up_torch(threads: int) -> None:
+    """Take as many cores as a job may use, and compute in float32 where that is asked for, on a GPU too."""
+    # Snakemake counts cores as they are asked for; more threads than cores slow each other down.
+    torch.set_num_threads(min(threads, len(os.sched_getaffinity(0))))
+    torch.backends.cuda.matmul.allow_tf32 = False
+    torch.backends.cudnn.allow_tf32 = False
+
+
 def load_base_model(record: ModelRecord, dtype: str, device: torch.device) -> "PreTrainedModel":
     """The model without its language-modelling head, in evaluation mode; safetensors only, no remote code.
 
@@ -145,10 +153,7 @@ def open_model(record: ModelRecord, dtype: str, device: str, threads: int, rows:
             f"set models.{name}.tokenizer to the tokenizer it was trained with"
         )
     keep_freed_memory()
-    # Snakemake counts cores as they are asked for; more threads than cores slow each other down.
-    torch.set_num_threads(min(threads, len(os.sched_getaffinity(0))))
-    torch.backends.cuda.matmul.allow_tf32 = False
-    torch.backends.cudnn.allow_tf32 = False
+    set_up_torch(threads)
     where = choose_device(device)
     base = load_base_model(record, dtype, where)
     if where.type == "cpu" and dtype == "float32":

@@ -1,6 +1,7 @@
 """Which files hold the weights of a model: one, or the pieces that an index lists."""
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -92,6 +93,44 @@ def read_weights(name: str, folder: Path) -> dict[str, "torch.Tensor"]:
     from safetensors.torch import load_file
 
     return {key: tensor for file in weight_files(name, folder) for key, tensor in load_file(file).items()}
+
+
+class WeightFiles:
+    """The weights of a model in its files, each read when it is asked for.
+
+    Raises:
+        UserError: as :func:`weight_files`, or a file cannot be read.
+    """
+
+    def __init__(self, name: str, folder: Path) -> None:
+        from safetensors import SafetensorError, safe_open
+
+        self.name, self.folder = name, folder
+        self._files: dict[str, Any] = {}  # by the name of each weight
+        for path in weight_files(name, folder):
+            try:
+                file = safe_open(path, "pt")
+            except (SafetensorError, OSError) as error:
+                reason = " ".join(str(error).split())
+                raise UserError(f"models.{name}: {path} cannot be read ({reason}); fetch the model again") from None
+            self._files |= dict.fromkeys(file.keys(), file)
+
+    def __contains__(self, weight: str) -> bool:
+        return weight in self._files
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._files)
+
+    def __getitem__(self, weight: str) -> "torch.Tensor":
+        """A weight.
+
+        Raises:
+            UserError: there is none of this name.
+        """
+        if weight not in self._files:
+            raise UserError(f"models.{self.name}: {self.folder} lacks the weight {weight}; fetch the model again")
+        tensor: torch.Tensor = self._files[weight].get_tensor(weight)
+        return tensor
 
 
 def _in_pieces(folder: Path) -> bool:

@@ -6,11 +6,13 @@ from typing import Self
 
 import numpy as np
 
-from layerscope.summarize.token_sums import TokenSums, merged_random
+from layerscope.summarize.token_sums import TokenSums
 
 CONTEXTS = 16  # extreme values that are kept per neuron, of either kind
+BEFORE, AFTER = 15, 5  # tokens around each, whose activations are kept too
+WINDOW = BEFORE + 1 + AFTER
 POWERS = ("square", "cube", "fourth")  # after the products with covariates
-EXTREME = tuple(f"{which}_{what}" for which in ("most", "least") for what in ("value", "place", "token"))
+EXTREME = tuple(f"{which}_{what}" for which in ("most", "least") for what in ("value", "place", "token", "window"))
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,10 +29,11 @@ class NeuronSums:
     most_value: np.ndarray  # [contexts, neurons], from the largest down
     most_place: np.ndarray  # [contexts, neurons], int64; −1 where there are fewer tokens
     most_token: np.ndarray  # [contexts, neurons], int32: token ids; likewise
+    most_window: np.ndarray  # [contexts, WINDOW, neurons], float16; NaN outside the sequence
     least_value: np.ndarray  # [contexts, neurons], from the smallest up
     least_place: np.ndarray  # [contexts, neurons]
     least_token: np.ndarray  # [contexts, neurons]
-    random_value: np.ndarray  # [random tokens, neurons]
+    least_window: np.ndarray  # [contexts, WINDOW, neurons]
 
     @classmethod
     def merge(cls, tokens: Sequence[TokenSums], parts: Iterable[Self], merged: TokenSums) -> Self:
@@ -44,12 +47,14 @@ class NeuronSums:
             parts: of the shards; each is asked for when those before it are added, and not kept.
             merged: ``tokens``, merged.
         """
-        kept: dict[str, list[np.ndarray]] = {name: [] for name in (*EXTREME, "random_value")}
         for number, (of, part) in enumerate(zip(tokens, parts, strict=True)):
             if number == 0:
                 pilot = part.pilot.astype(np.float64)
                 cluster_sums = np.zeros((len(merged.clusters), *part.cluster_sums.shape[1:]))
                 class_sums = np.zeros((len(merged.classes), len(pilot)))
+                extremes = {name: getattr(part, name) for name in EXTREME}
+            else:
+                extremes = _merged(extremes, part)
             moved = part.pilot - pilot
             # One cluster and one class at a time, as in float64 a layer's sums have hundreds of megabytes.
             at = np.searchsorted(merged.clusters, of.clusters)
@@ -58,11 +63,7 @@ class NeuronSums:
             at = np.searchsorted(merged.classes, of.classes)
             for class_, of_class, count in zip(at, part.class_sums, of.class_counts, strict=True):
                 class_sums[class_] += of_class + count * moved
-            for name, values in kept.items():
-                values.append(getattr(part, name))
-        joined = {name: np.concatenate(values) for name, values in kept.items()}
-        most, least = (_extremes(joined, name, sign) for name, sign in (("most", 1), ("least", -1)))
-        return cls(pilot, cluster_sums, class_sums, *most, *least, joined["random_value"][merged_random(tokens)])
+        return cls(pilot, cluster_sums, class_sums, **extremes)
 
     def block(self, start: int, stop: int) -> Self:
         """Those of the neurons ``start`` to ``stop``."""
@@ -89,9 +90,13 @@ def shifted(sums: np.ndarray, ones: np.ndarray, moved: np.ndarray) -> np.ndarray
     )
 
 
-def _extremes(joined: Mapping[str, np.ndarray], name: str, sign: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Values, places and tokens of the largest values, or with ``sign`` −1 of the smallest; of equal ones the first."""
-    values, places, tokens = (joined[f"{name}_{what}"] for what in ("value", "place", "token"))
-    kept = np.argsort(-sign * values, axis=0, kind="stable")[:CONTEXTS]
-    value, place, token = (np.take_along_axis(array, kept, axis=0) for array in (values, places, tokens))
-    return value, place, token
+def _merged(extremes: Mapping[str, np.ndarray], part: NeuronSums) -> dict[str, np.ndarray]:
+    """The extremes of what came before and of ``part``; of equal ones the first."""
+    joined = {name: np.concatenate([before, getattr(part, name)]) for name, before in extremes.items()}
+    for which, sign in (("most", 1), ("least", -1)):
+        values = joined[f"{which}_value"]
+        kept = np.argsort(-sign * values, axis=0, kind="stable")[:CONTEXTS]
+        for what in ("value", "place", "token"):
+            joined[f"{which}_{what}"] = np.take_along_axis(joined[f"{which}_{what}"], kept, axis=0)
+        joined[f"{which}_window"] = np.take_along_axis(joined[f"{which}_window"], kept[:, None], axis=0)
+    return joined

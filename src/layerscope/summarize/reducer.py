@@ -11,7 +11,7 @@ from layerscope.model.finite import not_finite
 from layerscope.stats.document_clusters import document_clusters
 from layerscope.summarize.covariates import Covariates
 from layerscope.summarize.extremes import PART, Extremes
-from layerscope.summarize.neuron_sums import CONTEXTS, POWERS, NeuronSums
+from layerscope.summarize.neuron_sums import CONTEXTS, POWERS, WINDOW, NeuronSums
 from layerscope.summarize.token_classes import NO_CLASS
 from layerscope.summarize.token_sums import TokenSums, places_of
 from layerscope.tokenize.token_shards import Tokens
@@ -47,7 +47,7 @@ class SummaryReducer:
         self.model, self.length = model, sequence_length
         self.covariates, self.tokens = covariates, tokens
         self.places, of_tokens = places_of(tokens, sequence_length), classes[tokens.input_ids]
-        self.sums = TokenSums.of(tokens, of_tokens, covariates.of_tokens(tokens, sequence_length), self.places)
+        self.sums = TokenSums.of(tokens, of_tokens, covariates.of_tokens(tokens, sequence_length))
         self.takes_part = of_tokens != NO_CLASS
         # Tokens that take part in nothing are added to a class beyond the last, which is left away.
         self.classes = np.where(
@@ -57,7 +57,6 @@ class SummaryReducer:
         clusters = document_clusters(tokens.document)
         cluster = np.minimum(np.searchsorted(self.sums.clusters, clusters), len(self.sums.clusters) - 1)
         self.clusters = np.where(self.takes_part, cluster, -1)
-        self.random = np.flatnonzero(np.isin(self.places, self.sums.random_place) & self.takes_part)
         self.size = summary_bytes(neurons, self.sums)
         self.layers: dict[int, _Layer] = {}
         self.batch: _Batch | None = None
@@ -70,7 +69,7 @@ class SummaryReducer:
             self.batch = self._batch_of(rows, values)
         batch = self.batch
         if layer not in self.layers:
-            self.layers[layer] = _Layer(values, self.sums)
+            self.layers[layer] = _Layer(values, self.sums, self.length)
         parts = values.unflatten(0, (-1, math.gcd(len(values), PART)))
         largest, smallest = parts.amax(1), parts.amin(1)
         # If any value is not finite, neither is this sum; it may also overflow where all of them are.
@@ -83,7 +82,6 @@ class SummaryReducer:
     def _batch_of(self, rows: slice, values: torch.Tensor) -> "_Batch":
         tokens = slice(rows.start * self.length, rows.stop * self.length)
         device = values.device
-        drawn = np.flatnonzero((self.random >= tokens.start) & (self.random < tokens.stop))
         covariates = self.covariates.of_tokens(self.tokens.part(tokens.start, tokens.stop), self.length)
         cluster = self.clusters[tokens]
         # Documents follow each other, so tokens of a cluster lie together; those of none join their neighbours.
@@ -101,9 +99,8 @@ class SummaryReducer:
             torch.from_numpy(self.classes[tokens]).to(device),
             runs,
             torch.from_numpy(np.flatnonzero(~self.takes_part[tokens])).to(device),
-            np.where(self.takes_part[tokens], self.places[tokens], -1),
-            drawn,
-            torch.from_numpy(self.random[drawn] - tokens.start).to(device),
+            tokens.start,
+            self.takes_part[tokens],
         )
 
     def finish(self) -> tuple[TokenSums, dict[int, NeuronSums]]:
@@ -121,22 +118,20 @@ class _Batch:
     classes: torch.Tensor  # [tokens], indices of sums
     runs: list[tuple[int, int, int]]  # start, stop and index of the cluster
     left_out: torch.Tensor  # tokens that take part in nothing
-    places: np.ndarray  # [tokens]; −1 for those
-    slots: np.ndarray  # which of the random tokens are here
-    random: torch.Tensor  # where they are
+    first: int  # number of the first token
+    takes_part: np.ndarray  # [tokens], bool
 
 
 class _Layer:
     """Sums of one layer."""
 
-    def __init__(self, values: torch.Tensor, sums: TokenSums) -> None:
+    def __init__(self, values: torch.Tensor, sums: TokenSums, length: int) -> None:
         neurons, dtype, device = values.shape[1], values.dtype, values.device
         self.pilot, self.has_pilot = torch.zeros(neurons, dtype=dtype, device=device), False
         rows = sums.cluster_products.shape[-1] + len(POWERS)
         self.clusters = torch.zeros((len(sums.clusters), rows, neurons), dtype=torch.float64, device=device)
         self.classes = torch.zeros((len(sums.classes) + 1, neurons), dtype=dtype, device=device)
-        self.most, self.least = (Extremes(sign, neurons, dtype, device) for sign in (1, -1))
-        self.random = np.zeros((len(sums.random_place), neurons), dtype=self.most.values.dtype)
+        self.most, self.least = (Extremes(sign, neurons, dtype, device, length) for sign in (1, -1))
 
     def add(
         self,
@@ -172,10 +167,8 @@ class _Layer:
         self._add_power("square", torch.mul(x, x, out=square), batch)
         self._add_power("cube", x.mul_(square), batch)
         self._add_power("fourth", square.mul_(square), batch)
-        self.most.add(values, largest, batch.places)
-        self.least.add(values, smallest, batch.places)
-        if len(batch.slots):
-            self.random[batch.slots] = values[batch.random].cpu().numpy()
+        self.most.add(values, largest, batch.first, batch.takes_part)
+        self.least.add(values, smallest, batch.first, batch.takes_part)
 
     def _add_power(self, name: str, values: torch.Tensor, batch: _Batch) -> None:
         row = POWERS.index(name) - len(POWERS)
@@ -183,18 +176,17 @@ class _Layer:
             self.clusters[cluster, row] += values[start:stop].sum(0)
 
     def finish(self, places: np.ndarray, ids: np.ndarray) -> NeuronSums:
-        """The sums; ``ids`` are the tokens at ``places``, in the order of the text."""
+        """The sums; ``places`` and ``ids`` are those of the tokens, in the order of the text."""
         extremes: dict[str, np.ndarray] = {}
         for name, found in (("most", self.most), ("least", self.least)):
-            found.merge()
-            token = np.where(found.places >= 0, ids[np.searchsorted(places, found.places)], -1).astype(np.int32)
-            extremes |= {f"{name}_value": found.sign * found.values, f"{name}_place": found.places}
-            extremes[f"{name}_token"] = token
+            value, token, window = found.finish()
+            extremes |= {f"{name}_value": value, f"{name}_window": window}
+            for what, of_tokens in (("place", places), ("token", ids)):
+                extremes[f"{name}_{what}"] = np.where(token >= 0, of_tokens[token], -1).astype(of_tokens.dtype)
         return NeuronSums(
             pilot=self.pilot.cpu().numpy(),
             cluster_sums=self.clusters.cpu().numpy(),
             class_sums=self.classes[:-1].cpu().numpy(),
-            random_value=self.random,
             **extremes,
         )
 
@@ -202,5 +194,5 @@ class _Layer:
 def summary_bytes(neurons: int, tokens: TokenSums) -> int:
     """Bytes of a summary in float32 of ``neurons`` in all."""
     of_clusters = len(tokens.clusters) * (tokens.cluster_products.shape[-1] + len(POWERS))
-    numbers = 1 + of_clusters + len(tokens.classes) + len(tokens.random_place)
-    return neurons * (4 * numbers + 2 * CONTEXTS * (4 + 8 + 4)) + tokens.class_products.nbytes
+    numbers = 1 + of_clusters + len(tokens.classes)
+    return neurons * (4 * numbers + 2 * CONTEXTS * (4 + 8 + 4 + 2 * WINDOW)) + tokens.class_products.nbytes

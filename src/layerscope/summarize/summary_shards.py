@@ -19,7 +19,7 @@ from layerscope.io.provenance import check_same_run
 from layerscope.summarize.neuron_sums import NeuronSums
 from layerscope.summarize.token_sums import TokenSums
 
-FORMAT = "layerscope summary 1"
+FORMAT = "layerscope summary 2"
 PLACE = "summaries/{model}/{corpus}/shard_{shard:04d}.h5"
 
 Sums = TypeVar("Sums", TokenSums, NeuronSums)
@@ -28,7 +28,7 @@ Sums = TypeVar("Sums", TokenSums, NeuronSums)
 def write_summary(
     path: str | Path, site: str, tokens: TokenSums, layers: Mapping[int, NeuronSums], attributes: dict[str, Any]
 ) -> None:
-    """Write the summary of a shard; activations and their sums as float32, unless they are float64."""
+    """Write the summary of a shard; activations and their sums as float32, unless they are float64, but for windows."""
     with new_hdf5(path, {"format": FORMAT, "site": site, **attributes}) as file:
         group = file.create_group("tokens")
         for field in fields(tokens):
@@ -37,7 +37,7 @@ def write_summary(
             group = file.create_group(dataset_name(site, layer))
             for field in fields(sums):
                 values = getattr(sums, field.name)
-                exact = values.dtype.kind == "i" or sums.pilot.dtype == np.float64
+                exact = values.dtype != np.float64 or sums.pilot.dtype == np.float64
                 write_dataset(group, field.name, values if exact else values.astype(np.float32, copy=False))
 
 

@@ -11,8 +11,6 @@ from layerscope.stats.document_clusters import document_clusters
 from layerscope.summarize.token_classes import NO_CLASS
 from layerscope.tokenize.token_shards import Tokens
 
-RANDOM = 256  # tokens whose activations are kept of all neurons
-
 
 @dataclass(frozen=True, eq=False)
 class TokenSums:
@@ -28,25 +26,21 @@ class TokenSums:
     types: np.ndarray  # [types], int32: token ids
     type_counts: np.ndarray  # [types], int64
     documents: np.ndarray  # [documents], int32: numbers of the documents
-    random_place: np.ndarray  # [random tokens], int64: sequence x sequence length + position
-    random_token: np.ndarray  # [random tokens], int32: token ids
 
     @classmethod
-    def of(cls, tokens: Tokens, classes: np.ndarray, covariates: np.ndarray, places: np.ndarray) -> Self:
+    def of(cls, tokens: Tokens, classes: np.ndarray, covariates: np.ndarray) -> Self:
         """The sums of the tokens of a shard.
 
         Args:
             classes: [tokens], of :func:`.token_classes`.
             covariates: [tokens, covariates], float64.
-            places: [tokens], of :func:`places_of`.
         """
         takes_part = np.flatnonzero(classes != NO_CLASS)
         tokens_of = {name: getattr(tokens, name)[takes_part] for name in ("input_ids", "document")}
-        z, places = covariates[takes_part], places[takes_part]
+        z = covariates[takes_part]
         clusters, cluster = np.unique(document_clusters(tokens_of["document"]), return_inverse=True)
         numbers, number = np.unique(classes[takes_part], return_inverse=True)
         types, type_counts = np.unique(tokens_of["input_ids"], return_counts=True)
-        drawn = np.sort(np.argsort(priorities(places), kind="stable")[:RANDOM])
         return cls(
             clusters.astype(np.int32),
             _products(cluster, len(clusters), z),
@@ -55,8 +49,6 @@ class TokenSums:
             types,
             type_counts,
             np.unique(tokens_of["document"]),
-            places[drawn],
-            tokens_of["input_ids"][drawn],
         )
 
     @classmethod
@@ -72,12 +64,9 @@ class TokenSums:
             cluster_products[np.searchsorted(clusters, part.clusters)] += part.cluster_products
             class_products[np.searchsorted(classes, part.classes)] += part.class_products
             type_counts[np.searchsorted(types, part.types)] += part.type_counts
-        drawn = merged_random(parts)
-        place = np.concatenate([part.random_place for part in parts])[drawn]
-        token = np.concatenate([part.random_token for part in parts])[drawn]
         return cls(
             clusters, cluster_products, classes, class_products, types, type_counts,
-            _union(part.documents for part in parts), place, token,
+            _union(part.documents for part in parts),
         )  # fmt: skip
 
     def without_class_products(self) -> Self:
@@ -103,25 +92,6 @@ class TokenSums:
 def places_of(tokens: Tokens, sequence_length: int) -> np.ndarray:
     """The place of each token in the text: sequence x sequence length + position, int64."""
     return tokens.sequence.astype(np.int64) * sequence_length + tokens.position
-
-
-def priorities(places: np.ndarray) -> np.ndarray:
-    """A fixed pseudo-random number of each place, uint64: SplitMix64 (Steele, Lea and Flood 2014, OOPSLA).
-
-    The tokens of lowest priority are a random sample of any part of the text, and of all parts together.
-    """
-    with np.errstate(over="ignore"):
-        x = (places.astype(np.uint64) + np.uint64(1)) * np.uint64(0x9E3779B97F4A7C15)
-        x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-        x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return x ^ (x >> np.uint64(31))
-
-
-def merged_random(parts: Sequence[TokenSums]) -> np.ndarray:
-    """Which of the random tokens of ``parts``, joined, are those of all parts, in the order of the text."""
-    place = np.concatenate([part.random_place for part in parts])
-    drawn = np.argsort(priorities(place), kind="stable")[:RANDOM]
-    return drawn[np.argsort(place[drawn], kind="stable")]
 
 
 def _products(group: np.ndarray, groups: int, z: np.ndarray) -> np.ndarray:

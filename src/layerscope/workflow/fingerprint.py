@@ -36,6 +36,9 @@ def _syntax(path: Path) -> tuple[str, str, list[Path]]:
     """A file's name, its syntax tree without docstrings, and the files of this package that it imports."""
     name = str(path.relative_to(PACKAGE)) if path.is_relative_to(PACKAGE) else f"script {path.name}"
     tree = ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
+    for node in ast.walk(tree):
+        if isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING":
+            node.body = []  # it never runs
     nodes = list(ast.walk(tree))
     for node in nodes:
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):

@@ -80,6 +80,14 @@ def layer_jobs(study: Study, values: Callable[[ModelSize], float]) -> list[Layer
     return [LayerJobs(tuple(names), layers) for layers, names in models.items()]
 
 
+def whole_models(study: Study) -> list[LayerJobs]:
+    """The jobs of a study's models where one takes all layers of a model, whatever their number and size."""
+    models: dict[int, list[str]] = {}
+    for name, model in study.models.items():
+        models.setdefault(model.layers, []).append(name)
+    return [LayerJobs(tuple(names), range(layers)) for layers, names in models.items()]
+
+
 def jobs_of_models(study: Study, jobs: Iterable[LayerJobs]) -> dict[str, int]:
     """Model → how many jobs measure its layers."""
     count = dict.fromkeys(study.models, 0)

@@ -29,7 +29,8 @@ THREADS = 8  # of a job that runs a model, where there are as many cores
 QUICK = 10.0  # seconds of one core, in which the model of a job needs no more of them
 HELD_NEURONS, RUN_PRODUCTS = 268e6, 134e6  # bytes that matching takes at most for each
 COVARIATES = 16  # sums of a neuron per cluster, with those of its powers
-CONTEXTS = 3000  # bytes per neuron of its contexts
+# Bytes per neuron of the contexts of a shard: as they are found, and as they are written; and as a layer's table.
+CONTEXTS, DESCRIBED = 6000, 16_000
 
 
 class Expected(NamedTuple):
@@ -138,6 +139,13 @@ class Needs:
         held = neurons * self._sums() + (0 if self.gpu else 8 * self._batch(self.shard) * model.mlp)
         return self._run(model, self.shard, threads, neurons * self._sums(), held)
 
+    def describe_weights(self, model: ModelSize, threads: int) -> Expected:
+        """Of all neurons: their logits take most of the time. Those of some hundred are held at once, and the
+        unembedding twice; random weights are those of the whole model."""
+        held = 4 * model.weights + 12 * model.embeddings + 500e6
+        seconds = model.layers * model.mlp * (2 * model.embeddings / (threads * CPU) + 0.5e-3)
+        return Expected(TORCH + held, (model.weights * 4 / READING + seconds) / 60)
+
     def summarize_stored(self, layers: int, width: int) -> Expected:
         """Of a token shard whose activations are stored, on one core."""
         neurons = layers * width
@@ -151,12 +159,17 @@ class Needs:
         Args:
             per_value: seconds for each stored activation.
         """
-        sums = width * (8 * CLUSTERS * self.covariates + 4 * self.token_types)
+        sums = width * (8 * CLUSTERS * self.covariates + 4 * self.token_types + CONTEXTS / 3)
         seconds = width * self.stored * per_value + 2 * self.shards * sums / READING
         return Expected(NUMPY + BLOCKS + 3 * sums, seconds / 60)
 
     def correlate(self, width: int) -> Expected:
         return self._layer(width, 0.5e-6)
+
+    def describe(self, width: int) -> Expected:
+        """Also the tables, which have many rows per neuron."""
+        of_layer = self._layer(width, 0.1e-6)
+        return of_layer._replace(memory=of_layer.memory + DESCRIBED * width)
 
     def resample(self, width: int, resamples: int) -> Expected:
         """Also several measures of all resamples and clusters, of every neuron."""
@@ -173,6 +186,10 @@ class Needs:
         """As many neurons are simulated as there are resamples, all at once; a microsecond for each value."""
         values = (width + resamples) * self.stored
         return Expected(NUMPY + BLOCKS + 16 * resamples * self.stored, values * 1e-6 / 60)
+
+    def explorer_layer(self, contexts: int) -> Expected:
+        """Of a layer, given the bytes of the file of its contexts, the largest of its tables."""
+        return Expected(NUMPY + 12 * contexts, contexts / 4e6 / 60)
 
     def match(self, width: int, layers: int, other: int, threads: int) -> Expected:
         """Of a layer of ``other`` neurons, against each of the layers of ``width``.

@@ -16,6 +16,7 @@ from layerscope.io.files import DigestCache, digest_of_record
 from layerscope.model.weights import model_files
 from layerscope.preflight.config import Config
 from layerscope.studies.study import RESULTS, Figure, Study
+from layerscope.studies.token_length.study import TokenLength
 from layerscope.tokenize.documents import corpus_files
 from layerscope.tokenize.property_names import ALWAYS_SUMMED, of_tables
 from layerscope.tokenize.token_properties import PropertySpec, PropertyTable
@@ -23,7 +24,7 @@ from layerscope.tokenize.tokenizer_files import tokenizer_files
 from layerscope.workflow.fingerprint import code_fingerprint, module_file
 
 PACKAGE = Path(__file__).parents[1]
-STYLE = PACKAGE / "layerscope.mplstyle"
+STYLE, EXPLORER_PAGE = PACKAGE / "layerscope.mplstyle", PACKAGE / "explorer/page"
 TEMPLATES = [path for path in sorted(PACKAGE.glob("report/*.*")) if path.suffix in (".html", ".css", ".js")]
 
 Spec = dict[str, Any]
@@ -223,6 +224,32 @@ class Specs:
             digest = self._digest(f"tokenizers.{tokenizer}.properties", lambda: [Path(path)])
             table = PropertyTable(tokenizer=tokenizer, path=path, digest=digest)
         return PropertySpec(names=names, table=table)
+
+    def explorer_model(self, script: str, model: str) -> Spec:
+        """The spec of a script that writes what the explorer shows of a model."""
+        layers, length = self.config.models[model].layers, self.config.sampling.sequence_length
+        return self.script(script, layers=layers, matched=self._token_length.matched(model), sequence_length=length)
+
+    def explorer(self) -> Spec:
+        """The spec of the explorer's page: its parts, and what it says of corpus and models."""
+        study = self._token_length
+        models = {
+            name: {"tokenizer": model.tokenizer, "weights": model.weights, "matched": study.matched(name)}
+            for name, model in study.models.items()
+        }
+        return self.script(
+            "write_explorer",
+            corpus=study.corpus,
+            sequence_length=self.config.sampling.sequence_length,
+            models=models,
+            page=self.digests.digest(path for path in EXPLORER_PAGE.iterdir() if path.is_file()),
+        )
+
+    @property
+    def _token_length(self) -> TokenLength:
+        study = self.studies[TokenLength.name]
+        assert isinstance(study, TokenLength)
+        return study
 
     def report(self) -> Spec:
         """The settings and titles that the report shows, and the functions that write the parts of the studies."""

@@ -12,13 +12,12 @@ from layerscope.studies.token_length import SITE
 from layerscope.studies.token_length.length_groups import GROUPS, token_lengths
 from layerscope.studies.token_length.neuron_moments import moments, varies
 from layerscope.studies.token_length.token_regressions import TokenRegressions
-from layerscope.summarize.contexts import contexts_table
 from layerscope.summarize.summary_shards import LayerSummary, read_layer_summary
 
 
 def correlate_layer(
     summaries: list[str], shards: list[str], manifests: list[str], vocabulary: pd.DataFrame, layer: int, bins: int
-) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Correlate the neurons of one layer with token length.
 
     Args:
@@ -32,9 +31,8 @@ def correlate_layer(
     Returns:
         The table of neurons: ``neuron``, ``mean``, ``std``, ``skewness``, ``kurtosis``, ``minimum``, ``maximum``,
         ``mean_short``, ``mean_median``, ``mean_long``, ``r_pearson``, and ``tokens``, how many they rest on;
-        ``r_spearman`` and ``tokens_stored`` of the stored sample. The table of bins: ``left``, ``right``, and the
-        counts of stored activations ``short``, ``median``, ``long``, pooled over neurons. And the table of
-        :func:`layerscope.summarize.contexts.contexts_table`.
+        ``r_spearman`` and ``tokens_stored`` of the stored sample. And the table of bins: ``left``, ``right``, and the
+        counts of stored activations ``short``, ``median``, ``long``, pooled over neurons.
 
     Raises:
         UserError: a shard is damaged, or they and the tables of their tokens are not of one run.
@@ -56,8 +54,7 @@ def correlate_layer(
     histogram = pd.DataFrame({"left": edges[:-1], "right": edges[1:]} | dict(zip(GROUPS, counts, strict=True)))
     if counts.sum() != len(neurons) * len(sample.lengths):
         raise UserError(f"{shards[0]}: activations lie outside the range of the manifests; delete it and run again")
-    neurons = neurons.assign(r_spearman=np.concatenate(rho), tokens_stored=len(sample.lengths))
-    return neurons, histogram, contexts_table(summary)
+    return neurons.assign(r_spearman=np.concatenate(rho), tokens_stored=len(sample.lengths)), histogram
 
 
 def neurons_table(summary: LayerSummary, vocabulary: pd.DataFrame) -> pd.DataFrame:

@@ -5,10 +5,9 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from layerscope.plotting import BLUE, GREY, ORANGE
-from layerscope.studies.token_length.length_groups import GROUPS
+from layerscope.studies.token_length.length_groups import GROUP_NAMES, GROUPS
 
 GROUP_COLOURS = dict(zip(GROUPS, (ORANGE, GREY, BLUE), strict=True))
-GROUP_NAMES = {"short": "shorter than the median", "median": "of median length", "long": "longer than the median"}
 
 
 def densities(ax: Axes, bins: pd.DataFrame) -> None:

@@ -11,6 +11,7 @@ from layerscope.stats.weighted_median import weighted_median
 from layerscope.tokenize.vocabulary import takes_part
 
 GROUPS = ("short", "median", "long")
+GROUP_NAMES = {"short": "shorter than the median", "median": "of median length", "long": "longer than the median"}
 POOLED = -1  # in place of a neuron in tables of histograms: all neurons, each standardised
 
 

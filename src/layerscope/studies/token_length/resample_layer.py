@@ -76,7 +76,8 @@ def resample_neurons(
 
     Returns:
         The table of neurons: ``neuron``, the four ``MEASURES``, ``r_std_error`` and ``r_types_std_error`` (jackknife
-        over documents, and over types), ``p`` and ``p_given_all`` (two-sided, under the null); and the table of
+        over documents, and over types), ``r_null_error`` (standard error of r under the null), ``p`` and
+        ``p_given_all`` (two-sided, under the null); and the table of
         resamples: ``measure``, ``statistic``, ``kind`` (``observed``, ``null``, or ``jackknife``: without a cluster of
         documents, or a group of types for r over types), ``resample``, ``value``, and ``clusters`` and
         ``clusters_effective``, the number of clusters of documents, or of types. Of the ``MEASURES`` there are the
@@ -113,6 +114,7 @@ def tables_of_r(
         neurons[measure] = r[measure, "observed"][:, 0]
     for measure in ("r", "r_types"):
         neurons[f"{measure}_std_error"] = jackknife_error(r[measure, "jackknife"])
+    neurons["r_null_error"] = r["r", "null_error"][:, 0]
     for suffix in ("", "_given_all"):
         neurons[f"p{suffix}"] = p_of_null(r[f"r{suffix}", "observed"][:, 0], r[f"r{suffix}", "null_error"][:, 0])
     tables = []

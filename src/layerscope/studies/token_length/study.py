@@ -69,6 +69,8 @@ class TokenLength(Study):
     settings: TokenLengthSettings
     depends: ClassVar = {
         "correlate_token_length": ("histogram_bins",),
+        "describe_neurons": (),
+        "describe_weights": ("dtype",),
         "summarize_token_length": ("models",),
         "resample_token_length": ("resamples", "seed", "frequency_covariate"),
         "summarize_evidence": ("models",),
@@ -154,14 +156,14 @@ class TokenLength(Study):
         return ("mlp_pre",)
 
     def shard_reads(self, layer_jobs: Mapping[str, int]) -> int:
-        # Three jobs per layer, or four with properties, and one per layer of the other model of a pair that reads both;
+        # Four jobs per layer, or five with properties, and one per layer of the other model of a pair that reads both;
         # shards and manifests.
         matched = sum(layer_jobs[other] for _, other in self.settings.pairs or ())
-        jobs = 4 if self.settings.properties else 3
+        jobs = 5 if self.settings.properties else 4
         return 2 * jobs * sum(layer_jobs.values()) + 4 * matched
 
     def summary_reads(self, layer_jobs: Mapping[str, int]) -> int:
-        jobs = 3 if self.settings.properties else 2
+        jobs = 4 if self.settings.properties else 3
         return jobs * sum(layer_jobs.values())
 
     @property
@@ -177,6 +179,10 @@ class TokenLength(Study):
     def counted_tokens(self) -> int:
         tokens: int = self.settings.frequency_tokens
         return tokens
+
+    def matched(self, model: str) -> str | None:
+        """The model that the neurons of a model are matched with: that of the first pair that begins with it."""
+        return next((other for first, other in self.settings.pairs or () if first == model), None)
 
     def drawn(self) -> tuple[Figure, ...]:
         without = set()

@@ -1,0 +1,1 @@
+"""The explorer: a page that shows every neuron, from files on disk alone."""

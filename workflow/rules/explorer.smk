@@ -1,0 +1,124 @@
+# The explorer: one page that shows every neuron of the study token_length, and the data files that it reads.
+
+from functools import partial
+
+from layerscope.explorer.columns import columns_of
+from layerscope.explorer.corpus_text import chunks_of
+from layerscope.explorer.layer_file import NEURON_TABLES, NUMBERS, TABLES
+from layerscope.studies.token_length.study import VOCABULARY
+
+SEQUENCES, LENGTH_OF_SEQUENCE = CONFIG.sampling.sequences, CONFIG.sampling.sequence_length
+CHUNKS = [f"{chunk:05d}" for chunk in range(chunks_of(SEQUENCES, LENGTH_OF_SEQUENCE))]
+
+
+def matches_of(model):
+    """The tables of the neurons of a model matched with those of another; none if it is the first of no pair."""
+    other = LENGTH.matched(model)
+    return LENGTH.paths(f"token_length/{model}/matches_{other}_{{layer}}.parquet", model=other) if other else []
+
+
+def tables_of(kind, wildcards):
+    """The tables of a kind of all layers of a model."""
+    return LENGTH.paths(f"token_length/{{model}}/{kind}_{{layer}}.parquet", model=wildcards.model)
+
+
+def explorer_files():
+    """All data files that the page may ask for."""
+    files = [f"<results>/explorer/data/vocabulary/{tokenizer}.js" for tokenizer in LENGTH.tokenizers]
+    files += expand("<results>/explorer/data/tokens/{tokenizer}/{chunk}.js", tokenizer=LENGTH.tokenizers, chunk=CHUNKS)
+    for model in LENGTH.models:
+        files += LENGTH.paths("explorer/data/{model}/layer_{layer}.js", model=model)
+        names = columns_of(LENGTH.matched(model) is not None)
+        files += [f"<results>/explorer/data/{model}/columns/{name}.js" for name in names]
+    return files
+
+
+for jobs in layer_jobs(LENGTH, lambda size: NUMBERS * size.mlp):
+
+    rule:
+        name:
+            jobs.rule("write_explorer_neurons")
+        input:
+            # Of all layers, so that the inputs are the same however many of them share the job.
+            **{kind: partial(tables_of, kind) for kind in TABLES},
+            matches=lambda w: matches_of(w.model),
+        output:
+            jobs.files("<results>/explorer/data/{model}/layer_{layer}.js"),
+        log:
+            jobs.file("<logs>/write_explorer_neurons/{model}/layer_{layer}.log"),
+        benchmark:
+            jobs.file("<logs>/write_explorer_neurons/{model}/layer_{layer}.benchmark.tsv")
+        wildcard_constraints:
+            model=jobs.constraint,
+        resources:
+            **NEEDS.ask(lambda w, input, threads: NEEDS.explorer_layer(file_size(input.contexts[0])), jobs.layers_each),
+        params:
+            spec=lambda w: SPECS.explorer_model("write_explorer_neurons", w.model),
+        message:
+            f"Explorer: write {jobs.label} of {{wildcards.model}}"
+        script:
+            "../scripts/write_explorer_neurons.py"
+
+
+for matched in (True, False):
+    models = [re.escape(model) for model in LENGTH.models if (LENGTH.matched(model) is not None) == matched]
+    if not models:
+        continue
+
+    rule:
+        name:
+            "write_explorer_columns_of_pairs" if matched else "write_explorer_columns"
+        input:
+            **{kind: partial(tables_of, kind) for kind in NEURON_TABLES},
+            matches=lambda w: matches_of(w.model),
+        output:
+            [f"<results>/explorer/data/{{model}}/columns/{name}.js" for name in columns_of(matched)],
+        log:
+            "<logs>/write_explorer_columns/{model}.log",
+        wildcard_constraints:
+            model="|".join(models),
+        localrule: True
+        params:
+            spec=lambda w: SPECS.explorer_model("write_explorer_columns", w.model),
+        message:
+            "Explorer: write the columns of {wildcards.model}"
+        script:
+            "../scripts/write_explorer_columns.py"
+
+
+rule write_explorer_tokens:
+    input:
+        tokens=lambda w: LENGTH.paths("tokens/{tokenizer}/{corpus}/shard_{shard}.h5", tokenizer=w.tokenizer),
+        vocabulary=f"<results>/tokens/{{tokenizer}}/{LENGTH.corpus}/vocabulary.parquet",
+        tokenizer=lambda w: SPECS.record("tokenizers", w.tokenizer),
+    output:
+        vocabulary="<results>/explorer/data/vocabulary/{tokenizer}.js",
+        chunks=[f"<results>/explorer/data/tokens/{{tokenizer}}/{chunk}.js" for chunk in CHUNKS],
+    log:
+        "<logs>/write_explorer_tokens/{tokenizer}.log",
+    localrule: True
+    params:
+        spec=SPECS.script("write_explorer_tokens"),
+    message:
+        "Explorer: write the tokens of {wildcards.tokenizer}"
+    script:
+        "../scripts/write_explorer_tokens.py"
+
+
+rule write_explorer:
+    input:
+        **of_models(LENGTH, of="token_length/{model}/layer_{layer}.parquet"),
+        **{f"types_{name}": LENGTH.paths(VOCABULARY, tokenizer=name) for name in LENGTH.tokenizers},
+        # The page names them and reads none.
+        data=ancient(explorer_files()),
+    output:
+        EXPLORER,
+    log:
+        "<logs>/write_explorer.log",
+    localrule: True
+    params:
+        spec=SPECS.explorer(),
+    message:
+        "Explorer: write the page"
+    script:
+        "../scripts/write_explorer.py"
