@@ -94,7 +94,9 @@ EDITS: dict[str, Callable[[], None]] = {
     ),
     "models.NAME.weights": setting("models.b.weights", "random"),
     # Only models with one tokenizer can be paired.
-    "models.NAME.tokenizer, and the model in no pair": every(setting("models.b.tokenizer", "other"), setting(f"{LENGTH}.pairs", [])),
+    "models.NAME.tokenizer, and the model in no pair": every(
+        setting("models.b.tokenizer", "other"), setting(f"{LENGTH}.pairs", [])
+    ),
     "tokenizers.NAME.source": setting("tokenizers.mini.source", "resources/tokenizers/other"),
     "tokenizers.NAME.properties, with a column in summaries.properties": setting(
         "tokenizers.mini.properties", "resources/other_properties.csv"
