@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from layerscope.io.errors import UserError
-from layerscope.io.tables import read_csv, read_table, write_csv, write_table
+from layerscope.io.tables import fixed_lists, read_csv, read_table, rows_of, write_csv, write_table
 
 NEGATIVE_NAN = np.frombuffer(bytes.fromhex("000000000000f8ff"), np.float64)[0]
 TABLE = pd.DataFrame(
@@ -71,6 +71,19 @@ def test_flipped_bit_is_found_or_changes_nothing(path: Path) -> None:
             assert str(error).startswith(f"{path}: ") and "\n" not in str(error)
             found += 1
     assert found > 150  # the rest are bytes that readers pass over
+
+
+@pytest.mark.parametrize("rows", [0, 5, 300_000])
+def test_lists_of_a_table_of_any_size(rows: int, tmp_path: Path) -> None:
+    """Parquet's readers give large columns in pieces."""
+    values = np.random.default_rng(0).standard_normal((rows, 21)).astype(np.float16)
+    values[::3, :4] = np.nan
+    write_table(tmp_path / "lists.parquet", pd.DataFrame({"at": np.arange(rows), "window": fixed_lists(values)}))
+    table = read_table(tmp_path / "lists.parquet")
+    assert rows_of(table["window"]).dtype == np.float16
+    np.testing.assert_array_equal(rows_of(table["window"]), values)
+    some = table[table["at"] % 7 == 1]
+    np.testing.assert_array_equal(rows_of(some["window"]), values[1::7])
 
 
 def test_csv_keeps_every_digit(tmp_path: Path) -> None:

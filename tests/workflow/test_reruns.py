@@ -333,13 +333,16 @@ def test_growing_equals_a_run_from_scratch(finished):
     for folder in (grown, scratch):
         config = {**CONFIG, "sampling": {**CONFIG["sampling"], "sequences": 6}}
         (folder / "study.yaml").write_text(json.dumps(config))
-        run_study(folder, *TABLES)
+        run_study(folder, *TABLES, "results/explorer/index.html")
     old = "results/activations/a/embedded/shard_0000.h5"
     assert (grown / old).stat().st_mtime_ns == (finished / old).stat().st_mtime_ns
     layers = [str(path.relative_to(grown)) for path in (grown / "results/token_length").glob("[ab]/*.parquet")]
-    assert len(layers) == 42
-    for path in [*TABLES, *layers]:
+    of_weights = [path for path in layers if Path(path).name.startswith(("weights", "logits"))]
+    assert (len(layers), len(of_weights)) == (62, 8)
+    shown = [str(path.relative_to(grown)) for path in (grown / "results/explorer").rglob("*.*")]
+    for path in [*TABLES, *layers, *shown]:
         assert (grown / path).read_bytes() == (scratch / path).read_bytes(), path
+    for path in {*TABLES, *layers} - {*of_weights}:
         assert (grown / path).read_bytes() != (finished / path).read_bytes(), path
 
 

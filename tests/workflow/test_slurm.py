@@ -290,7 +290,7 @@ def test_embedded_study(study: Study, tmp_path: Path) -> None:
     rules = {job.rule.split("_")[1] for job in jobs}
     assert rules == {
         *("documents", "shards", "vocabulary", "count", "extract", "summarize", "correlate", "resample"),
-        *("test", "compute", "match", "jackknife"),
+        *("test", "compute", "match", "jackknife", "describe", "write"),
     }
 
 

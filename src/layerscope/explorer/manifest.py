@@ -6,7 +6,7 @@ from layerscope import __version__
 from layerscope.explorer.columns import columns_of, described
 from layerscope.explorer.corpus_text import chunk_tokens
 from layerscope.io.records import Weights
-from layerscope.read.texts import AFTER, BEFORE
+from layerscope.summarize.neuron_sums import AFTER, BEFORE
 
 
 class ExplorerModel(TypedDict):

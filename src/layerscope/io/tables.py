@@ -61,6 +61,8 @@ def fixed_lists(values: np.ndarray) -> pd.Series:
 def rows_of(column: pd.Series) -> np.ndarray:
     """The lists of a column of :func:`fixed_lists`: [rows, n]."""
     lists = pa.array(column.array)
+    if isinstance(lists, pa.ChunkedArray):  # of a large file, or joined
+        lists = lists.combine_chunks()
     return lists.flatten().to_numpy(zero_copy_only=False).reshape(len(lists), lists.type.list_size)
 
 
