@@ -202,7 +202,8 @@ def test_links_stay_within_the_page(page: Page) -> None:
     links = [attributes["href"] for attributes in page.of("a")]
     inner = [link[1:] for link in links if link.startswith("#")]
     assert len(inner) > 9 and set(inner) <= set(identifiers)
-    assert all(link.startswith(("#", "data:")) for link in links)
+    (beside,) = {link for link in links if not link.startswith(("#", "data:"))}
+    assert beside == "explorer/index.html" and (page.path.parent / beside).is_file()
     assert all(attributes["src"].startswith("data:image/") for attributes in page.of("img"))
     assert not page.of("link") and not any("src" in attributes for attributes in page.of("script"))
 
@@ -274,15 +275,13 @@ def test_the_cost_is_the_sum_of_the_benchmark_files(tmp_path: Path) -> None:
     assert cost(tmp_path / "extract/c") is None
 
 
-@pytest.mark.parametrize("made", [True, False])
-def test_the_explorer_is_linked_where_there_is_one(tmp_path: Path, project: Path, made: bool) -> None:
-    if made:
-        (tmp_path / "explorer").mkdir()
-        (tmp_path / "explorer/index.html").touch()
+@pytest.mark.parametrize("explorer", ["explorer/index.html", None])
+def test_the_explorer_is_linked_where_there_is_one(tmp_path: Path, project: Path, explorer: str | None) -> None:
     settings = {"sampling": {"sequences": 2, "sequence_length": 8}, "extraction": {}}
-    write_report(str(tmp_path / "report.html"), [], None, [], settings, project)
+    write_report(str(tmp_path / "report.html"), [], None, [], settings, project, explorer)
     page = Page(tmp_path / "report.html")
-    assert ("explorer/index.html" in [attributes["href"] for attributes in page.of("a")]) == made
+    links = [attributes["href"] for attributes in page.of("a")]
+    assert [link for link in links if not link.startswith("#")] == ([explorer] if explorer else [])
 
 
 def chromium() -> str:

@@ -17,6 +17,6 @@ with job(snakemake) as task:
         sections.append(resolve_name(function)(files))
     tables = [download(path, "claims.csv", "one row per claim and model") for path in task.input.claims]
     all_claims = tables[0] if tables else None
-    write_report(
-        task.output[0], claims_of(task.input.claims), all_claims, sections, spec["settings"], Path(task.scriptdir)
-    )
+    explorer = next((str(Path(path).relative_to(root)) for path in task.input.explorer), None)
+    claims, folder = claims_of(task.input.claims), Path(task.scriptdir)
+    write_report(task.output[0], claims, all_claims, sections, spec["settings"], folder, explorer)

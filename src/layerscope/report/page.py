@@ -20,7 +20,6 @@ from layerscope.report.tables import Download, Table, listed
 from layerscope.stats.claims import FEWEST
 
 PACKAGES = ("snakemake", "torch", "transformers", "datasets", "numpy", "scipy", "pandas", "h5py")
-EXPLORER = "explorer/index.html"  # beside the report, if it was made
 
 
 class Settings(TypedDict):
@@ -48,6 +47,7 @@ def write_report(
     sections: list[Section],
     settings: Settings,
     root: Path,
+    explorer: str | None = None,
 ) -> None:
     """Write the page: all text is escaped, and nothing is loaded from elsewhere.
 
@@ -55,6 +55,7 @@ def write_report(
         all_claims: their table, to save.
         settings: the ``sampling`` and ``extraction`` sections of the config.
         root: folder of the workflow.
+        explorer: path of the explorer's page, from the report.
     """
     environment = Environment(
         loader=PackageLoader("layerscope", "report"),
@@ -84,7 +85,7 @@ def write_report(
         runs=runs,
         run_columns=[field.name for field in fields(Run)],
         cost=cost(results / "logs"),
-        explorer=EXPLORER if (results / EXPLORER).exists() else None,
+        explorer=explorer,
         fewest=FEWEST,
         settings=settings,
         versions={"layerscope": f"{__version__} (commit {git_commit(root)})", "Python": platform.python_version()}

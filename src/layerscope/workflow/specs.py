@@ -24,9 +24,8 @@ from layerscope.tokenize.tokenizer_files import tokenizer_files
 from layerscope.workflow.fingerprint import code_fingerprint, module_file
 
 PACKAGE = Path(__file__).parents[1]
-STYLE = PACKAGE / "layerscope.mplstyle"
+STYLE, EXPLORER_PAGE = PACKAGE / "layerscope.mplstyle", PACKAGE / "explorer/page"
 TEMPLATES = [path for path in sorted(PACKAGE.glob("report/*.*")) if path.suffix in (".html", ".css", ".js")]
-EXPLORER_PAGE = PACKAGE / "explorer/page"
 
 Spec = dict[str, Any]
 
