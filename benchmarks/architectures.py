@@ -21,6 +21,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
 from project import link_project, snakemake
 from tiny_models import CASES, LAYERS, save_tiny_model
+from transformers.utils.logging import disable_progress_bar
 
 VOCABULARY = 8192  # of the embedded tokenizer
 STUDY = {
@@ -63,6 +64,7 @@ def main() -> int:
     parser.add_argument("--only", nargs="+", choices=CASES, default=list(CASES), metavar="CASE")
     parser.add_argument("--cores", type=int, default=2)
     arguments = parser.parse_args()
+    disable_progress_bar()
     with tempfile.TemporaryDirectory() as name:
         link_project(Path(name))
         found = [run(Path(name), case, arguments.cores) for case in arguments.only]

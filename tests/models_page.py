@@ -58,7 +58,7 @@ def blocks(case: Case) -> list[str]:
     windows = of.windows(config)
     plain = of.sites["attn_out"].module == of.attn_projection
     return [
-        "gate" if "gate" in of.mlp_in.module else "all",
+        "gated" if "gate" in of.mlp_in.module else "plain",
         "resid_pre" if of.parallel(config) else "resid_pre + attn_out",
         "none" if of.norm_before_mlp(config) is None else of.norm,
         "no" if plain else "yes",
@@ -70,11 +70,15 @@ def blocks(case: Case) -> list[str]:
 def refused() -> str:
     """What is close to a supported architecture and is refused."""
     rows = [
-        [f"`{model_type}`", f"`{key}: {json.dumps(value)}`"]
+        [f"`{model_type}`", f"models with `{key}: {json.dumps(value)}`"]
         for model_type, of in ARCHITECTURES.items()
         for key, value in of.required.items()
     ]
-    return table(["`model_type`", "needs"], *rows, *([f"`{name}`", why] for name, why in NEAR.items()))
+    return table(
+        ["`model_type`", "only these are supported"],
+        *rows,
+        *([f"`{name}`", f"none: {why}"] for name, why in NEAR.items()),
+    )
 
 
 def with_tables(page: str, case_of: Callable[[str], Case]) -> str:
@@ -87,7 +91,7 @@ def with_tables(page: str, case_of: Callable[[str], Case]) -> str:
             *(name + proofs(case) for name, case in zip(names, cases, strict=True)),
         ),
         "blocks": table(
-            ["", "`model_type`", "`mlp_pre` is", "the MLP reads", "through a norm", "norms after", "windows", "kernel"],
+            ["", "`model_type`", "MLP", "it reads", "through a norm", "norms after both", "windows", "attention"],
             *(name + blocks(case) for name, case in zip(names, cases, strict=True)),
         ),
         "refused": refused(),

@@ -155,7 +155,10 @@ def test_unsupported_architecture_is_refused_with_the_list(tmp_path: Path) -> No
             "models.m: its config.json has use_bidirectional_attention: true; supported are models of this "
             "architecture with use_bidirectional_attention: false (docs/models.md)",
         ),
-        ({"model_type": "gemma3"}, "models.m: architecture 'gemma3' is not supported; supported are "),
+        (
+            {"model_type": "gemma3"},
+            "models.m: architecture 'gemma3' is not supported (it takes images, too; text models of Gemma 3 have ",
+        ),
     ],
 )
 def test_variant_of_which_sites_would_mean_something_else_is_refused(config: dict, line: str) -> None:

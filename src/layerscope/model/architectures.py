@@ -212,8 +212,8 @@ ARCHITECTURES = {
         windows_by=Windows(kinds=None),
     ),
 }
-# What a line says besides, of model_types that are close to those that are supported.
-NEAR = {"gemma3": "models of text and images are not; the text models of Gemma 3 have model_type gemma3_text"}
+# Why not, of model_types that are close to those that are supported.
+NEAR = {"gemma3": "it takes images, too; text models of Gemma 3 have model_type gemma3_text"}
 
 SITES = tuple(ARCHITECTURES["llama"].sites)
 
@@ -226,10 +226,11 @@ def architecture_of(model_type: object, model: str) -> Architecture:
     """
     if not isinstance(model_type, str) or model_type not in ARCHITECTURES:
         unsupported = f"architecture '{model_type}' is not supported"
+        if isinstance(model_type, str) and model_type in NEAR:
+            unsupported += f" ({NEAR[model_type]})"
         what = "its config.json names no model_type" if model_type is None else unsupported
-        near = f" ({NEAR[model_type]})" if isinstance(model_type, str) and model_type in NEAR else ""
         raise UserError(
-            f"models.{model}: {what}; supported are {', '.join(ARCHITECTURES)}{near}; docs/adding-a-model.md tells how "
+            f"models.{model}: {what}; supported are {', '.join(ARCHITECTURES)}; docs/adding-a-model.md tells how "
             "to add one"
         )
     return ARCHITECTURES[model_type]
