@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 
 from layerscope.explorer.columns import columns_of, write_columns
-from layerscope.explorer.corpus_text import chunks_of, write_chunks
+from layerscope.explorer.corpus_text import write_chunks
 from layerscope.explorer.index import write_index
 from layerscope.explorer.layer_file import NEURON_TABLES, write_layer_file
 from layerscope.explorer.manifest import manifest
@@ -55,10 +55,7 @@ def write_rest(folder: Path, layers: list[pd.DataFrame], tokens: int) -> None:
     rng, numbers = np.random.default_rng(0), np.arange(tokens, dtype=np.int32)
     ids = rng.zipf(1.1, tokens) % TYPES
     sample = Tokens(ids.astype(np.int32), numbers // LENGTH, numbers % LENGTH, numbers // 600)
-    chunks = [
-        folder / f"data/tokens/{TOKENIZER}/{chunk:05d}.js" for chunk in range(chunks_of(tokens // LENGTH, LENGTH))
-    ]
-    write_chunks([str(chunk) for chunk in chunks], TOKENIZER, sample, LENGTH)
+    write_chunks(folder / f"data/tokens/{TOKENIZER}", TOKENIZER, sample, LENGTH)
     arrays = {
         "bytes": rng.integers(97, 123, 7 * TYPES).astype(np.uint8),
         "ends": np.arange(7, 7 * TYPES + 1, 7, dtype=np.uint32),

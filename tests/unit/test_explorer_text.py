@@ -9,7 +9,7 @@ import pytest
 from explorer_data import read_script
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
 
-from layerscope.explorer.corpus_text import chunk_tokens, chunks_of, write_chunks, write_vocabulary
+from layerscope.explorer.corpus_text import chunk_tokens, write_chunks, write_vocabulary
 from layerscope.explorer.manifest import manifest
 from layerscope.tokenize.token_bytes import byte_alphabet, token_bytes
 from layerscope.tokenize.token_shards import Tokens
@@ -103,11 +103,11 @@ def sample(sequences: int, length: int) -> Tokens:
 def test_chunks_are_the_tokens_of_the_sample(sequences: int, length: int, chunks: int, tmp_path: Path) -> None:
     size = chunk_tokens(length)
     assert size % length == 0 and 65_536 <= size < 65_536 + length
-    assert chunks_of(sequences, length) == chunks
-    paths = [str(tmp_path / f"{chunk:05d}.js") for chunk in range(chunks)]
     tokens = sample(sequences, length)
-    write_chunks(paths, "mini", tokens, length)
-    read = [read_script(Path(path)) for path in paths]
+    write_chunks(tmp_path, "mini", tokens, length)
+    paths = sorted(tmp_path.iterdir())
+    assert [path.name for path in paths] == [f"{chunk:05d}.js" for chunk in range(chunks)]
+    read = [read_script(path) for path in paths]
     assert [name for name, _, _ in read] == [f"tokens/mini/{chunk:05d}" for chunk in range(chunks)]
     assert [facts["first"] for _, facts, _ in read] == [chunk * size for chunk in range(chunks)]
     for name, expected in (("input_ids", tokens.input_ids), ("document", tokens.document)):

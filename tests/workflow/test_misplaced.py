@@ -13,11 +13,13 @@ from layerscope.workflow.misplaced import check_no_folders
 class Rule:
     """In the place of a rule of Snakemake."""
 
-    def __init__(self, *files: str) -> None:
-        self.files = files
+    def __init__(self, *files: str, of_folders: bool = False) -> None:
+        self.files, self.of_folders = files, of_folders
 
     def products(self) -> list:
         class Pattern(str):
+            is_directory = self.of_folders
+
             def match(self, target: str) -> bool:
                 return bool(re.fullmatch(re.escape(self).replace(r"\{", "(?P<").replace(r"\}", ">.+)"), target))
 
@@ -45,6 +47,13 @@ def test_folder_is_named_with_a_command_that_removes_it(place: str) -> None:
     assert str(error.value) == (
         f"{place}: a folder where a file should be; move it away, or delete it and run again (rm -r {quoted})"
     )
+
+
+def test_folder_that_a_rule_writes_is_in_its_place() -> None:
+    Path("results/tokens/mini").mkdir(parents=True)
+    check_no_folders([*RULES, Rule("results/tokens/{tokenizer}", of_folders=True)], "results")
+    with pytest.raises(UserError, match="^results/tokens/mini: a folder where a file should be"):
+        check_no_folders([Rule("results/tokens/{tokenizer}")], "results")
 
 
 def test_many_are_counted() -> None:

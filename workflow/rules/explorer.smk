@@ -3,12 +3,8 @@
 from functools import partial
 
 from layerscope.explorer.columns import columns_of
-from layerscope.explorer.corpus_text import chunks_of
 from layerscope.explorer.layer_file import NEURON_TABLES, NUMBERS, TABLES
 from layerscope.studies.token_length.study import VOCABULARY
-
-SEQUENCES, LENGTH_OF_SEQUENCE = CONFIG.sampling.sequences, CONFIG.sampling.sequence_length
-CHUNKS = [f"{chunk:05d}" for chunk in range(chunks_of(SEQUENCES, LENGTH_OF_SEQUENCE))]
 
 
 def matches_of(model):
@@ -25,7 +21,7 @@ def tables_of(kind, wildcards):
 def explorer_files():
     """All data files that the page may ask for."""
     files = [f"<results>/explorer/data/vocabulary/{tokenizer}.js" for tokenizer in LENGTH.tokenizers]
-    files += expand("<results>/explorer/data/tokens/{tokenizer}/{chunk}.js", tokenizer=LENGTH.tokenizers, chunk=CHUNKS)
+    files += [f"<results>/explorer/data/tokens/{tokenizer}" for tokenizer in LENGTH.tokenizers]
     for model in LENGTH.models:
         files += LENGTH.paths("explorer/data/{model}/layer_{layer}.js", model=model)
         names = columns_of(LENGTH.matched(model) is not None)
@@ -93,7 +89,8 @@ rule write_explorer_tokens:
         tokenizer=lambda w: SPECS.record("tokenizers", w.tokenizer),
     output:
         vocabulary="<results>/explorer/data/vocabulary/{tokenizer}.js",
-        chunks=[f"<results>/explorer/data/tokens/{{tokenizer}}/{chunk}.js" for chunk in CHUNKS],
+        # A folder: Snakemake reads all inputs once for each output, and there may be a thousand chunks.
+        chunks=directory("<results>/explorer/data/tokens/{tokenizer}"),
     log:
         "<logs>/write_explorer_tokens/{tokenizer}.log",
     localrule: True
@@ -110,7 +107,7 @@ rule write_explorer:
         **of_models(LENGTH, of="token_length/{model}/layer_{layer}.parquet"),
         **{f"types_{name}": LENGTH.paths(VOCABULARY, tokenizer=name) for name in LENGTH.tokenizers},
         # The page names them and reads none.
-        data=ancient(explorer_files()),
+        data=explorer_files(),
     output:
         EXPLORER,
     log:

@@ -19,11 +19,6 @@ def chunk_tokens(sequence_length: int) -> int:
     return -(-LEAST_TOKENS // sequence_length) * sequence_length
 
 
-def chunks_of(sequences: int, sequence_length: int) -> int:
-    """How many chunks a sample has."""
-    return -(-sequences * sequence_length // chunk_tokens(sequence_length))
-
-
 def write_vocabulary(path: str, tokenizer: str, loaded: LoadedTokenizer, vocabulary: pd.DataFrame) -> None:
     """Write all token types of a tokenizer.
 
@@ -45,15 +40,16 @@ def write_vocabulary(path: str, tokenizer: str, loaded: LoadedTokenizer, vocabul
     write_script(path, f"vocabulary/{tokenizer}", arrays)
 
 
-def write_chunks(paths: list[str], tokenizer: str, tokens: Tokens, sequence_length: int) -> None:
+def write_chunks(folder: str | Path, tokenizer: str, tokens: Tokens, sequence_length: int) -> None:
     """Write the tokens of the sample in chunks.
 
     Args:
-        paths: of the chunks, in order.
+        folder: of the chunks, which are numbered from 0.
+        tokenizer: its name in the config.
         tokens: of the sample.
     """
     size = chunk_tokens(sequence_length)
-    for number, path in enumerate(paths):
-        part = tokens.part(number * size, (number + 1) * size)
+    for chunk, first in enumerate(range(0, len(tokens), size)):
+        part, name = tokens.part(first, first + size), f"{chunk:05d}"
         arrays = {"input_ids": part.input_ids.astype(np.uint32), "document": part.document.astype(np.uint32)}
-        write_script(path, f"tokens/{tokenizer}/{Path(path).stem}", arrays, {"first": number * size})
+        write_script(Path(folder) / f"{name}.js", f"tokens/{tokenizer}/{name}", arrays, {"first": first})

@@ -26,7 +26,8 @@ def check_no_folders(rules: Iterable[Rule], results: str) -> None:
     Raises:
         UserError: one line per folder, with the command that removes it.
     """
-    patterns = [pattern for rule in rules for pattern in rule.products()]
+    products = [pattern for rule in rules for pattern in rule.products()]
+    patterns = [pattern for pattern in products if not pattern.is_directory]
     found = [folder for folder in _folders(results) if any(pattern.match(folder) for pattern in patterns)]
     if found:
         lines = [
