@@ -52,7 +52,7 @@ def test_folder_is_named_with_a_command_that_removes_it(place: str) -> None:
 def test_folder_that_a_rule_writes_is_in_its_place() -> None:
     Path("results/tokens/mini").mkdir(parents=True)
     check_no_folders([*RULES, Rule("results/tokens/{tokenizer}", of_folders=True)], "results")
-    with pytest.raises(UserError, match="^results/tokens/mini: a folder where a file should be"):
+    with pytest.raises(UserError, match=r"^results/tokens/mini: a folder where a file should be"):
         check_no_folders([Rule("results/tokens/{tokenizer}")], "results")
 
 

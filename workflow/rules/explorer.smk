@@ -21,7 +21,8 @@ def tables_of(kind, wildcards):
 def explorer_files():
     """All data files that the page may ask for."""
     files = [f"<results>/explorer/data/vocabulary/{tokenizer}.js" for tokenizer in LENGTH.tokenizers]
-    files += [f"<results>/explorer/data/tokens/{tokenizer}" for tokenizer in LENGTH.tokenizers]
+    # Of a folder, Snakemake compares the date alone; it is written with the vocabulary, whose content counts.
+    files += [ancient(f"<results>/explorer/data/tokens/{tokenizer}") for tokenizer in LENGTH.tokenizers]
     for model in LENGTH.models:
         files += LENGTH.paths("explorer/data/{model}/layer_{layer}.js", model=model)
         names = columns_of(LENGTH.matched(model) is not None)
