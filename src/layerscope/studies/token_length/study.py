@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 LAYERS = "token_length/layers.csv"
 EVIDENCE = "token_length/evidence.csv"
 PROPERTIES = "token_length/properties.csv"
-NEURON_BYTES = 1100  # of a neuron in the tables of its layer
+TABLE_BYTES, CONTEXT_BYTES, EXPLORER_BYTES = 4400, 3000, 1800  # of a neuron: all tables, its contexts, the explorer
 VOCABULARY = "tokens/{tokenizer}/{corpus}/vocabulary.parquet"
 
 
@@ -174,12 +174,16 @@ class TokenLength(Study):
 
     def costs(self, model: str, size: "ModelSize", needs: "Needs") -> Iterable[JobCosts]:
         of_neurons = {
+            "describe_weights": needs.describe_weights(size, needs.threads_of(size)),
+            "describe_neurons": needs.describe(size.mlp),
             "correlate_token_length": needs.correlate(size.mlp),
             "resample_token_length": needs.resample(size.mlp, self.settings.resamples),
             "test_unimodality": needs.test_unimodality(size.mlp, self.settings.resamples),
         }
         for rule, expected in of_neurons.items():
-            yield JobCosts(rule, size.layers, expected, bytes=NEURON_BYTES * size.mlp / len(of_neurons))
+            yield JobCosts(rule, size.layers, expected, bytes=TABLE_BYTES * size.mlp / len(of_neurons))
+        written = needs.explorer_layer(CONTEXT_BYTES * size.mlp)
+        yield JobCosts("write_explorer_neurons", size.layers, written, bytes=EXPLORER_BYTES * size.mlp)
 
     @property
     def properties(self) -> list[str]:
