@@ -63,7 +63,9 @@ class Loop:
                     token[rank, neuron] = tokens.input_ids[kept[i]]
                     for j in range(kept[i] - BEFORE, kept[i] + AFTER + 1):
                         if 0 <= j < len(tokens) and tokens.sequence[j] == tokens.sequence[kept[i]]:
-                            window[rank, j - kept[i] + BEFORE, neuron] = np.clip(np.float32(values[j, neuron]), -65504, 65504)
+                            window[rank, j - kept[i] + BEFORE, neuron] = np.clip(
+                                np.float32(values[j, neuron]), -65504, 65504
+                            )
             setattr(self, f"{name}_value", value)
             setattr(self, f"{name}_place", place)
             setattr(self, f"{name}_token", token)
