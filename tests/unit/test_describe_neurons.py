@@ -39,7 +39,7 @@ def test_means_by_length_equal_a_loop_over_documents(described):
     lengths = sorted(set(LENGTHS.tolist()))
     assert table["neuron"].tolist() == np.repeat(range(NEURONS), len(lengths)).tolist()
     assert table["length"].tolist() == lengths * NEURONS
-    assert table["tokens"].tolist() == [np.count_nonzero(LENGTHS == length) for length in lengths] * NEURONS
+    assert table["tokens"].tolist() == [np.count_nonzero(length == LENGTHS) for length in lengths] * NEURONS
     for row in table.itertuples():
         at = row.length == LENGTHS
         expected = jackknifed(VALUES[at, row.neuron], DOCUMENTS[at])

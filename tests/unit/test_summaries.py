@@ -5,7 +5,6 @@ from dataclasses import fields, replace
 
 import numpy as np
 import pytest
-import scipy.stats
 from summary_loop import KEPT, MERGED, UNIT, Loop, same_bits, same_values
 from texts import PARTIAL, SPECIAL, TYPES, Text, activations, reduced, summary_of, text_of
 

@@ -5,7 +5,7 @@ import pandas as pd
 
 from layerscope.io.tables import fixed_lists
 from layerscope.stats.few_rows import few_rows
-from layerscope.summarize.neuron_sums import AFTER, BEFORE, WINDOW
+from layerscope.summarize.neuron_sums import AFTER, BEFORE
 from layerscope.summarize.summary_shards import LayerSummary
 from layerscope.summarize.token_sums import places_of
 from layerscope.tokenize.token_shards import Tokens
