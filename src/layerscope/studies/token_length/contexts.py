@@ -69,7 +69,8 @@ def contexts_table(summary: LayerSummary, stored: StoredContexts) -> pd.DataFram
         ``window``, those at the ``BEFORE`` tokens before it, at the token, and at the ``AFTER`` after it, float16; NaN
         outside its sequence.
     """
-    kinds, ranks, parts = [], [], []
+    kinds, ranks = [], []
+    parts: list[tuple[np.ndarray, ...]] = []
     for which in ("most", "least"):
         place, token, value, window = (
             getattr(summary.neurons, f"{which}_{what}") for what in ("place", "token", "value", "window")
