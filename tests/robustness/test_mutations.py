@@ -564,8 +564,8 @@ MUTATIONS = {
     ),
     "windows cut at the ends of a batch": Mutation(
         "summarize/extremes.py",
-        "windows[moved] = windows[moved].gather(1, (at[moved, None] + around - first[moved, None]).clamp(0, WINDOW - 1))",
-        "pass",
+        "windows[moved].gather(1, (at[moved, None] + around - first[moved, None]).clamp(0, WINDOW - 1))",
+        "windows[moved]",
         "unit/test_summaries.py::test_every_field_equals_a_loop_over_tokens",
     ),
     "intervals by length from the number of documents": Mutation(
