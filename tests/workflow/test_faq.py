@@ -99,7 +99,7 @@ def test_message_of_the_script_is_in_it() -> None:
     assert all(occurs(message, script) for who, message in QUOTED if who == "run.sh")
 
 
-@pytest.mark.parametrize("message", [text for text in messages() if not says_what_to_do(text)])
+@pytest.mark.parametrize("message", sorted(text for text in messages() if not says_what_to_do(text)))
 def test_message_without_a_remedy_has_a_row(message: str) -> None:
     """Else a user who meets it does not know how to go on: say it in the message, or in docs/faq.md."""
     assert any(occurs(text, message) for who, text in QUOTED if who == "layerscope")

@@ -32,8 +32,8 @@ DOCUMENT = 450  # tokens of a document of the web, on average
 # Types among n tokens of English: about 3.5 n^0.7 (Heaps 1978, Information Retrieval); 3,100 among 16,384.
 HEAPS, HEAPS_POWER = 3.5, 0.7
 COVARIATES = 16  # sums of a neuron per cluster, with those of its powers
-# Bytes per neuron of the contexts of a shard: as they are found, and as they are written; and as a layer's table.
-CONTEXTS, DESCRIBED = 6000, 16_000
+CONTEXTS = 6000  # bytes per neuron of its contexts in a summary, as they are found or merged, and as they are written
+DESCRIBED = 16_000  # bytes per neuron of the tables that describe it, and of what they are made from
 
 
 class Expected(NamedTuple):
@@ -177,10 +177,9 @@ class Needs:
         Args:
             per_value: seconds for each stored activation.
         """
-        of_neuron = 8 * self.clusters(self.tokens) * self.covariates + 4 * self.classes(self.tokens) + CONTEXTS / 3
-        sums = width * of_neuron
+        sums = width * (8 * self.clusters(self.tokens) * self.covariates + 4 * self.classes(self.tokens))
         seconds = width * self.stored * per_value + 2 * self.shards * sums / READING
-        return Expected(NUMPY + BLOCKS + 3 * sums, seconds / 60)
+        return Expected(NUMPY + BLOCKS + 3 * sums + CONTEXTS * width, seconds / 60)
 
     def correlate(self, width: int) -> Expected:
         return self._layer(width, 0.5e-6)
