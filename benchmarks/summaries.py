@@ -174,7 +174,7 @@ def correlate(folder: Path, tokens: int) -> dict[str, float]:
 
     vocabulary = read_table(folder / f"vocabulary_{tokens}.parquet")
     summary, stored = [str(folder / f"summary_{tokens}.h5")], [str(folder / "stored.h5")]
-    neurons, _, _ = correlate_layer(summary, stored, [str(folder / "stored.json")], vocabulary, LAYER, 2048)
+    neurons, _ = correlate_layer(summary, stored, [str(folder / "stored.json")], vocabulary, LAYER, 2048)
     return {"difference": float(abs(neurons["r_pearson"] - np.load(folder / f"r_{tokens}.npy")).max())}
 
 

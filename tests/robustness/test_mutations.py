@@ -556,6 +556,24 @@ MUTATIONS = {
         "np.argsort(sign * values, axis=0, kind='stable')[::-1][:CONTEXTS]",
         "unit/test_merged_summaries.py::test_any_shards_and_any_batches_give_the_same_summary",
     ),
+    "windows that go on in the next sequence": Mutation(
+        "summarize/extremes.py",
+        "windows[edge] = windows[edge].masked_fill((of_edge < 0) | (of_edge >= length), torch.nan)",
+        "pass",
+        "unit/test_summaries.py::test_every_field_equals_a_loop_over_tokens",
+    ),
+    "windows cut at the ends of a batch": Mutation(
+        "summarize/extremes.py",
+        "windows[moved] = windows[moved].gather(1, (at[moved, None] + around - first[moved, None]).clamp(0, WINDOW - 1))",
+        "pass",
+        "unit/test_summaries.py::test_every_field_equals_a_loop_over_tokens",
+    ),
+    "intervals by length from the number of documents": Mutation(
+        "studies/token_length/length_means.py",
+        "effective_number(sizes) - 1",
+        "len(sizes) - 1",
+        "unit/test_describe_neurons.py::test_means_by_length_equal_a_loop_over_documents",
+    ),
     "classes by the sample": Mutation(
         "summarize/token_classes.py",
         'types["corpus_count"]',

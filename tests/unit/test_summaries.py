@@ -5,7 +5,6 @@ from dataclasses import fields, replace
 
 import numpy as np
 import pytest
-import scipy.stats
 from summary_loop import KEPT, MERGED, UNIT, Loop, same_bits, same_values
 from texts import PARTIAL, SPECIAL, TYPES, Text, activations, reduced, summary_of, text_of
 
@@ -81,6 +80,16 @@ def test_left_out_tokens_add_nothing() -> None:
         _, found = reduced(text, massive.astype(dtype), batches=(3, 2))
         windows = {name: getattr(expected, name) for name in ("most_window", "least_window")}
         assert same_bits(replace(found, **windows), expected) and not same_bits(found, expected)
+
+
+def test_windows_end_with_their_sequence_and_with_the_range_of_half_precision() -> None:
+    """Of sequences that are shorter than a window, too, and of a shard that is."""
+    for sequences, length in ((1, 9), (7, 5), (4, 30), (3, 1)):
+        text = text_of(17, sequences, length)
+        values = activations(text, 3)
+        values[::4] *= 1e6
+        neurons = check_text(text, values, batches=(1,) * sequences)
+        assert sequences * length < 20 or (abs(neurons.most_window) == 65504).any()
 
 
 def with_ids(text: Text, ids: np.ndarray) -> Text:

@@ -36,6 +36,27 @@ def test_table_is_read_as_it_was_written(path: Path) -> None:
     assert table.attrs == {"path": str(path)} and TABLE.attrs == {}
 
 
+def test_lists_of_one_length_come_back(tmp_path: Path) -> None:
+    """In their place among the columns; and pandas alone reads them, too, as arrays."""
+    path, values = tmp_path / "table.parquet", np.random.default_rng(0).normal(size=(64, 5)).astype(np.float16)
+    values[3, 1:] = np.nan
+    written = TABLE.copy()
+    written.insert(2, "window", fixed_lists(values))
+    write_table(path, written, {"model": "m"})
+    table = read_table(path)
+    assert table.columns.tolist() == written.columns.tolist() and table.attrs["model"] == "m"
+    pd.testing.assert_frame_equal(table.drop(columns="window"), TABLE, check_exact=True)
+    assert rows_of(table["window"]).dtype == np.float16
+    np.testing.assert_array_equal(rows_of(table["window"]), values)
+    np.testing.assert_array_equal(np.stack(pd.read_parquet(path)["window"].tolist()), values)
+    values[7, 2] += 1
+    changed = written.assign(window=fixed_lists(values))
+    changed.attrs = pd.read_parquet(path).attrs
+    digest = changed.attrs["digest"]
+    write_table(path, changed)
+    assert pd.read_parquet(path).attrs["digest"] != digest
+
+
 @pytest.mark.parametrize(
     "change",
     [

@@ -1,102 +1,37 @@
 """Activation shards to tables of neurons and layers, held against one neuron at a time with scipy."""
 
-from collections.abc import Sequence
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
 import pytest
 import scipy.stats
-import torch
+from stored_layers import (
+    CONSTANT,
+    INPUT_IDS,
+    KEPT,
+    LAYERS,
+    LENGTHS,
+    MEMBERS,
+    NEURONS,
+    OFFSET,
+    PARTIAL,
+    PLANTED,
+    RANDOM,
+    SPECIAL,
+    TIED,
+    TOKENS,
+    VOCABULARY,
+    write_shards,
+)
 
 from layerscope.extract import activation_shards
-from layerscope.extract.writer import ActivationShardWriter
 from layerscope.io.errors import UserError
 from layerscope.io.files import write_json
 from layerscope.io.tables import write_table
 from layerscope.studies.token_length.correlate_layer import correlate_layer
 from layerscope.studies.token_length.length_groups import TokenLengths, median_length, token_lengths
 from layerscope.studies.token_length.summarize_layers import layer_row, layers_table
-from layerscope.summarize.contexts import AT_QUANTILE, AT_RANDOM, DECILES
-from layerscope.summarize.neuron_sums import CONTEXTS
-from layerscope.summarize.summarize_shard import SummarySpec, reducer_of, write
-from layerscope.summarize.token_sums import RANDOM as RANDOM_TOKENS
-from layerscope.tokenize.token_shards import Tokens
 
-TOKENS, NEURONS, BINS, LENGTH = 900, 13, 256, 10
-SPEC: SummarySpec = {"site": "mlp_pre", "token_types": 8192}
-PLANTED, CONSTANT, OFFSET, TIED = 3, 5, 7, 9  # neurons with a property of their own
-SPECIAL, PARTIAL = 0, 1  # token ids
-VOCABULARY = pd.DataFrame(
-    {
-        "characters": [13, 1, *(1 + i % 9 for i in range(40))],
-        "leading_space": [i % 3 == 0 for i in range(42)],
-        "special": [i == SPECIAL for i in range(42)],
-        "partial": [i == PARTIAL for i in range(42)],
-    }
-)
-RANDOM = np.random.default_rng(3)
-INPUT_IDS = np.concatenate([[SPECIAL], RANDOM.integers(0, 42, TOKENS - 1)]).astype(np.int32)
-VOCABULARY["corpus_count"] = np.bincount(INPUT_IDS, minlength=42)
-KEPT = [i for i in range(TOKENS) if INPUT_IDS[i] > PARTIAL]
-LENGTHS = np.array([VOCABULARY["characters"][INPUT_IDS[i]] for i in KEPT])
-MEDIAN = np.median(LENGTHS)
-MEMBERS = {"short": LENGTHS < MEDIAN, "median": LENGTHS == MEDIAN, "long": LENGTHS > MEDIAN}
-
-
-def activations() -> np.ndarray:
-    values = RANDOM.normal(size=(TOKENS, NEURONS))
-    characters = VOCABULARY["characters"].to_numpy()[INPUT_IDS]
-    values[:, PLANTED] += 0.8 * characters
-    values[:, CONSTANT] = 0.1
-    values[:, OFFSET] = 20 + 1e-4 * values[:, OFFSET]
-    values[:, TIED] = np.round(values[:, TIED] - 0.2 * characters)
-    # An activation of a token that does not take part would spoil every statistic.
-    values[INPUT_IDS <= PARTIAL] = -40
-    values[KEPT[-1], 0] = 30.01  # the largest of all; twice it is 60.03 in half precision
-    return values.astype(np.float32)
-
-
-LAYERS = [activations(), 2 * activations()]
-
-
-def write_shards(
-    folder: Path,
-    shards: int,
-    storage_dtype: str = "float32",
-    ids: np.ndarray = INPUT_IDS,
-    layers: Sequence[np.ndarray] = LAYERS,
-    stored: float = 1.0,
-) -> tuple[list[str], list[str], list[str]]:
-    """A sample as summaries, made in float64, and activation shards of part of it, written in batches.
-
-    Returns:
-        Paths of summaries, of activation shards, and of their manifests.
-    """
-    summaries, paths, manifests = [], [], []
-    places = np.arange(len(ids))
-    whole = Tokens(*(a.astype(np.int32) for a in (ids, places // LENGTH, places % LENGTH, places // 75)))
-    for shard, rows in enumerate(np.array_split(places, shards)):
-        tokens, name = whole.part(rows[0], rows[-1] + 1), f"shard_{shard:04d}.h5"
-        attributes = {"sequence_length": LENGTH, "shard": shard}
-        reducer = reducer_of(SPEC, tokens, attributes, VOCABULARY, "m", 0)
-        for layer, values in enumerate(layers):
-            batch = torch.from_numpy(values[rows].astype(np.float64)).unflatten(0, (-1, LENGTH))
-            reducer.receive("mlp_pre", layer, batch, slice(0, len(batch)))
-        summaries.append(str(folder / "summaries" / name))
-        write(summaries[-1], SPEC, reducer, attributes)
-        if rows[0] >= stored * len(ids):
-            continue
-        path = folder / name
-        with ActivationShardWriter(path, tokens, {}, storage_dtype, "none") as writer:
-            for layer, values in enumerate(layers):
-                for batch in np.array_split(values[rows], 3):
-                    writer.append("mlp_pre", layer, batch)
-            manifest = writer.finish()
-        write_json(path.with_suffix(".json"), manifest)
-        paths.append(str(path))
-        manifests.append(str(path.with_suffix(".json")))
-    return summaries, paths, manifests
+BINS = 256
 
 
 @pytest.fixture(scope="module")
@@ -110,7 +45,7 @@ def measured(shards) -> tuple[pd.DataFrame, ...]:
 
 
 def test_every_column_equals_an_independent_computation_on_every_neuron(measured):
-    neurons, _, _ = measured
+    neurons, _ = measured
     assert neurons["neuron"].tolist() == list(range(NEURONS))
     assert (neurons["tokens"] == len(KEPT)).all()
     for row in neurons.itertuples():
@@ -134,7 +69,7 @@ def test_every_column_equals_an_independent_computation_on_every_neuron(measured
 
 
 def test_a_planted_correlation_is_found_and_no_other(measured):
-    neurons, _, _ = measured
+    neurons, _ = measured
     planted = 0.8 * LENGTHS.std() / np.hypot(0.8 * LENGTHS.std(), 1)
     assert neurons["r_pearson"][PLANTED] == pytest.approx(planted, abs=0.02)
     without = neurons.drop([PLANTED, CONSTANT, TIED])
@@ -142,42 +77,20 @@ def test_a_planted_correlation_is_found_and_no_other(measured):
 
 
 def test_a_constant_neuron_has_no_r_and_is_counted(measured):
-    neurons, _, _ = measured
+    neurons, _ = measured
     assert np.flatnonzero(neurons["r_pearson"].isna()).tolist() == [CONSTANT]
     assert np.flatnonzero(neurons["r_spearman"].isna()).tolist() == [CONSTANT]
     assert layer_row("model", 1, 2, neurons)["neurons_constant"] == 1
 
 
 def test_histogram_counts_are_numpys_and_lose_no_activation(measured):
-    _, histogram, _ = measured
+    _, histogram = measured
     edges = np.append(histogram["left"], histogram["right"].iloc[-1])
     # One range for all layers, so that their histograms can be compared.
     assert edges[[0, -1]].tolist() == [min(map(np.min, LAYERS)), max(map(np.max, LAYERS))]
     for group, member in MEMBERS.items():
         np.testing.assert_array_equal(histogram[group], np.histogram(LAYERS[1][KEPT][member], edges)[0])
     assert histogram[["short", "median", "long"]].to_numpy().sum() == NEURONS * len(KEPT)
-
-
-def test_contexts_are_where_a_neuron_is_most_and_least_active_and_at_quantiles(measured):
-    _, _, contexts = measured
-    values = LAYERS[1]
-    place = contexts["sequence"] * LENGTH + contexts["position"]
-    np.testing.assert_array_equal(INPUT_IDS[place], contexts["token_id"])
-    np.testing.assert_array_equal(values[place, contexts["neuron"]], contexts["value"])
-    assert place.isin(KEPT).all()
-    for neuron, of in contexts.groupby("neuron"):
-        x = values[KEPT, neuron]
-        for kind, order in (("most", np.argsort(-x, kind="stable")), ("least", np.argsort(x, kind="stable"))):
-            rows = of[of["kind"] == kind]
-            assert rows["rank"].tolist() == list(range(CONTEXTS))
-            assert place[rows.index].tolist() == np.array(KEPT)[order[:CONTEXTS]].tolist()  # of equal ones the first
-        random = of[of["kind"] == "random"]
-        assert len(random) == len(set(place[random.index])) == AT_RANDOM
-        if neuron not in (CONSTANT, TIED):
-            for decile in DECILES:
-                at = of.loc[of["kind"] == f"quantile_{decile}", "value"]
-                share = (x[:, None] <= at.to_numpy()).mean()
-                assert len(at) == AT_QUANTILE and abs(share - decile / 100) < 4 * np.sqrt(0.25 / RANDOM_TOKENS)
 
 
 def assert_equal_tables(found: tuple[pd.DataFrame, ...], expected: tuple[pd.DataFrame, ...]) -> None:
@@ -198,7 +111,7 @@ def test_how_many_neurons_are_held_at_once_changes_nothing(measured, shards, mon
 
 
 def test_what_is_not_stored_counts_in_all_but_ranks_and_histograms(measured, tmp_path):
-    neurons, histogram, _ = correlate_layer(*write_shards(tmp_path, 3, stored=0.5), VOCABULARY, 1, BINS)
+    neurons, histogram = correlate_layer(*write_shards(tmp_path, 3, stored=0.5), VOCABULARY, 1, BINS)
     ranked = ["r_spearman", "tokens_stored"]
     pd.testing.assert_frame_equal(neurons.drop(columns=ranked), measured[0].drop(columns=ranked), rtol=1e-9, atol=1e-10)
     kept = [i for i in KEPT if i < 600]
@@ -212,7 +125,7 @@ def test_what_is_not_stored_counts_in_all_but_ranks_and_histograms(measured, tmp
 
 def test_activations_stored_in_half_precision_are_measured_too(measured, tmp_path):
     # Rounding moves the largest activation up; it must still lie within the histogram.
-    neurons, histogram, _ = correlate_layer(*write_shards(tmp_path, 2, "float16"), VOCABULARY, 1, BINS)
+    neurons, histogram = correlate_layer(*write_shards(tmp_path, 2, "float16"), VOCABULARY, 1, BINS)
     others = [i for i in range(NEURONS) if i != OFFSET]  # varies in digits that float16 does not have
     np.testing.assert_allclose(neurons["r_spearman"][others], measured[0]["r_spearman"][others], atol=1e-3)
     assert histogram[["short", "median", "long"]].to_numpy().sum() == NEURONS * len(KEPT)
@@ -245,7 +158,7 @@ def test_a_median_between_two_lengths_leaves_the_middle_group_empty():
 def test_an_empty_group_has_no_mean_and_no_counts(tmp_path):
     ids, values = np.tile(np.array([2, 3], dtype=np.int32), 50), LAYERS[0][:100]
     vocabulary = VOCABULARY.assign(corpus_count=np.bincount(ids, minlength=len(VOCABULARY)))
-    neurons, histogram, _ = correlate_layer(*write_shards(tmp_path, 1, ids=ids, layers=[values]), vocabulary, 0, BINS)
+    neurons, histogram = correlate_layer(*write_shards(tmp_path, 1, ids=ids, layers=[values]), vocabulary, 0, BINS)
     np.testing.assert_allclose(neurons["mean_short"], values[::2].mean(axis=0, dtype=float))
     assert neurons["mean_median"].isna().all()
     assert histogram["median"].sum() == 0

@@ -37,14 +37,14 @@ def size_of(config: Config) -> tuple[int, int]:
 
 def test_size() -> None:
     # One corpus is tokenized, two models are extracted and summarized, the lengths of one reduced. Five layers are read
-    # by four rules, shards and manifests, and by three, summaries; without further properties by one fewer. Three
+    # by five rules, shards and manifests, and by four, summaries; without further properties by one fewer. Three
     # layers are matched, from shards and manifests of two models.
     jobs = 1 + 2 + 2 + 1
-    assert size_of(study(10)) == (10 * jobs, 10 * (5 * 4 * 2 + 5 * 3 + 3 * 4 + jobs))
+    assert size_of(study(10)) == (10 * jobs, 10 * (5 * 5 * 2 + 5 * 4 + 3 * 4 + jobs))
     few = study(10, token_length__properties=[])
-    assert size_of(few) == (10 * jobs, 10 * (5 * 3 * 2 + 5 * 2 + 3 * 4 + jobs))
+    assert size_of(few) == (10 * jobs, 10 * (5 * 4 * 2 + 5 * 3 + 3 * 4 + jobs))
     few = few.model_copy(update={"sampling": few.sampling.model_copy(update={"stored_sequences": 4})})
-    assert size_of(few) == (10 * 4 + 4 * 2, 10 * (4 + 5 * 2) + 4 * (2 + 5 * 3 * 2 + 3 * 4))
+    assert size_of(few) == (10 * 4 + 4 * 2, 10 * (4 + 5 * 3) + 4 * (2 + 5 * 4 * 2 + 3 * 4))
     jobs += 1  # of another corpus
     assert size_of(study(10, path_length__corpus="other"))[0] == 10 * jobs
     jobs += 1  # whose streams are stored
@@ -53,13 +53,13 @@ def test_size() -> None:
 
 def test_layers_that_share_a_job_read_a_shard_once() -> None:
     _, reads = plan_size(study(10), {"token_length": {"a": 1, "b": 2}})
-    assert size_of(study(10))[1] - reads == 10 * (2 * 4 * 2 + 2 * 3 + 4)
+    assert size_of(study(10))[1] - reads == 10 * (2 * 5 * 2 + 2 * 4 + 4)
 
 
 def test_much_is_announced(capsys: pytest.CaptureFixture[str]) -> None:
     announce_plan(study(10_000), LAYER_JOBS)
     assert capsys.readouterr().err == (
-        "layerscope: planning about 60,000 jobs for 10,000 shards; this takes about 2 minutes\n"
+        "layerscope: planning about 60,000 jobs for 10,000 shards; this takes about 3 minutes\n"
     )
 
 

@@ -19,7 +19,6 @@ from safetensors.numpy import load_file
 
 from layerscope.config.sections import Sampling, Summaries
 from layerscope.summarize.reducer import summary_bytes
-from layerscope.summarize.token_sums import RANDOM
 from layerscope.tokenize.tokenizer import load_tokenizer
 
 SMALL, LARGE = "neo-2m", "neo-8m"
@@ -74,7 +73,6 @@ def full_study(project: Path, config: dict) -> str:
     classes, products = Summaries().token_types, np.zeros((100, 13, 13))  # of as many covariates
     sums = SimpleNamespace(
         clusters=np.arange(100), cluster_products=products, classes=np.arange(classes), class_products=products,
-        random_place=np.arange(RANDOM),
     )  # fmt: skip
     summaries = sampling.shards * summary_bytes(units, sums) / 1e9
     return (

@@ -29,8 +29,8 @@ THREADS = 8  # of a job that runs a model, where there are as many cores
 QUICK = 10.0  # seconds of one core, in which the model of a job needs no more of them
 HELD_NEURONS, RUN_PRODUCTS = 268e6, 134e6  # bytes that matching takes at most for each
 COVARIATES = 16  # sums of a neuron per cluster, with those of its powers
-# Bytes per neuron of the contexts of a shard: as they are found, and as they are written; and as a layer's table.
-CONTEXTS, DESCRIBED = 6000, 16_000
+CONTEXTS = 6000  # bytes per neuron of its contexts in a summary, as they are found or merged, and as they are written
+DESCRIBED = 16_000  # bytes per neuron of the tables that describe it, and of what they are made from
 
 
 class Expected(NamedTuple):
@@ -159,9 +159,9 @@ class Needs:
         Args:
             per_value: seconds for each stored activation.
         """
-        sums = width * (8 * CLUSTERS * self.covariates + 4 * self.token_types + CONTEXTS / 3)
+        sums = width * (8 * CLUSTERS * self.covariates + 4 * self.token_types)
         seconds = width * self.stored * per_value + 2 * self.shards * sums / READING
-        return Expected(NUMPY + BLOCKS + 3 * sums, seconds / 60)
+        return Expected(NUMPY + BLOCKS + 3 * sums + CONTEXTS * width, seconds / 60)
 
     def correlate(self, width: int) -> Expected:
         return self._layer(width, 0.5e-6)

@@ -5,7 +5,7 @@ import pandas as pd
 
 from layerscope.io.tables import fixed_lists
 from layerscope.stats.few_rows import few_rows
-from layerscope.summarize.neuron_sums import AFTER, BEFORE, WINDOW
+from layerscope.summarize.neuron_sums import AFTER, BEFORE
 from layerscope.summarize.summary_shards import LayerSummary
 from layerscope.summarize.token_sums import places_of
 from layerscope.tokenize.token_shards import Tokens
@@ -69,7 +69,8 @@ def contexts_table(summary: LayerSummary, stored: StoredContexts) -> pd.DataFram
         ``window``, those at the ``BEFORE`` tokens before it, at the token, and at the ``AFTER`` after it, float16; NaN
         outside its sequence.
     """
-    kinds, ranks, parts = [], [], []
+    kinds, ranks = [], []
+    parts: list[tuple[np.ndarray, ...]] = []
     for which in ("most", "least"):
         place, token, value, window = (
             getattr(summary.neurons, f"{which}_{what}") for what in ("place", "token", "value", "window")

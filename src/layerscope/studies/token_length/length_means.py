@@ -40,9 +40,9 @@ class LengthMeans:
         return np.column_stack([mean, mean - width, mean + width])
 
     def table(self) -> pd.DataFrame:
-        """One row per neuron and length: ``neuron``, ``length`` in characters, ``tokens`` of that length, ``mean``, and
-        ``low`` and ``high``, the 95% interval: a jackknife over those clusters of documents that have such tokens. NaN
-        where that is one.
+        """One row per neuron and length: ``neuron``, ``length``, ``tokens`` of it, ``mean``, ``low`` and ``high``.
+
+        The 95% interval is a jackknife over those clusters of documents that have such tokens; NaN where that is one.
         """
         found = np.concatenate(self.found)
         neurons = len(found)

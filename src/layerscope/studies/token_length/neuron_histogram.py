@@ -35,9 +35,9 @@ class NeuronHistograms:
             self.ends.append(np.column_stack([low, high]))
 
     def table(self) -> pd.DataFrame:
-        """One row per neuron and bin: ``neuron``, the edges ``left`` and ``right``, and the counts ``short``, ``median``
-        and ``long``. Bins are of equal width, from the smallest value to the largest; if these are equal, all are in
-        the first.
+        """One row per neuron and bin: ``neuron``, edges ``left`` and ``right``, counts ``short``, ``median``, ``long``.
+
+        Bins are of equal width, from the smallest value to the largest; if these are equal, all are in the first.
         """
         counts, (low, high) = np.concatenate(self.counts), np.concatenate(self.ends).T
         edges = np.linspace(low, high, BINS + 1, axis=1).astype(np.float32)
