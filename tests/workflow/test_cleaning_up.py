@@ -175,8 +175,9 @@ def commands(start: str) -> list[str]:
 
 
 def files(folder: Path) -> dict[str, int]:
-    """All results, with their dates; not logs and the lock, which every run writes."""
-    paths = [path for path in (folder / "results").rglob("*") if path.is_file() and path.name != ".lock"]
+    """All results, with their dates; not logs and the lock, which every run writes, nor dates of folders."""
+    of_snakemake = (".lock", ".snakemake_timestamp")
+    paths = [path for path in (folder / "results").rglob("*") if path.is_file() and path.name not in of_snakemake]
     paths = [path for path in paths if not path.is_relative_to(folder / "results/logs")]
     return {str(path.relative_to(folder)): path.stat().st_mtime_ns for path in paths}
 
