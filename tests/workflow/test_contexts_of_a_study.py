@@ -1,0 +1,36 @@
+"""Contexts that a finished study lists are those of all its activations, which are stored."""
+
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pandas as pd
+
+from layerscope.tokenize.vocabulary import takes_part
+
+
+def check(results: Path) -> int:
+    """Compare most and least of every neuron with a sort of its activations; how many tables were compared."""
+    tables = sorted(results.glob("token_length/*/contexts_*.parquet"))
+    for path in tables:
+        model, layer = path.parent.name, path.stem.rpartition("_")[2]
+        shards = [h5py.File(shard) for shard in sorted(results.glob(f"activations/{model}/*/shard_*.h5"))]
+        values = np.concatenate([shard[f"mlp_pre/layer_{layer}"][:] for shard in shards])
+        ids = np.concatenate([shard["tokens/input_ids"][:] for shard in shards])
+        length, tokenizer = shards[0].attrs["sequence_length"], shards[0].attrs["tokenizer"].decode()
+        (vocabulary,) = results.glob(f"tokens/{tokenizer}/{shards[0].attrs['corpus'].decode()}/vocabulary.parquet")
+        kept = np.flatnonzero(takes_part(pd.read_parquet(vocabulary), ids))
+        contexts = pd.read_parquet(path)
+        place = (contexts["sequence"] * length + contexts["position"]).to_numpy()
+        assert np.array_equal(values[place, contexts["neuron"]], contexts["value"])
+        assert np.array_equal(ids[place], contexts["token_id"])
+        middle = np.stack(contexts["window"].tolist())[:, 15]
+        assert np.array_equal(middle, contexts["value"].astype(np.float16))
+        for kind, sign in (("most", -1), ("least", 1)):
+            ordered = kept[np.argsort(sign * values[kept], axis=0, kind="stable")[:16]]
+            assert np.array_equal(place[contexts["kind"] == kind], ordered.T.ravel())
+    return len(tables)
+
+
+def test_contexts_are_those_of_all_activations(finished: Path) -> None:
+    assert check(finished / "results") > 1
