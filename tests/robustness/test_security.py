@@ -7,7 +7,6 @@ import pickle
 import stat
 import subprocess
 import sys
-from dataclasses import fields
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -22,8 +21,10 @@ from tiny_models import extract, save_random_tokens, save_tiny_model
 from layerscope.io.errors import UserError
 from layerscope.io.hdf5 import set_root_attributes
 from layerscope.report.claims import ClaimRows, Verdict
+from layerscope.report.figures import Figure
 from layerscope.report.page import write_report
-from layerscope.report.section import Figure, Section, Summary, run_rows
+from layerscope.report.section import Section, Summary, run_rows
+from layerscope.report.tables import Download, Table
 
 SOURCES = [path for folder in ("src", "workflow") for path in (PROJECT / folder).rglob("*.py")]
 RUN_CODE = {
@@ -161,41 +162,63 @@ class Page(HTMLParser):
 def test_text_from_elsewhere_is_text_in_the_report(tmp_path: Path) -> None:
     shown = ["model", "model_source", "model_commit", "corpus", "corpus_source", "corpus_commit", "tokenizer"]
     shown += ["dtype", "device", "batch_size", "attention_implementation", "sequence_length"]
-    shown += ["torch_version", "transformers_version"]
+    shown += ["weights", "torch_version", "transformers_version"]
     with h5py.File(tmp_path / "corpus.h5", "w") as file:
         set_root_attributes(file, {"format": "a", **{key: f"{key} {EVIL}" for key in shown}})
     with h5py.File(tmp_path / "sentences.h5", "w") as file:
         attributes = {"format": "a", **{key: EVIL for key in shown if not key.startswith("corpus")}}
         set_root_attributes(file, attributes | {key: f"{key} {EVIL}" for key in ("sentences", "target")})
     figure = Figure(
-        title=f"figure {EVIL}", caption=f"caption {EVIL}", image="data:image/png;base64,", width=1, vector="a.pdf"
+        name="figure",
+        title=f"figure {EVIL}",
+        caption=f"caption {EVIL}",
+        image="data:image/png;base64,",
+        width=1,
+        vector=f"vector {EVIL}",
     )
     files = [str(tmp_path / "corpus.h5"), str(tmp_path / "sentences.h5")]
+    table = Download(f"file {EVIL}", f"place {EVIL}", f"table {EVIL}", "data:text/csv;base64,", 1)
     section = Section(
+        name="study",
         title=f"section {EVIL}",
         question=f"question {EVIL}",
+        headline=f"headline {EVIL}",
         findings=[f"finding {EVIL}"],
         figures=[figure],
-        tables={"a.csv": f"table {EVIL}"},
+        downloads=[table],
         runs=run_rows(files, {"a": "place"}),
+        facts={f"model {EVIL}": {f"fact {EVIL}": f"value {EVIL}"}},
+        layers=Table([f"heading {EVIL}"], [[f"layer {EVIL}"]]),
+        sample=[f"sample {EVIL}"],
         summary=Summary([f"column {EVIL}"], [[f"row {EVIL}", f"cell {EVIL}"]]),
     )
     of_claim = ["statement", "statistic", "criterion", "reference", "question"]
-    of_claim += ["models", "effect", "null", "verdict", "note"]
-    words = {key: f"{key} {EVIL}" for key in of_claim}
-    verdict = Verdict(**{field.name: words[field.name] for field in fields(Verdict)})
-    texts = {key: words[key] for key in ("statement", "statistic", "criterion", "reference", "question")}
-    claim = ClaimRows(**texts, about="model", of_training=True, verdicts=[verdict])
+    of_verdict = ["models", "effect", "null", "verdict", "note"]
+    words = {key: f"{key} {EVIL}" for key in (*of_claim, *of_verdict)}
+    verdict = Verdict(untrained=False, **{key: words[key] for key in of_verdict})
+    texts = {key: words[key] for key in of_claim}
+    claim = ClaimRows(study="study", name="claim", **texts, about="model", of_training=True, verdicts=[verdict])
     shown += [
         *of_claim,
+        *of_verdict,
+        "vector",
         "sentences",
         "target",
-        "figure",
+        "Figure",
         "caption",
         "section",
-        "question",
+        "headline",
         "finding",
+    ]
+    shown += [
         "table",
+        "file",
+        "place",
+        "fact",
+        "value",
+        "heading",
+        "layer",
+        "sample",
         "column",
         "row",
         "cell",
@@ -205,13 +228,14 @@ def test_text_from_elsewhere_is_text_in_the_report(tmp_path: Path) -> None:
         "sampling": {"sequences": 1, "stored_sequences": 1, "sequence_length": 1},
         "extraction": {"dtype": f"setting {EVIL}"},
     }
-    write_report(str(tmp_path / "report.html"), [claim], [section], settings, PROJECT)
+    write_report(str(tmp_path / "report.html"), [claim], table, [section], settings, PROJECT)
     page = Page((tmp_path / "report.html").read_text(encoding="utf-8"))
     assert [key for key in shown if f"{key} {EVIL}" not in page.text.replace("target '", "target ")] == []
-    assert "script" not in {tag for tag, _ in page.tags}
+    assert [attributes for tag, attributes in page.tags if tag == "script"] == [{}]  # its own, which sorts tables
     assert [attributes.get("src") for tag, attributes in page.tags if tag == "img"] == [figure.image]
     assert not any(name.startswith("on") for _, attributes in page.tags for name in attributes)
-    assert {attributes["href"] for tag, attributes in page.tags if tag == "a"} == {"a.pdf", "a.csv", "claims.csv"}
+    links = {attributes["href"] for tag, attributes in page.tags if tag == "a"}
+    assert {link for link in links if not link.startswith("#")} == {table.uri}
 
 
 TOKEN = "hf_" + "secretSECRETsecret0123456789"

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from layerscope.report.claims import decimals
-from layerscope.studies.token_length.findings import findings, power_findings
+from layerscope.studies.token_length.findings import findings, headline, power_findings
 from layerscope.studies.token_length.numbers import numbers
 
 MORE = "and an interval takes at least 30: raise sampling.sequences."
@@ -85,6 +85,15 @@ def test_numbers_of_layers_are_those_of_their_tables() -> None:
     assert said["over types (at a false discovery rate of 5%)"] == "25.0% (1.0%)"
 
 
+def test_the_headline_is_that_of_the_models_that_are_trained() -> None:
+    said = headline(evidence(40, 3000), ["m"])
+    assert said == (
+        "From the first layer to the last, the median Pearson r of MLP neurons with token length goes from +0.10 to "
+        "+0.00 in m; given frequency, leading space and position, from +0.10 to +0.00."
+    )
+    assert "No model is trained" in headline(evidence(40, 3000), [])
+
+
 def test_both_questions_are_answered_with_their_intervals() -> None:
     said = list(numbers(layers(), evidence(40, 3000), multimodality(0.25)).values())
     assert {"+0.100 [+0.090, +0.130]", "+0.200 [+0.190, +0.230]"} < set(said)
@@ -94,14 +103,14 @@ def test_both_questions_are_answered_with_their_intervals() -> None:
 def test_an_interval_of_few_clusters_is_not_said(documents: int, types: int, without: str) -> None:
     table, dips = evidence(documents, types), multimodality(0.25)
     assert without in numbers(layers(), table, dips).values()
-    said = findings({}, {}, table, dips)
+    said = findings(table, dips)
     assert said == ([f"The sample has 29 documents, {MORE}"] if documents == 29 else [])
 
 
 def test_what_the_dip_test_does_not_know_is_said() -> None:
     said = numbers(layers(), evidence(40, 3000), multimodality(np.nan))
     assert said["over types of short tokens"] == "unknown" and not any("nan" in number for number in said.values())
-    (why,) = findings({}, {}, evidence(40, 3000), multimodality(np.nan))
+    (why,) = findings(evidence(40, 3000), multimodality(np.nan))
     assert why == "For more than 72,000 values the dip test has no p, so which neurons pass is unknown."
 
 

@@ -38,6 +38,7 @@ ANALYSING = "docs/analysing.md"  # whose code is run by test_analysing.py
 SHOWN = (
     "documents ─tokenize─▶",
     "id,vowels\n",
+    "layerscope.receive(",
     "results/\n",
     "Snakefile     ",
     "models.gpt-neo-125m: window: ",

@@ -125,6 +125,27 @@ def test_a_table_is_read_once_and_only_for_what_is_due(drawn: Drawn, monkeypatch
     assert reads == [drawn.inputs["layers"]]
 
 
+@pytest.mark.parametrize(
+    ("pattern", "keys", "given"),
+    [
+        ("{model}/paths.csv", ["a", "b"], {"a": 0, "b": 1}),
+        ("{model}/layer_{layer}.csv", ["a", "a", "b"], {"a": [0, 1], "b": [2]}),
+        ("{model}/layer_{layer}.csv", ["a", "b"], {"a": [0], "b": [1]}),  # of models of one layer
+        ("{tokenizer}/vocabulary.csv", ["mini"], {"mini": 0}),
+    ],
+)
+def test_files_of_models_come_by_their_names(drawn: Drawn, monkeypatch, pattern: str, keys: list, given: dict) -> None:
+    calls = []
+    monkeypatch.setattr(f"{DRAW}.draw_cumulative", lambda outputs, **arguments: calls.append(arguments["tables"]))
+    monkeypatch.setattr("layerscope.workflow.inputs.read_csv", lambda path: int(Path(path).stem))
+    paths = [drawn.folder / f"{i}.csv" for i in range(len(keys))]
+    for path in paths:
+        path.touch()
+    spec = {**drawn.specs["cumulative"], "keyed": {"tables": keys}, "reads": {"tables": pattern}, "settings": {}}
+    draw_due_figures({"cumulative": spec}, {pattern: list(map(str, paths))}, drawn.outputs)
+    assert calls == [given]
+
+
 def test_an_error_names_the_figure_and_leaves_the_others(drawn: Drawn) -> None:
     before = drawn.state()
     for spec in drawn.specs.values():

@@ -1,22 +1,30 @@
-"""The report holds whole figures: one that is damaged is named, with the command that makes it anew."""
+"""The report holds all that it shows, in order, and whole figures: one that is damaged is named, with the command that
+makes it anew."""
 
+import gzip
+import hashlib
+import html
+import json
+import re
 import shlex
 import shutil
 import subprocess
-from base64 import b64decode
+from base64 import b64decode, b64encode
+from html.parser import HTMLParser
 from pathlib import Path
 from zlib import crc32
 
 import matplotlib.pyplot as plt
+import pandas as pd
 import pytest
 from PIL import Image
 from planning import run_study
 
 from layerscope.io.errors import UserError
 from layerscope.plotting import figure
-from layerscope.report.section import Figure, load_figure
-
-TITLES = {"lengths": "lengths of lines"}
+from layerscope.report.cost import cost
+from layerscope.report.figures import Figure, load_figure
+from layerscope.report.page import write_report
 
 
 @pytest.fixture
@@ -25,12 +33,12 @@ def png(tmp_path: Path) -> Path:
     (tmp_path / "lengths.rst").write_text("Of lengths.")
     paths = [str(tmp_path / f"lengths.{kind}") for kind in ("png", "svg")]
     with figure(paths, 0.5, 0.3) as drawn, plt.rc_context({"axes.spines.left": False}):
-        drawn.text(0, 0, "x")
+        drawn.text(0.4, 0.4, "x")
     return Path(paths[0])
 
 
 def load(png: Path) -> Figure:
-    return load_figure(str(png), png.parent, png.parent, TITLES)
+    return load_figure(str(png), png.parent, png.parent, "lengths of lines")
 
 
 def refused(path: Path) -> str:
@@ -45,7 +53,7 @@ def refused(path: Path) -> str:
 def test_a_figure_is_shown_at_its_size(png: Path) -> None:
     shown = load(png)
     assert shown.title == "lengths of lines"
-    assert shown.width == 48  # of an inch has 96 pixels
+    assert (shown.name, shown.width) == ("lengths", 60)  # an inch has 96 pixels, and a quarter more on a screen
 
 
 def test_the_smaller_file_is_shown(png: Path) -> None:
@@ -128,3 +136,191 @@ def test_the_report_is_not_written_with_a_damaged_figure(finished: Path, tmp_pat
     run_study(folder)
     assert (folder / figure_path).read_bytes() == drawn
     assert report.read_text(encoding="utf-8") == written
+
+
+class Page(HTMLParser):
+    """Elements of the report, in order."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self.path, self.tags, self.stack, self.texts = path, [], [], []
+        self.feed(path.read_text(encoding="utf-8"))
+
+    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attributes)))
+        self.stack.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        while self.stack.pop() != tag:
+            pass
+
+    def handle_data(self, data: str) -> None:
+        if data.strip():
+            self.texts.append((self.stack[-1], " ".join(data.split())))
+
+    def of(self, tag: str) -> list[dict[str, str | None]]:
+        return [attributes for name, attributes in self.tags if name == tag]
+
+    def text(self, tag: str) -> list[str]:
+        return [text for name, text in self.texts if name == tag]
+
+
+@pytest.fixture(scope="module")
+def page(finished: Path) -> Page:
+    return Page(finished / "results/report.html")
+
+
+def test_parts_come_in_order(page: Page) -> None:
+    assert page.text("h1") == ["How activations change with depth"]
+    assert page.text("h2") == [
+        "Contents",
+        "What was run",
+        "Token length",
+        "Token similarity",
+        "Path length",
+        "Facts of the sample",
+        "Methods",
+        "Glossary",
+        "Settings and versions",
+    ]
+    for study in ("token_length", "token_similarity", "path_length"):
+        parts = [attributes["id"] for attributes in page.of("h3") if attributes["id"].startswith(study)]
+        assert parts == [f"{study}-{part}" for part in ("findings", "figures", "claims", "tables")]
+    kinds = [tag for tag, _ in page.tags]
+    assert kinds.index("nav") < kinds.index("table") < kinds.index("figure")
+
+
+def test_the_abstract_has_three_sentences_with_numbers(page: Page) -> None:
+    (abstract,) = (text for tag, text in page.texts if tag == "p" and text.startswith("Activations of "))
+    sentences = re.split(r"(?<=\.) (?=[A-Z])", abstract)
+    assert len(sentences) == 3 and all(re.search(r"\d", sentence) for sentence in sentences)
+
+
+def test_links_stay_within_the_page(page: Page) -> None:
+    identifiers = [attributes["id"] for _, attributes in page.tags if "id" in attributes]
+    assert len(set(identifiers)) == len(identifiers)
+    links = [attributes["href"] for attributes in page.of("a")]
+    inner = [link[1:] for link in links if link.startswith("#")]
+    assert len(inner) > 9 and set(inner) <= set(identifiers)
+    (beside,) = {link for link in links if not link.startswith(("#", "data:"))}
+    assert beside == "explorer/index.html" and (page.path.parent / beside).is_file()
+    assert all(attributes["src"].startswith("data:image/") for attributes in page.of("img"))
+    assert not page.of("link") and not any("src" in attributes for attributes in page.of("script"))
+
+
+def test_figures_are_numbered_in_order_and_have_names_to_read_aloud(page: Page, finished: Path) -> None:
+    numbers = [int(number) for text in page.text("b") for number in re.findall(r"^Figure (\d+)\.", text)]
+    assert numbers == list(range(1, len(numbers) + 1))
+    drawn = {path.stem for path in (finished / "results").glob("*/figures/*.png")}
+    shown = [attributes["id"] for attributes in page.of("figure")]
+    assert set(shown) == {f"figure-{name}" for name in drawn} and len(shown) == len(numbers) == len(drawn)
+    assert shown[0] == "figure-r_across_models"
+    assert [attributes["alt"].partition(":")[0] for attributes in page.of("img")] == [f"Figure {n}" for n in numbers]
+
+
+def test_tables_can_be_saved_from_the_page(page: Page, finished: Path) -> None:
+    results = finished / "results"
+    saved = {a["download"]: a["href"] for a in page.of("a") if "download" in a}
+    for name, uri in saved.items():
+        head, _, content = uri.partition(";base64,")
+        held = b64decode(content)
+        if name.endswith(".gz"):
+            assert head == "data:application/gzip"
+            held = gzip.decompress(held)
+        study, _, table = name.removesuffix(".gz").partition("-")
+        path = results / study / table if table else results / study
+        assert held == path.read_bytes(), name
+    tables = {path.relative_to(results) for path in results.rglob("*.csv")}
+    own = {path for path in tables if path.name != "claims.csv" or path == Path("claims.csv")}
+    assert len(saved) == len(own)
+
+
+@pytest.mark.parametrize("study", ["tiny", "default"])
+def test_the_page_is_small_enough_to_send(finished: Path, project: Path, study: str) -> None:
+    report = {"tiny": finished, "default": project}[study] / "results/report.html"
+    if not report.exists():
+        pytest.skip("needs a finished default study: snakemake --cores 8")
+    assert report.stat().st_size < 5e6
+
+
+def test_every_verdict_is_there_with_its_numbers(page: Page, finished: Path) -> None:
+    claims = pd.read_csv(finished / "results/claims.csv")
+    found = [a for a in page.of("summary") if (a.get("class") or "").startswith("verdict")]
+    assert len(found) == len(claims)
+    counts = claims["verdict"].str.replace(" ", "-").value_counts().to_dict()
+    assert {kind: sum(a["class"] == f"verdict {kind}" for a in found) for kind in counts} == counts
+    rows = [attributes["id"] for attributes in page.of("tr") if "id" in attributes]
+    assert sorted(rows) == sorted(f"claim-{name}" for name in claims["claim"].unique())
+    of_sample = set(claims.loc[claims["about"] == "sample", "claim"])
+    assert {row.removeprefix("claim-") for row in rows[-len(of_sample) :]} == of_sample  # after those of the studies
+
+
+def test_the_script_is_the_one_that_the_page_allows(page: Page) -> None:
+    (policy,) = (a["content"] for a in page.of("meta") if a.get("http-equiv") == "Content-Security-Policy")
+    text = page.path.read_text(encoding="utf-8")
+    (script,) = re.findall(r"<script>(.*?)</script>", text, re.DOTALL)
+    digest = b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    assert f"script-src 'sha256-{digest}'" in policy and "default-src 'none'" in policy
+
+
+def test_the_cost_is_the_sum_of_the_benchmark_files(tmp_path: Path) -> None:
+    rows = {"extract/a/one": (2, 3, 10), "extract/b/one": (4, 5, 30), "summarize/a": (100, 1, 20)}
+    for place, (wall, cpu, memory) in rows.items():
+        path = tmp_path / f"{place}.benchmark.tsv"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f"s\th:m:s\tmax_rss\tcpu_time\n{wall}\t0:00:0\t{memory}\t{cpu}\n")
+    sentence, table = cost(tmp_path)
+    assert "The 3 jobs that were measured took 106 s of wall time in sum and 9 s of CPU time" in sentence
+    assert table.rows == [["extract", "2", "6", "8", "30"], ["summarize", "1", "100", "1", "20"]]
+    assert cost(tmp_path / "extract/c") is None
+
+
+@pytest.mark.parametrize("explorer", ["explorer/index.html", None])
+def test_the_explorer_is_linked_where_there_is_one(tmp_path: Path, project: Path, explorer: str | None) -> None:
+    settings = {"sampling": {"sequences": 2, "sequence_length": 8}, "extraction": {}}
+    write_report(str(tmp_path / "report.html"), [], None, [], settings, project, explorer)
+    page = Page(tmp_path / "report.html")
+    links = [attributes["href"] for attributes in page.of("a")]
+    assert [link for link in links if not link.startswith("#")] == ([explorer] if explorer else [])
+
+
+def chromium() -> str:
+    found = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if found is None:
+        pytest.skip("needs Chromium")
+    return found
+
+
+def dumped(page: Path, width: int) -> tuple[str, str]:
+    """The page as Chromium builds it, and what its console says."""
+    options = ["--headless", "--no-sandbox", "--disable-gpu", "--enable-logging=stderr", f"--window-size={width},900"]
+    run = subprocess.run(
+        [chromium(), *options, "--dump-dom", page.as_uri()], capture_output=True, text=True, timeout=120
+    )
+    assert run.returncode == 0, run.stderr[-2000:]
+    return run.stdout, "\n".join(line for line in run.stderr.splitlines() if "CONSOLE" in line)
+
+
+SORT = """
+<script>
+const before = document.documentElement.scrollWidth <= innerWidth;
+const table = document.querySelector("table.sortable");
+table.querySelectorAll("th button")[0].click();
+const names = [...table.tBodies[0].rows].map((row) => row.cells[0].textContent);
+document.title = JSON.stringify([before, names]);
+</script>
+"""
+
+
+@pytest.mark.parametrize("width", [1200, 400])
+def test_a_browser_shows_it_without_errors_and_sorts_its_tables(page: Page, tmp_path: Path, width: int) -> None:
+    built, console = dumped(page.path, width)
+    assert console == ""
+    assert '<th scope="col"><button>' in built
+    text = page.path.read_text(encoding="utf-8")
+    text = re.sub(r'<meta http-equiv="Content-Security-Policy".*?>', "", text).replace("</body>", f"{SORT}</body>")
+    (tmp_path / "sorted.html").write_text(text, encoding="utf-8")
+    built, _ = dumped(tmp_path / "sorted.html", width)
+    fits, names = json.loads(html.unescape(re.search(r"<title>(.*?)</title>", built)[1]))
+    assert fits, "the page is wider than the window"
+    assert names == ["b", "a"]

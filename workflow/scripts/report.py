@@ -4,6 +4,7 @@ from pkgutil import resolve_name
 from layerscope.report.claims import claims_of
 from layerscope.report.page import write_report
 from layerscope.report.section import Files
+from layerscope.report.tables import download
 from layerscope.workflow.job import job
 
 with job(snakemake) as task:
@@ -12,6 +13,10 @@ with job(snakemake) as task:
     for study, function in spec["sections"].items():
         of = {key.removeprefix(f"{study}_"): paths for key, paths in task.input.items() if key.startswith(f"{study}_")}
         figures, runs, _ = (of.pop(name) for name in ("figures", "runs", "vectors"))
-        files = Files(root, figures, runs, of, spec["tokenizers"][study], spec["titles"][study])
+        files = Files(root, figures, runs, of, spec["tokenizers"][study], spec["figures"][study])
         sections.append(resolve_name(function)(files))
-    write_report(task.output[0], claims_of(task.input.claims), sections, spec["settings"], Path(task.scriptdir))
+    tables = [download(path, "claims.csv", "one row per claim and model") for path in task.input.claims]
+    all_claims = tables[0] if tables else None
+    explorer = next((str(Path(path).relative_to(root)) for path in task.input.explorer), None)
+    claims, folder = claims_of(task.input.claims), Path(task.scriptdir)
+    write_report(task.output[0], claims, all_claims, sections, spec["settings"], folder, explorer)

@@ -1,19 +1,21 @@
-"""Claims as the report shows them."""
+"""Claims as the report shows them: matrices of claims and models."""
 
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from layerscope.io.tables import read_csv
-from layerscope.report.section import with_minus
+from layerscope.report.tables import with_minus
 from layerscope.stats.claims import QUESTIONS
 
 
 @dataclass(frozen=True)
 class Verdict:
     models: str
+    untrained: bool
     effect: str
     null: str
     verdict: str
@@ -22,6 +24,8 @@ class Verdict:
 
 @dataclass(frozen=True)
 class ClaimRows:
+    study: str
+    name: str
     statement: str
     reference: str  # what the reference study says
     statistic: str
@@ -32,7 +36,15 @@ class ClaimRows:
     verdicts: list[Verdict]
 
 
-TEXTS = ("statement", "reference", "statistic", "criterion", "about", "of_training")
+@dataclass(frozen=True)
+class Matrix:
+    """Claims about the same models."""
+
+    models: list[str]
+    claims: list[ClaimRows]
+
+
+TEXTS = ("statement", "reference", "statistic", "about", "of_training")
 
 
 def claims_of(paths: list[str]) -> list[ClaimRows]:
@@ -43,17 +55,53 @@ def claims_of(paths: list[str]) -> list[ClaimRows]:
 def claim_rows(table: pd.DataFrame) -> list[ClaimRows]:
     """The rows of claims.csv, grouped by claim."""
     found = []
-    for _, rows in table.groupby(["study", "claim"], sort=False):
+    for (study, name), rows in table.groupby(["study", "claim"], sort=False):
         first = rows.iloc[0]
         too = rows["untrained"] & rows["of_training"] & (rows["verdict"] == "supported")
         verdicts = [
-            Verdict(row.models, _effect(row), _null(row), row.verdict, _note(row, bool(too.any())))
+            Verdict(row.models, bool(row.untrained), _effect(row), _null(row), row.verdict, _note(row, bool(too.any())))
             for row in rows.itertuples()
         ]
-        texts = {column: first[column] for column in TEXTS}
-        texts["criterion"] = with_minus(texts["criterion"])
-        found.append(ClaimRows(**texts, question=QUESTIONS[first["clustered_by"]], verdicts=verdicts))
+        claim = ClaimRows(
+            study=str(study),
+            name=str(name),
+            criterion=with_minus(first["criterion"]),
+            question=QUESTIONS[first["clustered_by"]],
+            verdicts=verdicts,
+            **{column: first[column] for column in TEXTS},
+        )
+        found.append(claim)
     return found
+
+
+def matrices(claims: list[ClaimRows]) -> list[Matrix]:
+    """Claims by the models that they are about, in their order."""
+
+    def models(claim: ClaimRows) -> list[str]:
+        return [verdict.models for verdict in claim.verdicts]
+
+    return [Matrix(of, list(found)) for of, found in groupby(sorted(claims, key=lambda c: len(models(c)) < 2), models)]
+
+
+def tally(claims: list[ClaimRows]) -> str:
+    """How many verdicts there are of each kind: one sentence; nothing without claims about models."""
+    verdicts = [
+        (claim.of_training, verdict) for claim in claims if claim.about == "model" for verdict in claim.verdicts
+    ]
+    trained = [verdict.verdict for _, verdict in verdicts if not verdict.untrained]
+    if not trained:
+        return ""
+    counts = {kind: trained.count(kind) for kind in ("supported", "not supported", "undetermined")}
+    sentence = (
+        f"Of {len(trained)} verdicts on claims about trained models, {counts['supported']} support their claim, "
+        f"{counts['not supported']} do not, and {counts['undetermined']} are undetermined"
+    )
+    untrained = [
+        verdict.verdict == "supported" for of_training, verdict in verdicts if verdict.untrained and of_training
+    ]
+    if untrained:
+        sentence += f"; with random weights, {sum(untrained)} of {len(untrained)} support a claim about training"
+    return f"{sentence}."
 
 
 def _effect(row: object) -> str:

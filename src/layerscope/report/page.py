@@ -1,5 +1,7 @@
-"""Writes the report: one template, figures as data URIs, all text escaped."""
+"""Writes the report: one template, all that it shows within the page, all text escaped."""
 
+import base64
+import hashlib
 import platform
 import subprocess
 from dataclasses import fields
@@ -11,8 +13,10 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from layerscope import __version__
 from layerscope.io.files import whole_file
-from layerscope.report.claims import ClaimRows
+from layerscope.report.claims import ClaimRows, matrices, tally
+from layerscope.report.cost import cost
 from layerscope.report.section import Run, Section
+from layerscope.report.tables import Download, Table, listed
 from layerscope.stats.claims import FEWEST
 
 PACKAGES = ("snakemake", "torch", "transformers", "datasets", "numpy", "scipy", "pandas", "h5py")
@@ -39,30 +43,83 @@ def git_commit(folder: Path) -> str:
 def write_report(
     output: str,
     claims: list[ClaimRows],
+    all_claims: Download | None,
     sections: list[Section],
     settings: Settings,
     root: Path,
+    explorer: str | None = None,
 ) -> None:
     """Write the page: all text is escaped, and nothing is loaded from elsewhere.
 
     Args:
+        all_claims: their table, to save.
         settings: the ``sampling`` and ``extraction`` sections of the config.
         root: folder of the workflow.
+        explorer: path of the explorer's page, from the report.
     """
     environment = Environment(
-        loader=PackageLoader("layerscope", "report"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
+        loader=PackageLoader("layerscope", "report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
-    sampling = settings["sampling"]
+    script = environment.get_template("sort.js").render()
+    results = Path(output).parent
+    runs = list(dict.fromkeys(run for section in sections for run in section.runs))
+    models = [figure for section in sections for figure in section.figures if not figure.of_sample]
+    samples = [figure for section in sections for figure in section.figures if figure.of_sample]
     page = environment.get_template("page.html").render(
-        claims=claims,
+        abstract=[opening(runs, sections, settings), *(section.headline for section in sections[:1]), tally(claims)],
+        models=models_table(runs, sections, claims),
         sections=sections,
-        runs=list(dict.fromkeys(run for section in sections for run in section.runs)),
+        headline=models[0] if models else None,
+        numbers={figure.name: number for number, figure in enumerate([*models, *samples], start=1)},
+        samples=samples,
+        of_study={
+            section.name: matrices([c for c in claims if c.study == section.name and c.about == "model"])
+            for section in sections
+        },
+        all_claims=all_claims,
+        of_sample=matrices([claim for claim in claims if claim.about == "sample"]),
+        runs=runs,
         run_columns=[field.name for field in fields(Run)],
+        cost=cost(results / "logs"),
+        explorer=explorer,
         fewest=FEWEST,
-        tokens=sampling["sequences"] * sampling["sequence_length"],
         settings=settings,
         versions={"layerscope": f"{__version__} (commit {git_commit(root)})", "Python": platform.python_version()}
         | {name: version(name) for name in PACKAGES},
+        script_digest=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
     )
     with whole_file(output) as temporary:
         temporary.write_text(page, encoding="utf-8")
+
+
+def opening(runs: list[Run], sections: list[Section], settings: Settings) -> str:
+    """What was run, in one sentence."""
+    models = dict.fromkeys(run.model for run in runs)
+    trained = list(dict.fromkeys(run.model for run in runs if run.weights == "trained"))
+    controls = f" and {len(models) - len(trained)} untrained controls" if len(models) > len(trained) else ""
+    sampling = settings["sampling"]
+    tokens = sampling["sequences"] * sampling["sequence_length"]
+    return (
+        f"Activations of {listed(trained) if trained else 'no trained model'}{controls} were measured over "
+        f"{tokens:,} tokens ({sampling['sequences']:,} sequences of {sampling['sequence_length']:,}), in "
+        f"{len(sections)} {'study' if len(sections) == 1 else 'studies'}."
+    )
+
+
+def models_table(runs: list[Run], sections: list[Section], claims: list[ClaimRows]) -> Table:
+    """A row per model: what was measured of it in any study, and its verdicts."""
+    facts: dict[str, dict[str, str]] = {run.model: {"weights": run.weights, "device": run.device} for run in runs}
+    for section in sections:
+        for model, of in section.facts.items():
+            facts.setdefault(model, {}).update(of)
+    verdicts = [verdict for claim in claims if claim.about == "model" for verdict in claim.verdicts]
+    columns = list(dict.fromkeys(column for of in facts.values() for column in of))
+    for kind in ("supported", "not supported", "undetermined") if verdicts else ():
+        columns.append(f"claims {kind}")
+        for model, of in facts.items():
+            of[columns[-1]] = str(sum(v.models == model and v.verdict == kind for v in verdicts))
+    return Table(["model", *columns], [[model, *(of.get(c, "") for c in columns)] for model, of in facts.items()])

@@ -197,13 +197,12 @@ class Study:
             return self.tokenizers
         return [name for name in self.models for _ in self.paths(pattern, model=name)] if "model" in names else None
 
-    def inputs(self, reads: Mapping[str, str], **known: str) -> dict[str, str | list[str]]:
+    def inputs(self, reads: Mapping[str, str]) -> dict[str, str | list[str]]:
         """The paths of each argument: one, or a list if the pattern names several."""
         found: dict[str, str | list[str]] = {}
         for argument, pattern in reads.items():
-            paths = self.paths(pattern, **known)
-            several = SEVERAL & set(_placeholders(pattern)) - set(known)
-            found[argument] = paths if several else paths[0]
+            paths = self.paths(pattern)
+            found[argument] = paths if SEVERAL & set(_placeholders(pattern)) else paths[0]
         return found
 
     def caption(self, figure: Figure) -> Path:

@@ -12,7 +12,7 @@ from typing import Any
 from layerscope.config.sections import Corpus
 from layerscope.fetch.places import is_local
 from layerscope.io.errors import at
-from layerscope.io.files import DigestCache, digest_of_file, digest_of_record
+from layerscope.io.files import DigestCache, digest_of_record
 from layerscope.model.weights import model_files
 from layerscope.preflight.config import Config
 from layerscope.studies.study import RESULTS, Figure, Study
@@ -24,8 +24,8 @@ from layerscope.tokenize.tokenizer_files import tokenizer_files
 from layerscope.workflow.fingerprint import code_fingerprint, module_file
 
 PACKAGE = Path(__file__).parents[1]
-PAGE, STYLE = PACKAGE / "report/page.html", PACKAGE / "layerscope.mplstyle"
-EXPLORER_PAGE = PACKAGE / "explorer/page"
+STYLE, EXPLORER_PAGE = PACKAGE / "layerscope.mplstyle", PACKAGE / "explorer/page"
+TEMPLATES = [path for path in sorted(PACKAGE.glob("report/*.*")) if path.suffix in (".html", ".css", ".js")]
 
 Spec = dict[str, Any]
 
@@ -257,7 +257,10 @@ class Specs:
         del settings["extraction"]["device"]
         sections = {name: study.section for name, study in self.studies.items()}
         tokenizers = {name: study.tokenizers for name, study in self.studies.items()}
-        titles = {name: {figure.name: figure.label for figure in study.figures} for name, study in self.studies.items()}
+        figures = {
+            name: {figure.name: (figure.label, figure.shows) for figure in study.figures}
+            for name, study in self.studies.items()
+        }
         captions = [study.caption(figure) for study in self.studies.values() for figure in study.figures]
         return self.script(
             "report",
@@ -265,7 +268,7 @@ class Specs:
             settings=settings,
             sections=sections,
             tokenizers=tokenizers,
-            titles=titles,
-            template=digest_of_file(PAGE),
+            figures=figures,
+            template=self.digests.digest(TEMPLATES),
             captions=self.digests.digest(captions),
         )

@@ -5,29 +5,74 @@ from pathlib import Path
 import pandas as pd
 
 from layerscope.io.tables import read_csv
-from layerscope.report.section import Files, Section, Summary, load_figures, run_rows
+from layerscope.report.section import Files, Section, Summary, run_rows
+from layerscope.report.tables import Table, listed, with_minus
 from layerscope.studies.path_length.path_shards import FORMAT, PLACE
+
+HEADINGS = {
+    "model": "model",
+    "layer": "layer",
+    "length_resid": "path of the residual stream",
+    "length_attn": "path of attention",
+    "length_mlp": "path of the MLP",
+    "step_attn": "step of attention",
+    "step_mlp": "step of the MLP",
+    "r_pearson_attn": "Pearson's r of attention",
+    "r_pearson_mlp": "Pearson's r of the MLP",
+    "r_spearman_attn": "Spearman's r of attention",
+    "r_spearman_mlp": "Spearman's r of the MLP",
+    "cosine_attn_mlp": "cosine of the two outputs",
+}
 
 
 def section(files: Files) -> Section:
     """The study's part, from its table and figures."""
     table = read_csv(files.table("layers"))
     of_models = {str(model): rows for model, rows in table.groupby("model", sort=False)}
+    runs = run_rows(files.runs, {FORMAT: PLACE})
     return Section(
+        name="path_length",
         title="Path length",
         question="How far do attention, MLP and the residual stream move from layer to layer, and which of the two "
         "does the residual stream follow?",
+        headline=headline({run.model: of_models[run.model] for run in runs if run.weights == "trained"}),
         findings=[
             "Unless stated otherwise, the first token of each sequence is excluded. r is the correlation over tokens "
             "of a path length with that of the residual stream. Intervals come from the jackknife over documents.",
             "The residual stream moves by the sum of the outputs of attention and MLP. By this identity alone, its "
             "path follows in part the step that varies more over tokens, often the larger one.",
         ],
-        figures=load_figures(files, Path(__file__).parent / "captions"),
-        tables={files.link(files.table("layers")): "one row per model, layer and token filter"},
-        runs=run_rows(files.runs, {FORMAT: PLACE}),
+        figures=files.load_figures(Path(__file__).parent / "captions"),
+        downloads=[files.download(files.table("layers"), "one row per model, layer and token filter")],
+        runs=runs,
+        facts={model: _facts(rows) for model, rows in of_models.items()},
+        layers=Table.of(table[table["token_filter"] == "without_first"], HEADINGS),
         summary=Summary.of({model: numbers(rows) for model, rows in of_models.items()}),
     )
+
+
+def headline(of_models: dict[str, pd.DataFrame]) -> str:
+    """Which of the two the residual stream follows in ``of_models``: model → its rows of layers.csv."""
+    found = []
+    for model, rows in of_models.items():
+        r = rows[rows["token_filter"] == "without_first"][["r_pearson_attn", "r_pearson_mlp"]].median()
+        mlp, attention = (with_minus(f"{r[f'r_pearson_{name}']:+z.2f}") for name in ("mlp", "attn"))
+        found.append(f"{mlp} with the MLP's and {attention} with attention's in {model}")
+    if not found:
+        return "No model is trained, so there is nothing to say of training."
+    return (
+        "Over tokens, the path length of the residual stream correlates in the median layer at Pearson's r = "
+        f"{listed(found)}."
+    )
+
+
+def _facts(rows: pd.DataFrame) -> dict[str, str]:
+    every = rows[rows["token_filter"] == "all"]
+    return {
+        "layers": f"{len(every)}",
+        "tokens": f"{every['tokens'].max():,}",
+        "documents": f"{every['documents'].max():,}",
+    }
 
 
 def numbers(rows: pd.DataFrame) -> dict[str, str]:

@@ -11,6 +11,7 @@ from matplotlib.ticker import MaxNLocator
 from scipy.stats import gaussian_kde
 
 from layerscope.plotting import (
+    ACROSS,
     GREY,
     TWO_COLUMNS,
     VERMILION,
@@ -65,8 +66,8 @@ def draw_r_by_layer(outputs: list[str], tables: dict[str, list[pd.DataFrame]], e
             of_lines.append(lines)
             of_heat.append(heat)
         bar: Any = {"aspect": 25, "pad": 0.01}
-        drawn.colorbar(colours, ax=of_lines, label="relative depth", **bar)
-        drawn.colorbar(image, ax=of_heat, label="density relative\nto the layer's peak", **bar)
+        drawn.colorbar(colours, ax=of_lines[:ACROSS], label="relative depth", **bar)
+        drawn.colorbar(image, ax=of_heat[:ACROSS], label="density relative\nto the layer's peak", **bar)
         entries: list[Entry] = [
             (Line2D([], [], color=VERMILION, marker="o"), "median over neurons"),
             (Line2D([], [], color="black"), "null of the median, 95%"),

@@ -2,29 +2,56 @@
 
 import pandas as pd
 
+from layerscope.report.tables import listed, with_minus
 from layerscope.stats.claims import FEWEST
 from layerscope.studies.token_length.dip_test import SMALLEST_P
-from layerscope.studies.token_length.measures import TABLE_END
+from layerscope.studies.token_length.measures import TABLE_END, of_measure
 
 DETECTED = 0.8  # power from which a mixture counts as detected
 
 
-def findings(
-    vocabularies: dict[str, pd.DataFrame],
-    confounds: dict[str, pd.DataFrame],
-    evidence: pd.DataFrame,
-    multimodality: pd.DataFrame,
-) -> list[str]:
-    """Sentences on the sample, and on what it cannot tell.
+def headline(evidence: pd.DataFrame, models: list[str]) -> str:
+    """How the median r of ``models`` changes from the first layer to the last, raw and given all confounds.
+
+    Args:
+        evidence: evidence.csv.
+    """
+    raw, given = (
+        [_first_to_last(of_measure(evidence, measure, "median", model)) for model in models]
+        for measure in ("r", "r_given_all")
+    )
+    if not models:
+        return "No model is trained, so there is nothing to say of training."
+    return (
+        "From the first layer to the last, the median Pearson r of MLP neurons with token length goes from "
+        f"{listed([f'{change} in {model}' for change, model in zip(raw, models, strict=True)])}; given frequency, "
+        f"leading space and position, from {listed([f'{change}' for change in given])}."
+    )
+
+
+def _first_to_last(layers: pd.DataFrame) -> str:
+    return with_minus(f"{layers['value'].iloc[0]:+z.2f} to {layers['value'].iloc[-1]:+z.2f}")
+
+
+def facts_of_sample(vocabularies: dict[str, pd.DataFrame], confounds: dict[str, pd.DataFrame]) -> list[str]:
+    """Sentences on the text and the tokenizers.
 
     Args:
         vocabularies: tokenizer → its vocabulary table with counts in the sample.
         confounds: tokenizer → table of its confounds.
+    """
+    sentences = [_lengths(name, table) for name, table in vocabularies.items()]
+    return sentences + [_confounds(name, table) for name, table in confounds.items()]
+
+
+def findings(evidence: pd.DataFrame, multimodality: pd.DataFrame) -> list[str]:
+    """Sentences on what the sample cannot tell.
+
+    Args:
         evidence: evidence.csv.
         multimodality: multimodality.csv.
     """
-    sentences = [_lengths(name, table) for name, table in vocabularies.items()]
-    sentences += [_confounds(name, table) for name, table in confounds.items()]
+    sentences = []
     documents = evidence["documents"].iloc[0]
     if documents < FEWEST:
         sentences.append(
@@ -48,11 +75,14 @@ def _lengths(tokenizer: str, vocabulary: pd.DataFrame) -> str:
 
 def _confounds(tokenizer: str, table: pd.DataFrame) -> str:
     r = table.set_index("confound")
+    frequency, space, position = (
+        with_minus(f"{r['pearson'][name]:+z.2f}") for name in ("log_frequency", "leading_space", "position")
+    )
+    over_types = with_minus(f"{r['pearson_types']['log_frequency']:+z.2f}")
     return (
         f"In the sample of {tokenizer}, length correlates with the logarithm of a token's frequency in the corpus at "
-        f"r = {r['pearson']['log_frequency']:+.2f} over tokens "
-        f"({r['pearson_types']['log_frequency']:+.2f} over types), with a leading space at "
-        f"{r['pearson']['leading_space']:+.2f} and with position at {r['pearson']['position']:+.2f}."
+        f"r = {frequency} over tokens ({over_types} over types), with a leading space at {space} and with position at "
+        f"{position}."
     )
 
 

@@ -1,9 +1,8 @@
 """Findings on properties of token types other than their length."""
 
-from collections.abc import Sequence
-
 import pandas as pd
 
+from layerscope.report.tables import listed
 from layerscope.studies.token_length.measures import INTERVALS, of_measure
 
 
@@ -16,18 +15,14 @@ def property_findings(properties: pd.DataFrame) -> list[str]:
     sentences = []
     for model in properties["model"].unique():
         passing = of_measure(properties, "r", "significant_bh", model).groupby("property", sort=False)["value"].mean()
-        shares = _listed([f"{share:.0%} with {name}" for name, share in passing.items()])
+        shares = listed([f"{share:.0%} with {name}" for name, share in passing.items()])
         sentences.append(
             f"Neurons of {model} whose r over tokens is beyond the null at a false discovery rate of 5%: {shares}."
         )
     without = properties.loc[properties["intervals"] != INTERVALS[True], "property"].unique()
     if len(without):
         sentences.append(
-            f"r over tokens with {_listed(list(without))} has no interval over documents, for which the summaries lack "
+            f"r over tokens with {listed(list(without))} has no interval over documents, for which the summaries lack "
             "sums; summaries.properties adds them."
         )
     return sentences
-
-
-def _listed(items: Sequence[str]) -> str:
-    return items[0] if len(items) == 1 else f"{', '.join(items[:-1])} and {items[-1]}"

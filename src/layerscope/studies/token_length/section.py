@@ -2,12 +2,29 @@
 
 from pathlib import Path
 
+import pandas as pd
+
 from layerscope.extract.activation_shards import FORMAT, PLACE
 from layerscope.io.tables import read_csv, read_table
-from layerscope.report.section import Files, Section, Summary, load_figures, run_rows
-from layerscope.studies.token_length.findings import findings, power_findings
+from layerscope.report.section import Files, Section, Summary, run_rows
+from layerscope.report.tables import Table
+from layerscope.studies.token_length.findings import facts_of_sample, findings, headline, power_findings
+from layerscope.studies.token_length.measures import of_measure
 from layerscope.studies.token_length.numbers import numbers
 from layerscope.studies.token_length.property_findings import property_findings
+
+HEADINGS = {
+    "model": "model",
+    "layer": "layer",
+    "neurons": "neurons",
+    "r_median": "median r",
+    "given_all": "given frequency, space, position",
+    "types": "over types",
+    "r_q05": "5% quantile of r",
+    "r_q95": "95% quantile of r",
+    "r_std": "standard deviation of r",
+    "fraction_positive": "share of r > 0",
+}
 
 
 def section(files: Files) -> Section:
@@ -19,26 +36,28 @@ def section(files: Files) -> Section:
     power = {name: read_csv(path) for name, path in files.of_tokenizers("dip_power").items()}
     properties = [files.table("properties")] if "properties" in files.tables else []
     of_properties = [sentence for path in properties for sentence in property_findings(read_csv(path))]
-    tables = {
-        files.link(files.table("layers")): "one row per model and layer",
-        files.link(files.table("evidence")): "summaries of r with their intervals and null bands",
-        **{files.link(path): "r with properties of tokens" for path in properties},
-        files.link(files.table("multimodality")): "how many neurons are multimodal",
-        **{files.link(path): "correlation of length with its confounds" for path in files.tables["confounds"]},
-        **{files.link(path): "power of the dip test" for path in files.tables["dip_power"]},
-        **{f"token_length/{model}/": f"one Parquet table per layer of {model}, one row per neuron" for model in models},
+    runs = run_rows(files.runs, {FORMAT: PLACE})
+    downloads = {
+        files.table("layers"): "one row per model and layer",
+        files.table("evidence"): "summaries of r with their intervals and null bands",
+        **{path: "r with properties of tokens" for path in properties},
+        files.table("multimodality"): "how many neurons are multimodal",
+        **{files.table(name): what for name, what in PAIRS.items() if name in files.tables},
+        **{path: "correlation of length with its confounds" for path in files.tables["confounds"]},
+        **{path: "power of the dip test" for path in files.tables["dip_power"]},
     }
     return Section(
+        name="token_length",
         title="Token length",
         question="Do MLP neurons respond to the length of a token, and how does that change with depth?",
-        findings=[
-            *findings(vocabularies, confounds, evidence, multimodality),
-            *of_properties,
-            *power_findings(power),
-        ],
-        figures=load_figures(files, Path(__file__).parent / "captions"),
-        tables=tables,
-        runs=run_rows(files.runs, {FORMAT: PLACE}),
+        headline=headline(evidence, [run.model for run in runs if run.weights == "trained"]),
+        findings=[*findings(evidence, multimodality), *of_properties],
+        figures=files.load_figures(Path(__file__).parent / "captions"),
+        downloads=[files.download(path, what) for path, what in downloads.items()],
+        runs=runs,
+        facts={str(model): _facts(rows, evidence) for model, rows in table.groupby("model", sort=False)},
+        layers=Table.of(_with_evidence(table, evidence), HEADINGS),
+        sample=[*facts_of_sample(vocabularies, confounds), *power_findings(power)],
         summary=Summary.of(
             {
                 model: numbers(*(rows[rows["model"] == model] for rows in (table, evidence, multimodality)))
@@ -46,3 +65,23 @@ def section(files: Files) -> Section:
             }
         ),
     )
+
+
+PAIRS = {"matches": "neurons of two models matched", "profiles": "quantiles of r of two models at the same depths"}
+
+
+def _facts(rows: pd.DataFrame, evidence: pd.DataFrame) -> dict[str, str]:
+    return {
+        "layers": f"{len(rows)}",
+        "MLP neurons": f"{rows['neurons'].sum():,}",
+        "tokens": f"{rows['tokens'].iloc[0]:,}",
+        "documents": f"{evidence['documents'].iloc[0]:,}",
+    }
+
+
+def _with_evidence(layers: pd.DataFrame, evidence: pd.DataFrame) -> pd.DataFrame:
+    """layers.csv with medians of two other measures of r."""
+    for name, measure in (("given_all", "r_given_all"), ("types", "r_types")):
+        medians = of_measure(evidence, measure, "median")[["model", "layer", "value"]]
+        layers = layers.merge(medians.rename(columns={"value": name}), on=["model", "layer"], how="left")
+    return layers

@@ -91,7 +91,7 @@ class TokenLength(Study):
             "r_across_models",
             "draw_r:draw_r_across_models",
             {"layers": LAYERS, "evidence": EVIDENCE},
-            "r with token length on relative depth",
+            "correlation with token length on relative depth",
         ),
         Figure(
             "r_by_layer",
@@ -99,13 +99,18 @@ class TokenLength(Study):
             {"tables": "token_length/{model}/layer_{layer}.parquet", "evidence": EVIDENCE},
             "distribution of r in each layer",
         ),
-        Figure("r_confounds", "draw_r:draw_r_confounds", {"evidence": EVIDENCE}, "r given confounds, and over types"),
+        Figure(
+            "r_confounds",
+            "draw_r:draw_r_confounds",
+            {"evidence": EVIDENCE},
+            "correlation given confounds, and over types",
+        ),
         Figure("r_spread", "draw_r:draw_r_spread", {"evidence": EVIDENCE}, "spread of r"),
         Figure(
             "r_properties",
             "draw_properties:draw_r_properties",
             {"evidence": EVIDENCE, "properties": PROPERTIES},
-            "r with properties of tokens",
+            "correlation with properties of tokens",
         ),
         Figure(
             "activations",

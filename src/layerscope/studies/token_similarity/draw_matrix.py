@@ -10,7 +10,7 @@ from layerscope.studies.token_similarity.draw import TOKEN_NAMES
 from layerscope.studies.token_similarity.sentences import TOKENS
 from layerscope.studies.token_similarity.vectors import read_vectors
 
-PIXELS = 80  # dimensions shown of each of Q, K and V
+PIXELS = 64  # dimensions shown of each of Q, K and V
 # In steps of 0.05: fewer colours make files smaller, and can be looked up.
 COLOURS = matplotlib.colormaps["RdBu_r"].resampled(20)
 LIMIT = 0.5  # beyond which the colours of cosines do not differ

@@ -6,33 +6,70 @@ import numpy as np
 import pandas as pd
 
 from layerscope.io.tables import read_csv
-from layerscope.report.section import Files, Section, Summary, load_figures, run_rows
+from layerscope.report.section import Files, Section, Summary, run_rows
+from layerscope.report.tables import Table, listed
 from layerscope.studies.token_similarity.vectors import FORMAT, PLACE
+
+HEADINGS = {
+    "model": "model",
+    "layer": "layer",
+    "token": "token",
+    "cosine_abs_mean": "mean |cosine|",
+    "cosine_std": "standard deviation of cosines",
+    "centred_abs_mean": "mean |cosine|, centred",
+    "centred_std": "standard deviation, centred",
+    "variance_q": "variance of Q",
+    "variance_k": "variance of K",
+    "variance_v": "variance of V",
+}
 
 
 def section(files: Files) -> Section:
     """The study's part, from its table and figures."""
     table = read_csv(files.table("layers"))
     of_models = {str(model): rows for model, rows in table.groupby("model", sort=False)}
-    tables = {files.link(files.table("layers")): "one row per model, layer, token and block"}
-    tables |= {
-        f"token_similarity/{model}/": f"Parquet tables per layer of {model}: blocks, dimensions, histograms"
-        for model in of_models
-    }
+    runs = run_rows(files.runs, {FORMAT: PLACE})
     return Section(
+        name="token_similarity",
         title="Token similarity",
         question="How similar are the dimensions of a token's query, key and value vectors over many sentences, and "
         "how does that change with depth?",
+        headline=headline({run.model: of_models[run.model] for run in runs if run.weights == "trained"}),
         findings=[
             "In the first layer the vectors of a fixed token differ only by position, if at all. So its uncentred "
             "cosines there say nothing about the contexts.",
             *(sentence for model, rows in of_models.items() for sentence in notes(model, rows)),
         ],
-        figures=load_figures(files, Path(__file__).parent / "captions"),
-        tables=tables,
-        runs=run_rows(files.runs, {FORMAT: PLACE}),
+        figures=files.load_figures(Path(__file__).parent / "captions"),
+        downloads=[files.download(files.table("layers"), "one row per model, layer, token and block")],
+        runs=runs,
+        facts={
+            model: {"layers": f"{rows['layer'].nunique()}", "sentences": f"{rows['sentences'].iloc[0]}"}
+            for model, rows in of_models.items()
+        },
+        layers=Table.of(_over_blocks(table), HEADINGS),
         summary=Summary.of({model: numbers(rows) for model, rows in of_models.items()}),
     )
+
+
+def headline(of_models: dict[str, pd.DataFrame]) -> str:
+    """How the similarity of the target's dimensions changes in ``of_models``: model → its rows of layers.csv."""
+    if not of_models:
+        return "No model is trained, so there is nothing to say of training."
+    found = [
+        f"{_first_to_last(rows[rows['token'] == 'target'], 'cosine_abs_mean', 2, ' to ')} in {model}"
+        for model, rows in of_models.items()
+    ]
+    return (
+        "From the first layer to the last, the mean absolute cosine between dimensions of the target's Q, K and V goes "
+        f"from {listed(found)}."
+    )
+
+
+def _over_blocks(table: pd.DataFrame) -> pd.DataFrame:
+    """layers.csv, averaged over the six blocks."""
+    keys = ["model", "layer", "token"]
+    return table.groupby(keys, sort=False)[list(HEADINGS)[3:]].mean().reset_index()
 
 
 def numbers(rows: pd.DataFrame) -> dict[str, str]:
@@ -50,10 +87,10 @@ def numbers(rows: pd.DataFrame) -> dict[str, str]:
     }
 
 
-def _first_to_last(rows: pd.DataFrame, column: str, digits: int) -> str:
+def _first_to_last(rows: pd.DataFrame, column: str, digits: int, to: str = " → ") -> str:
     means = rows.groupby("layer")[column].mean()
     ends = ("undefined" if np.isnan(mean) else f"{mean:.{digits}f}" for mean in (means.iloc[0], means.iloc[-1]))
-    return " → ".join(ends)
+    return to.join(ends)
 
 
 def notes(model: str, rows: pd.DataFrame) -> list[str]:
