@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from tiny_models import COMMON, LAYERS, change_weights, save_tiny_model
+from tiny_models import CASES, COMMON, LAYERS, change_weights, save_tiny_model
 from torch import nn
 from transformers import AutoConfig, AutoModelForCausalLM
 
@@ -30,27 +30,43 @@ def language_model(record: dict) -> nn.Module:
     return AutoModelForCausalLM.from_pretrained(record["path"]).eval()
 
 
-def mlp_of(model: nn.Module, layer: int) -> nn.Module:
-    base = model.base_model
-    return (base.h if hasattr(base, "h") else base.layers)[layer].mlp
+def body_of(model: nn.Module) -> nn.Module:
+    """What holds the blocks and the final norm."""
+    return getattr(model.base_model, "decoder", model.base_model)
 
 
-def projections(mlp: nn.Module) -> tuple[np.ndarray, np.ndarray]:
+def block_of(model: nn.Module, layer: int) -> nn.Module:
+    body = body_of(model)
+    return (body.h if hasattr(body, "h") else body.layers)[layer]
+
+
+def projections(block: nn.Module) -> tuple[np.ndarray, np.ndarray]:
     """In and out, [neurons, hidden], by the modules that each architecture has."""
-    if hasattr(mlp, "gate_proj"):
-        return mlp.gate_proj.weight.detach().numpy(), mlp.down_proj.weight.detach().numpy().T
-    first, last = (mlp.c_fc, mlp.c_proj) if hasattr(mlp, "c_fc") else (mlp.dense_h_to_4h, mlp.dense_4h_to_h)
-    one, other = first.weight.detach().numpy(), last.weight.detach().numpy()
-    return (one, other.T) if isinstance(first, nn.Linear) else (one.T, other)
+    mlp = getattr(block, "mlp", block)
+    pairs = (("gate_proj", "down_proj"), ("gate_up_proj", "down_proj"), ("c_fc", "c_proj"), ("fc_in", "fc_out"))
+    pairs += (("fc1", "fc2"), ("dense_h_to_4h", "dense_4h_to_h"))
+    first, last = next(pair for pair in pairs if hasattr(mlp, pair[0]))
+    into, out = (getattr(mlp, name).weight.detach() for name in (first, last))
+    if isinstance(getattr(mlp, first), nn.Linear):
+        out = out.T
+    else:  # GPT-2's
+        into = into.T
+    if first == "gate_up_proj":
+        into = into[: len(into) // 2]
+    if hasattr(block, "post_feedforward_layernorm"):
+        # A vector of ones has the norm that the norm divides by.
+        out = out * block.post_feedforward_layernorm(torch.ones(out.shape[1])).detach()
+    return into.numpy(), out.numpy()
 
 
-@pytest.mark.parametrize("model_type", LAYERS)
-def test_weights_of_neurons_are_those_of_the_loaded_model(model_type: str, tmp_path: Path) -> None:
-    record = save_tiny_model(model_type, tmp_path)
+@pytest.mark.parametrize("name", CASES)
+def test_weights_of_neurons_are_those_of_the_loaded_model(name: str, tmp_path: Path) -> None:
+    model_type, changes = CASES[name]
+    record = save_tiny_model(model_type, tmp_path, **changes)
     model, weights = language_model(record), open_weights(record)
-    assert weights.layers == LAYERS[model_type]
+    assert weights.layers == LAYERS[name]
     for layer in range(weights.layers):
-        into, out = projections(mlp_of(model, layer))
+        into, out = projections(block_of(model, layer))
         table, _ = describe_weights(weights, layer, None)
         assert list(table["neuron"]) == list(range(len(into)))
         np.testing.assert_allclose(table["norm_in"], np.sqrt((into**2).sum(1)), rtol=1e-5)
@@ -60,22 +76,25 @@ def test_weights_of_neurons_are_those_of_the_loaded_model(model_type: str, tmp_p
 
 
 @pytest.mark.parametrize("tied", [True, False])
-@pytest.mark.parametrize("model_type", LAYERS)
-def test_logits_are_what_a_neuron_adds_through_the_last_norm(model_type: str, tied: bool, tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", CASES)
+def test_logits_are_what_a_neuron_adds_through_the_last_norm(name: str, tied: bool, tmp_path: Path) -> None:
     """By the model's own final norm and head: the derivative of the logits along the output weights, times the norm of
     the stream that the norm divides by."""
-    record = save_tiny_model(model_type, tmp_path, tie_word_embeddings=tied)
+    model_type, changes = CASES[name]
+    record = save_tiny_model(model_type, tmp_path, tie_word_embeddings=tied, **changes)
     model, weights = language_model(record), open_weights(record)
-    base = model.base_model
-    norm = next(getattr(base, name) for name in ("ln_f", "final_layer_norm", "norm") if hasattr(base, name))
+    body = body_of(model)
+    norm = next(getattr(body, at) for at in ("ln_f", "final_layer_norm", "norm") if hasattr(body, at))
     stream, layer_norm = torch.randn(32), isinstance(norm, nn.LayerNorm)
     centred = stream - stream.mean() if layer_norm else stream
     scale = (centred**2).mean().sqrt()
-    _, out = projections(mlp_of(model, 1))
+    _, out = projections(block_of(model, 1))
     direction = torch.tensor(out[3])
     moved = direction - direction.mean() if layer_norm else direction
     direction -= (moved @ centred) / (centred @ centred) * centred  # along the stream, its norm would change
     head = model.get_output_embeddings()
+    if getattr(body, "project_out", None) is not None:
+        head = nn.Sequential(body.project_out, head)
     _, change = torch.autograd.functional.jvp(lambda vector: head(norm(vector)), stream, direction)
     unembedding = weights.unembedding(TYPES)
     assert unembedding is not None and unembedding.shape == (32, TYPES)
@@ -119,7 +138,7 @@ def test_weights_are_those_that_the_model_runs_with(dtype: str, tmp_path: Path) 
     for weights in ("trained", "random"):
         record = {**save_tiny_model("gpt_neo", tmp_path), "weights": weights}
         base = load_base_model(record, dtype, CPU)
-        into, out = projections(base.h[1].mlp.float())
+        into, out = projections(base.h[1].float())
         found = open_weights(record, dtype).layer(1)
         assert np.array_equal(found.into.numpy(), into) and np.array_equal(found.out.numpy(), out)
         unembedding = open_weights(record, dtype).unembedding(TYPES)
@@ -145,9 +164,9 @@ def test_names_do_not_depend_on_how_a_model_was_saved(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("model_type", ARCHITECTURES)
 def test_ties_are_those_of_transformers(model_type: str) -> None:
-    of = ARCHITECTURES[model_type]
-    assert of.ties_embeddings({}) == AutoConfig.for_model(model_type).tie_word_embeddings
-    assert of.ties_embeddings({"tie_word_embeddings": not of.tied}) is not of.tied
+    of = ARCHITECTURES[model_type].unembedding
+    assert of.is_embedding({}) == AutoConfig.for_model(model_type).tie_word_embeddings
+    assert of.is_embedding({"tie_word_embeddings": not of.tied}) is not of.tied
 
 
 def test_a_neuron_without_weights(tmp_path: Path) -> None:

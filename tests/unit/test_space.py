@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from texts import table_of_types
-from tiny_models import COMMON, LAYERS, extract, save_random_tokens, save_tiny_model
+from tiny_models import CASES, COMMON, extract, save_random_tokens, save_tiny_model
 
 from layerscope.extract.disk_space import shard_bytes, smaller
 from layerscope.io.disk_space import check_space
@@ -31,15 +31,16 @@ def opened(record: dict) -> LoadedModel:
     return open_model(record, "float32", "cpu", 1, np.zeros((1, 8), dtype=int))
 
 
-@pytest.mark.parametrize("model_type", LAYERS)
-def test_widths_are_those_of_the_stored_sites(tmp_path: Path, model_type: str) -> None:
-    record = save_tiny_model(model_type, tmp_path / "model")
+@pytest.mark.parametrize("name", CASES)
+def test_widths_are_those_of_the_stored_sites(tmp_path: Path, name: str) -> None:
+    model_type, changes = CASES[name]
+    record = save_tiny_model(model_type, tmp_path / "model", **changes)
     save_random_tokens(tmp_path / "tokens.h5", 2, 16)
     manifest = extract(tmp_path / "tokens.h5", record, tmp_path / "shard.h5")
     model = opened(record)
     assert len(manifest["datasets"]) == len(SITES) * model.layers
-    for name, dataset in manifest["datasets"].items():
-        assert model.width(name.partition("/")[0]) == dataset["shape"][1]
+    for place, dataset in manifest["datasets"].items():
+        assert model.width(place.partition("/")[0]) == dataset["shape"][1]
 
 
 @pytest.mark.parametrize(
@@ -134,7 +135,7 @@ def test_summaries_ask_for_all_that_are_missing_before_anything_runs(
     types = table_of_types(0, COMMON["vocab_size"])
     compute, spec = {"dtype": "float32", "batch_size": 2}, {"site": "mlp_pre", "token_types": 10}
     extract(tmp_path / "tokens.h5", record, tmp_path / "activations.h5", sites=["mlp_pre"])
-    stored = [str(tmp_path / "activations.h5")], tokens, types, LAYERS["gpt2"], spec, 1, output
+    stored = [str(tmp_path / "activations.h5")], tokens, types, 3, spec, 1, output
 
     def run(shards: int) -> None:
         summarize_run(tokens, types, record, compute, spec, "cpu", 1, output, shards)

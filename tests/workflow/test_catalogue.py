@@ -8,7 +8,7 @@ import yaml
 from project import PROJECT, copy_project, snakemake
 
 # Jobs that only sources on the hub have, and the setting in whose place the small study has another.
-ELSEWHERE = {"fetch_documents", "reduce_paths"}
+ELSEWHERE = {"estimate", "fetch_documents", "reduce_paths"}
 FORMS = sorted(path for path in (PROJECT / ".github/ISSUE_TEMPLATE").glob("*.yml") if path.stem != "config")
 KINDS = {"markdown", "textarea", "input", "dropdown", "checkboxes"}
 
