@@ -17,7 +17,7 @@ from torch import nn
 from transformers import AutoConfig, AutoModelForCausalLM
 
 from layerscope.io.errors import UserError
-from layerscope.model.architecture import Architecture, Tap
+from layerscope.model.architecture import Architecture, Tap, Unembedding
 from layerscope.model.architectures import ARCHITECTURES
 from layerscope.model.hooks import SiteError, tapped
 from layerscope.model.model_config import architecture
@@ -190,6 +190,7 @@ TOY = Architecture(
     attn_projection="",
     mlp_norm=None,
     mlp_in=Tap("inner", "output"),
+    unembedding=Unembedding("norm", "embedding"),
 )
 
 

@@ -1,12 +1,15 @@
 """Weights of neurons against the modules of transformers' models, and their logits against plain products."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
+from plain_forward import blocks_of
 from tiny_models import CASES, COMMON, LAYERS, change_weights, save_tiny_model
 from torch import nn
 from transformers import AutoConfig, AutoModelForCausalLM
@@ -30,43 +33,75 @@ def language_model(record: dict) -> nn.Module:
     return AutoModelForCausalLM.from_pretrained(record["path"]).eval()
 
 
-def body_of(model: nn.Module) -> nn.Module:
-    """What holds the blocks and the final norm."""
-    return getattr(model.base_model, "decoder", model.base_model)
+def gated(block: Any) -> tuple[torch.Tensor, torch.Tensor]:
+    return block.mlp.gate_proj.weight, block.mlp.down_proj.weight.T
 
 
-def block_of(model: nn.Module, layer: int) -> nn.Module:
-    body = body_of(model)
-    return (body.h if hasattr(body, "h") else body.layers)[layer]
+def normed(block: Any) -> tuple[torch.Tensor, torch.Tensor]:
+    """With what the norm after the MLP makes of ones, whose size is 1: its gain."""
+    return block.mlp.gate_proj.weight, block.mlp.down_proj.weight.T * block.post_feedforward_layernorm(torch.ones(32))
 
 
-def projections(block: nn.Module) -> tuple[np.ndarray, np.ndarray]:
-    """In and out, [neurons, hidden], by the modules that each architecture has."""
-    mlp = getattr(block, "mlp", block)
-    pairs = (("gate_proj", "down_proj"), ("gate_up_proj", "down_proj"), ("c_fc", "c_proj"), ("fc_in", "fc_out"))
-    pairs += (("fc1", "fc2"), ("dense_h_to_4h", "dense_4h_to_h"))
-    first, last = next(pair for pair in pairs if hasattr(mlp, pair[0]))
-    into, out = (getattr(mlp, name).weight.detach() for name in (first, last))
-    if isinstance(getattr(mlp, first), nn.Linear):
-        out = out.T
-    else:  # GPT-2's
-        into = into.T
-    if first == "gate_up_proj":
-        into = into[: len(into) // 2]
-    if hasattr(block, "post_feedforward_layernorm"):
-        # A vector of ones has the norm that the norm divides by.
-        out = out * block.post_feedforward_layernorm(torch.ones(out.shape[1])).detach()
-    return into.numpy(), out.numpy()
+# By model type, of a block: weights into and out of its neurons, both [neurons, hidden].
+NEURONS: dict[str, Callable[[Any], tuple[torch.Tensor, torch.Tensor]]] = {
+    "gpt_neo": lambda block: (block.mlp.c_fc.weight, block.mlp.c_proj.weight.T),
+    "gpt2": lambda block: (block.mlp.c_fc.weight.T, block.mlp.c_proj.weight),
+    "gpt_neox": lambda block: (block.mlp.dense_h_to_4h.weight, block.mlp.dense_4h_to_h.weight.T),
+    "gptj": lambda block: (block.mlp.fc_in.weight, block.mlp.fc_out.weight.T),
+    "opt": lambda block: (block.fc1.weight, block.fc2.weight.T),
+    "falcon": lambda block: (block.mlp.dense_h_to_4h.weight, block.mlp.dense_4h_to_h.weight.T),
+    **dict.fromkeys(("llama", "mistral", "qwen2", "qwen3"), gated),
+    **dict.fromkeys(("gemma2", "gemma3_text", "olmo2"), normed),
+    "phi3": lambda block: (block.mlp.gate_up_proj.weight[:80], block.mlp.down_proj.weight.T),
+    "starcoder2": lambda block: (block.mlp.c_fc.weight, block.mlp.c_proj.weight.T),
+}
+
+
+def save_case(name: str, folder: Path, **changes: object) -> dict:
+    model_type, of_case = CASES[name]
+    return save_tiny_model(model_type, folder, **of_case, **changes)
+
+
+def logits_of(model: Any, stream: torch.Tensor) -> torch.Tensor:
+    """All that transformers does with what the last block puts out, [hidden] to [token types]."""
+
+    def replace(block: nn.Module, args: object, output: Any) -> Any:
+        given = stream[None, None]
+        return (given, *output[1:]) if isinstance(output, tuple) else given
+
+    handle = blocks_of(model)[-1].register_forward_hook(replace)
+    try:
+        logits: torch.Tensor = model(torch.tensor([[1]]), use_cache=False).logits[0, 0]
+    finally:
+        handle.remove()
+    return logits
+
+
+def check_logits(record: dict) -> None:
+    """The derivative of the logits by the stream, times the size of the stream, which its norm divides by.
+
+    Along the stream its size changes, so that part is taken off. The stream has mean zero: its size is the same for
+    norms that take the mean off and those that do not.
+    """
+    model = language_model(record)
+    model.config.final_logit_softcapping = None  # Gemma 2 has a cap, which what is added does not pass
+    stream = torch.randn(32)
+    stream -= stream.mean()
+    derivative = torch.autograd.functional.jacobian(lambda x: logits_of(model, x), stream).T
+    unembedding = open_weights(record).unembedding(TYPES)
+    assert unembedding is not None and unembedding.shape == (32, TYPES)
+    expected = derivative * (stream**2).mean().sqrt()
+    along = torch.outer(stream, stream @ unembedding) / (stream @ stream)
+    np.testing.assert_allclose((unembedding - along).numpy(), expected.numpy(), rtol=1e-3, atol=1e-4)
 
 
 @pytest.mark.parametrize("name", CASES)
 def test_weights_of_neurons_are_those_of_the_loaded_model(name: str, tmp_path: Path) -> None:
-    model_type, changes = CASES[name]
-    record = save_tiny_model(model_type, tmp_path, **changes)
-    model, weights = language_model(record), open_weights(record)
-    assert weights.layers == LAYERS[name]
-    for layer in range(weights.layers):
-        into, out = projections(block_of(model, layer))
+    record = save_case(name, tmp_path)
+    blocks, weights = blocks_of(language_model(record)), open_weights(record)
+    assert weights.layers == LAYERS[name] == len(blocks)
+    for layer, block in enumerate(blocks):
+        into, out = (of.detach().numpy() for of in NEURONS[record["model_type"]](block))
         table, _ = describe_weights(weights, layer, None)
         assert list(table["neuron"]) == list(range(len(into)))
         np.testing.assert_allclose(table["norm_in"], np.sqrt((into**2).sum(1)), rtol=1e-5)
@@ -78,27 +113,7 @@ def test_weights_of_neurons_are_those_of_the_loaded_model(name: str, tmp_path: P
 @pytest.mark.parametrize("tied", [True, False])
 @pytest.mark.parametrize("name", CASES)
 def test_logits_are_what_a_neuron_adds_through_the_last_norm(name: str, tied: bool, tmp_path: Path) -> None:
-    """By the model's own final norm and head: the derivative of the logits along the output weights, times the norm of
-    the stream that the norm divides by."""
-    model_type, changes = CASES[name]
-    record = save_tiny_model(model_type, tmp_path, tie_word_embeddings=tied, **changes)
-    model, weights = language_model(record), open_weights(record)
-    body = body_of(model)
-    norm = next(getattr(body, at) for at in ("ln_f", "final_layer_norm", "norm") if hasattr(body, at))
-    stream, layer_norm = torch.randn(32), isinstance(norm, nn.LayerNorm)
-    centred = stream - stream.mean() if layer_norm else stream
-    scale = (centred**2).mean().sqrt()
-    _, out = projections(block_of(model, 1))
-    direction = torch.tensor(out[3])
-    moved = direction - direction.mean() if layer_norm else direction
-    direction -= (moved @ centred) / (centred @ centred) * centred  # along the stream, its norm would change
-    head = model.get_output_embeddings()
-    if getattr(body, "project_out", None) is not None:
-        head = nn.Sequential(body.project_out, head)
-    _, change = torch.autograd.functional.jvp(lambda vector: head(norm(vector)), stream, direction)
-    unembedding = weights.unembedding(TYPES)
-    assert unembedding is not None and unembedding.shape == (32, TYPES)
-    np.testing.assert_allclose((direction @ unembedding).numpy(), (change * scale).numpy(), rtol=1e-3, atol=1e-5)
+    check_logits(save_case(name, tmp_path, tie_word_embeddings=tied))
 
 
 def test_tables_of_logits_are_the_extremes_of_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -138,7 +153,7 @@ def test_weights_are_those_that_the_model_runs_with(dtype: str, tmp_path: Path) 
     for weights in ("trained", "random"):
         record = {**save_tiny_model("gpt_neo", tmp_path), "weights": weights}
         base = load_base_model(record, dtype, CPU)
-        into, out = projections(base.h[1].float())
+        into, out = (of.detach().numpy() for of in NEURONS["gpt_neo"](base.h[1].float()))
         found = open_weights(record, dtype).layer(1)
         assert np.array_equal(found.into.numpy(), into) and np.array_equal(found.out.numpy(), out)
         unembedding = open_weights(record, dtype).unembedding(TYPES)

@@ -90,10 +90,11 @@ class NeuronWeights:
         Returns:
             None for a model without an unembedding: one that is neither in its files nor its embedding.
         """
-        of = self.architecture.unembedding
-        path = self.prefix + of.embedding if of.is_embedding(self.config) else of.head
-        if f"{path}.weight" not in self.weights:
-            return None
+        of, path = self.architecture.unembedding, self.architecture.unembedding.head
+        if f"{path}.weight" not in self.weights:  # where the files have it, transformers ties nothing to it
+            if not of.is_embedding(self.config):
+                return None
+            path = self.prefix + of.embedding
         unembedding = self._read(f"{path}.weight")[:types].T
         if of.projection and f"{self.prefix}{of.projection}.weight" in self.weights:
             unembedding = self._read(f"{self.prefix}{of.projection}.weight").T @ unembedding
