@@ -116,6 +116,15 @@ def test_logits_are_what_a_neuron_adds_through_the_last_norm(name: str, tied: bo
     check_logits(save_case(name, tmp_path, tie_word_embeddings=tied))
 
 
+@pytest.mark.parametrize("model_type", ["gemma2", "gpt_neox"])
+def test_head_of_its_own_is_taken_whatever_config_json_says(model_type: str, tmp_path: Path) -> None:
+    """As transformers does."""
+    record = save_tiny_model(model_type, tmp_path, tie_word_embeddings=False)
+    config = json.loads((tmp_path / "config.json").read_text())
+    (tmp_path / "config.json").write_text(json.dumps(config | {"tie_word_embeddings": True}))
+    check_logits(record)
+
+
 def test_tables_of_logits_are_the_extremes_of_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(neuron_weights, "NEURONS_AT_ONCE", 7)
     weights = open_weights(save_tiny_model("gpt2", tmp_path))

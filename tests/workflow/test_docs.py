@@ -46,6 +46,7 @@ SHOWN = (
     "models.gpt-neo-125m: window: ",
     "results/path_length/neo-8m/shard_0000.h5: its values differ",
     "results/activations/neo-8m/embedded/shard_0002.h5: its dtype is bfloat16",
+    "layerscope.receive(",
 )
 # Within a line of text, code is a command if it begins with one of these, or has what only commands have.
 PROGRAM = re.compile(r"(snakemake|pytest|pip|python3?|find|rm|squeue|sacct|scontrol|scancel|crontab)\b ")
