@@ -151,6 +151,12 @@ MUTATIONS = {
     "the gain of Gemma's norms without its 1": Mutation(
         "model/architectures.py", "    gain_offset=1,\n", "", f"{SOUND}[gemma3_text-float32]"
     ),
+    "weights of neurons past the norm that follows them": Mutation(
+        "model/neuron_weights.py",
+        """            out = out * self._gain(f"{block}{of.sites['mlp_out'].module}")\n""",
+        "            pass\n",
+        "unit/test_neuron_weights.py::test_weights_of_neurons_are_those_of_the_loaded_model[gemma2]",
+    ),
     "OPT whose stream is normed": Mutation(
         "model/model_config.py",
         "    found.check_variant(name, model_config)\n",

@@ -151,6 +151,11 @@ def test_unsupported_architecture_is_refused_with_the_list(tmp_path: Path) -> No
             "do_layer_norm_before: true (docs/models.md)",
         ),
         (
+            {"model_type": "opt", "_remove_final_layer_norm": True},
+            "models.m: its config.json has _remove_final_layer_norm: true; supported are models of this architecture "
+            "with _remove_final_layer_norm: false (docs/models.md)",
+        ),
+        (
             {"model_type": "gemma3_text", "use_bidirectional_attention": True},
             "models.m: its config.json has use_bidirectional_attention: true; supported are models of this "
             "architecture with use_bidirectional_attention: false (docs/models.md)",

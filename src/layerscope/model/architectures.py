@@ -166,7 +166,8 @@ ARCHITECTURES = {
         Unembedding("decoder.final_layer_norm", "decoder.embed_tokens", tied=True, projection="decoder.project_out"),
         flattened_mlp=True,
         names=Names(inner="ffn_dim", epsilon=1e-5),
-        required={"do_layer_norm_before": True},  # otherwise the stream itself is normed, and is no sum
+        # Otherwise the stream itself is normed, and is no sum; or is not normed before the unembedding.
+        required={"do_layer_norm_before": True, "_remove_final_layer_norm": False},
     ),
     "falcon": _architecture(
         "h",
