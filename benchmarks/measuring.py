@@ -2,7 +2,7 @@
 
     python benchmarks/measuring.py
 
-Prints the seconds of the four jobs of a layer and their peak memory, on noise stored in a shard of that size.
+Prints the seconds of the five jobs of a layer and their peak memory, on noise stored in a shard of that size.
 """
 
 import os
@@ -21,6 +21,7 @@ from layerscope.extract.activation_shards import ActivationShard
 from layerscope.extract.writer import ActivationShardWriter
 from layerscope.io.files import write_json
 from layerscope.studies.token_length.correlate_layer import correlate_layer
+from layerscope.studies.token_length.describe_layer import describe_layer
 from layerscope.studies.token_length.resample_layer import resample_layer
 from layerscope.studies.token_length.unimodality_test import unimodality_tests
 from layerscope.summarize.summarize_shard import summarize_stored
@@ -57,6 +58,7 @@ def main() -> None:
         jobs = {
             "summarize": lambda: summarize_stored([str(shard)], tokens, vocabulary, 1, SPEC, 1, summary[0]),
             "correlate": lambda: correlate_layer(summary, [str(shard)], [manifest], vocabulary, 0, 2048),
+            "describe": lambda: describe_layer(summary, [str(shard)], vocabulary, 0),
             "resample": lambda: resample_layer(summary, [str(shard)], vocabulary, 0, RESAMPLES, 0, "spline"),
             "test unimodality": lambda: unimodality_tests([str(shard)], vocabulary, 0, RESAMPLES, 0),
         }

@@ -19,7 +19,6 @@ import psutil
 import pytest
 import yaml
 from project import copy_project, snakemake
-from readme_rows import check_rows
 from test_docs import COMMANDS
 
 from layerscope.preflight.config import Config
@@ -41,8 +40,7 @@ QUICK = (
     *("--max-status-checks-per-second", "1"),
 )
 # A run is given by what to make and from which configuration: the embedded study on a quarter of its text and without
-# controls; or two extractions and four layers of it without figures, which is enough to break something; or the rows of
-# two of the models that README.md shows of the default study.
+# controls; or two extractions and four layers of it without figures, which is enough to break something.
 EMBEDDED = ("all", "--configfile", "embedded.yaml")
 EMBEDDED_CONFIG = {
     "sampling": {"sequences": 16, "sequences_per_shard": 8},
@@ -55,8 +53,6 @@ EMBEDDED_CONFIG = {
 STUDIES = ("token_length", "token_similarity", "path_length")
 # All that is compared, without figures.
 TABLES = ("results/claims.csv", *(f"results/{study}/layers.csv" for study in STUDIES), *EMBEDDED[1:])
-SHOWN = ("results/token_length/evidence.csv", "--configfile", "shown.yaml")
-SHOWN_CONFIG = {"studies": {"token_length": {"models": ["neo-2m", "neo-2m-random"]}}}
 SMALL = ("results/token_length/layers.csv", "--configfile", "small.yaml")
 SMALL_CONFIG = {
     "sampling": {"sequences": 4, "sequence_length": 128, "sequences_per_shard": 2},
@@ -113,7 +109,6 @@ class Study:
         copy_project(folder)
         for name, config in (
             ("embedded", EMBEDDED_CONFIG),
-            ("shown", SHOWN_CONFIG),
             ("small", SMALL_CONFIG),
         ):
             (folder / f"{name}.yaml").write_text(yaml.safe_dump(config))
@@ -259,13 +254,11 @@ def test_commands_of_the_page_are_understood(study: Study, program: str) -> None
 
 
 def test_embedded_study(study: Study, tmp_path: Path) -> None:
-    here, default = Study(tmp_path / "here"), Study(tmp_path / "default")
+    here = Study(tmp_path / "here")
     begin = time.monotonic()
     study.start(*EMBEDDED)
     here.run_here(*TABLES)  # meanwhile: most of the time through SLURM is waiting
     took_here = time.monotonic() - begin
-    default.run_here(*SHOWN)
-    check_rows(default.folder / "results")
     study.finish()
     print(f"embedded study, side by side: {took_here:.0f} s here, {time.monotonic() - begin:.0f} s through SLURM")
     assert_same(study.tables(), here.tables())
