@@ -797,7 +797,7 @@ def package(tmp_path: Path, project: Path) -> Path:
 
 
 def test_without_a_mutation_all_pass(package: Path) -> None:
-    """One of each file, to see that they pass in a copy of the package; as it is, all of them are among the other tests."""
+    """One of each file, to see that they pass in a copy of the package; all are run on the package itself."""
     of_files = {test.partition("::")[0]: test for test in sorted({of.test for of in MUTATIONS.values()})}
     code, output = run(package, *of_files.values())
     assert code == PASSED, output
