@@ -797,9 +797,8 @@ def package(tmp_path: Path, project: Path) -> Path:
 
 
 def test_without_a_mutation_all_pass(package: Path) -> None:
-    """One of each file, to see that they pass in a copy of the package; all are run on the package itself."""
-    of_files = {test.partition("::")[0]: test for test in sorted({of.test for of in MUTATIONS.values()})}
-    code, output = run(package, *of_files.values())
+    """A few of them, to see that they pass in a copy of the package; all are run on the package itself."""
+    code, output = run(package, VOCABULARY, PATHS, GROUPS, VERDICT)
     assert code == PASSED, output
     assert "skipped" not in output.splitlines()[-1]
 
