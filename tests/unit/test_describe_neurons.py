@@ -9,7 +9,7 @@ from stored_layers import CONSTANT, INPUT_IDS, KEPT, LAYERS, LENGTHS, MEMBERS, N
 from layerscope.studies.token_length.describe_layer import describe_layer
 from layerscope.studies.token_length.length_means import LengthMeans
 from layerscope.studies.token_length.neuron_histogram import BINS
-from layerscope.studies.token_length.token_types import LEAST, SHOWN, token_types_table
+from layerscope.studies.token_length.token_types import LEAST, TYPES_KEPT, token_types_table
 from layerscope.summarize.summarize_shard import summary_of_values
 from layerscope.tokenize.token_shards import Tokens
 
@@ -103,12 +103,12 @@ def test_token_types_are_those_of_a_groupby(described):
     ids = INPUT_IDS[KEPT]
     counts = pd.Series(ids).value_counts()
     common = counts[counts >= LEAST].index
-    assert len(common) >= 2 * SHOWN
+    assert len(common) >= 2 * TYPES_KEPT
     for (neuron, kind), of in table.groupby(["neuron", "kind"]):
         means = pd.Series(VALUES[:, neuron]).groupby(ids).mean().loc[sorted(common)]
         sign = -1 if kind == "top" else 1
-        expected = (sign * means.astype(np.float32)).sort_values(kind="stable").index[:SHOWN]
-        assert of["rank"].tolist() == list(range(SHOWN))
+        expected = (sign * means.astype(np.float32)).sort_values(kind="stable").index[:TYPES_KEPT]
+        assert of["rank"].tolist() == list(range(TYPES_KEPT))
         np.testing.assert_allclose(of["mean"], means.loc[expected], rtol=1e-6)
         if neuron != CONSTANT:  # whose means are equal but for rounding
             assert of["token_id"].tolist() == expected.tolist()
@@ -134,7 +134,7 @@ def types_of(counts: list[int], token_types: int = 100) -> pd.DataFrame:
 )
 def test_rare_types_are_left_out_where_others_are_enough(counts, top):
     table = types_of(counts)
-    shown = min(SHOWN, len(counts))
+    shown = min(TYPES_KEPT, len(counts))
     assert table.loc[table["kind"] == "top", "token_id"].tolist() == list(range(top, top - shown, -1))
     assert table.loc[table["kind"] == "bottom", "token_id"].tolist() == list(range(shown))
 

@@ -10,7 +10,8 @@ from layer_tables import AROUND, BINS, random_tables
 
 from layerscope.explorer.columns import COLUMNS, columns_of, write_columns
 from layerscope.explorer.contexts import coded
-from layerscope.explorer.layer_file import BITS, TABLES, rounded, write_layer_file
+from layerscope.explorer.inputs import TABLES
+from layerscope.explorer.layer_file import BITS, rounded, write_layer_file
 from layerscope.read.neurons_table import neurons_table
 
 NEURONS, TOKENS, LENGTH, TYPES, LAYERS = 23, 4096, 64, 300, 3

@@ -3,7 +3,7 @@
 from functools import partial
 
 from layerscope.explorer.columns import columns_of
-from layerscope.explorer.layer_file import NEURON_TABLES, NUMBERS, TABLES
+from layerscope.explorer.inputs import NUMBERS, STATISTICS, TABLES
 from layerscope.studies.token_length.study import VOCABULARY
 
 
@@ -66,7 +66,7 @@ for matched in (True, False):
         name:
             "write_explorer_columns_of_pairs" if matched else "write_explorer_columns"
         input:
-            **{kind: partial(tables_of, kind) for kind in NEURON_TABLES},
+            **{kind: partial(tables_of, kind) for kind in STATISTICS},
             matches=lambda w: matches_of(w.model),
         output:
             [f"<results>/explorer/data/{{model}}/columns/{name}.js" for name in columns_of(matched)],

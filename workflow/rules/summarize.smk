@@ -3,7 +3,7 @@
 
 def shards_that_are(stored):
     """A pattern for the numbers of the token shards that are wholly stored, or of those that are not."""
-    return "|".join(shard for shard in SHARDS if SPECS.is_stored(int(shard)) == stored) or "(?!)"
+    return "|".join(shard for shard in SHARDS if CONFIG.is_stored(int(shard)) == stored) or "(?!)"
 
 
 def stored_of(wildcards, ending):

@@ -1,6 +1,7 @@
 from pathlib import Path
 
-from layerscope.explorer.layer_file import TABLES, write_layer_file
+from layerscope.explorer.inputs import TABLES
+from layerscope.explorer.layer_file import write_layer_file
 from layerscope.io.tables import read_table
 from layerscope.read.matches import best_matches
 from layerscope.workflow.job import job

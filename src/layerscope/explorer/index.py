@@ -1,12 +1,11 @@
 """Writes the page of the explorer: one file with its style, its scripts and the manifest in it."""
 
-import base64
-import hashlib
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from layerscope.io.content_policy import source_of
 from layerscope.io.files import whole_file
 
 # In the order in which the page runs them: each uses those before it.
@@ -59,13 +58,8 @@ def write_index(path: str | Path, manifest: dict[str, Any]) -> None:
         style=style,
         scripts=scripts,
         manifest=manifest,
-        style_source=_source(style),
-        script_sources=" ".join(map(_source, scripts)),
+        style_source=source_of(style),
+        script_sources=" ".join(map(source_of, scripts)),
     )
     with whole_file(path) as temporary:
         temporary.write_text(page, encoding="utf-8")
-
-
-def _source(text: str) -> str:
-    """How a content security policy names an inline style or script, so that no other is applied or run."""
-    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"

@@ -11,13 +11,9 @@ from layerscope.explorer.contexts import NONE, Arrays, context_arrays, shown_con
 from layerscope.explorer.packed import write_script
 from layerscope.read.neurons_table import neurons_table
 from layerscope.studies.token_length.length_groups import GROUP_NAMES, GROUPS
+from layerscope.studies.token_length.token_types import TYPES_KEPT
 
-RANKS = 10  # token types of each end
 BITS = 12  # of means and logits that are only shown: within 0.025%, in half of the space
-NUMBERS = 4000  # of each neuron in its tables
-# What the names of the tables begin with: those of the statistics of neurons, and all.
-NEURON_TABLES = ("layer", "inference", "resamples", "dip", "weights")
-TABLES = (*NEURON_TABLES, "contexts", "neuron_histogram", "by_length", "token_types", "logits")
 
 
 def write_layer_file(
@@ -34,7 +30,7 @@ def write_layer_file(
     Args:
         path: where to.
         layers: how many the model has.
-        tables: those of the layer, by the names of ``TABLES``.
+        tables: those of the layer, by the names of :data:`.TABLES`.
         matches: of :func:`layerscope.read.matches.best_matches`, if the model is matched with another.
         sequence_length: tokens of a sequence.
     """
@@ -91,7 +87,7 @@ def _ranked(table: pd.DataFrame, kind: str, name: str, columns: Mapping[str, str
     for ending, column in columns.items():
         counted = rows[column].dtype.kind in "iu"
         empty = (NONE if column == "token_id" else 0) if counted else np.nan
-        arrays[name + ending] = np.full((neurons, RANKS), empty, np.uint32 if counted else np.float32)
+        arrays[name + ending] = np.full((neurons, TYPES_KEPT), empty, np.uint32 if counted else np.float32)
         arrays[name + ending][at] = rows[column] if counted else rounded(rows[column].to_numpy(np.float32))
     return arrays
 

@@ -57,6 +57,11 @@ class Config(Section):
             for name, settings in self.studies.chosen().items()
         }
 
+    def is_stored(self, shard: int) -> bool:
+        """Whether all activations of a token shard are stored as they were computed, so that they give its summary."""
+        whole = self.sampling.stored_of(shard) == self.sampling.sequences_per_shard
+        return whole and self.extraction.storage_dtype == "float32"
+
     def _models_of(self, settings: StudySettings) -> dict[str, Model]:
         return {name: model for name in getattr(settings, "models", ()) if (model := self.models.get(name))}
 

@@ -2,3 +2,6 @@
 
 Start with :class:`layerscope.read.run.Run`. Nothing here is part of a job, and nothing imports torch.
 """
+
+# What the names of the tables begin with that every run has of the neurons of a layer.
+NEURON_TABLES = ("layer", "inference", "resamples", "dip")

@@ -2,10 +2,9 @@
 
 import pandas as pd
 
+from layerscope.read import NEURON_TABLES
 from layerscope.read.folder import ResultsFolder
 from layerscope.read.neurons_table import neurons_table
-
-WRITTEN = ("layer", "inference", "resamples", "dip")  # by every run
 
 
 def neurons_of_layer(folder: ResultsFolder, model: str, layer: int, matches: pd.DataFrame | None) -> pd.DataFrame:
@@ -17,7 +16,7 @@ def neurons_of_layer(folder: ResultsFolder, model: str, layer: int, matches: pd.
     Raises:
         UserError: a table that every run writes is missing, or one is damaged.
     """
-    tables = {kind: folder.of_layer(kind, model, layer) for kind in WRITTEN}
+    tables = {kind: folder.of_layer(kind, model, layer) for kind in NEURON_TABLES}
     if (folder.path / folder.place("weights", model, layer)).is_file():
         tables["weights"] = folder.of_layer("weights", model, layer)
     return neurons_table(model, layer, folder.depths[model], tables, matches)

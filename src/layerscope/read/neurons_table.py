@@ -7,8 +7,8 @@ from scipy.special import ndtri
 
 from layerscope.stats.intervals import ALPHA, student_quantile
 from layerscope.stats.relative_depth import relative_depth
+from layerscope.studies.token_length.measures import POPULATIONS
 
-POPULATIONS = ("tokens", "short_tokens", "types", "short_types")  # whose dip is tested
 P_OF_DIPS = {f"p_{population}": f"p_dip_{population}" for population in POPULATIONS}
 MATCH = {"other": "match_model", "other_layer": "match_layer", "other_neuron": "match_neuron", "r": "match_r"}
 COLUMNS = [

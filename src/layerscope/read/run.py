@@ -13,9 +13,9 @@ from layerscope.read.folder import ResultsFolder
 from layerscope.read.matches import best_matches
 from layerscope.read.neurons import neurons_of_layer
 from layerscope.read.texts import tokens_table, with_surroundings
+from layerscope.studies.token_length.token_types import TYPES_KEPT as TOP
 from layerscope.tokenize.token_shards import Tokens, read_token_shards
 
-TOP = 10  # token types of each end that a run keeps for a neuron
 Neurons = int | Sequence[int] | None  # None: all of the layer
 
 

@@ -1,7 +1,5 @@
 """Writes the report: one template, all that it shows within the page, all text escaped."""
 
-import base64
-import hashlib
 import platform
 import subprocess
 from dataclasses import fields
@@ -12,6 +10,7 @@ from typing import TypedDict
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from layerscope import __version__
+from layerscope.io.content_policy import source_of
 from layerscope.io.files import whole_file
 from layerscope.report.claims import ClaimRows, matrices, tally
 from layerscope.report.cost import cost
@@ -90,7 +89,7 @@ def write_report(
         settings=settings,
         versions={"layerscope": f"{__version__} (commit {git_commit(root)})", "Python": platform.python_version()}
         | {name: version(name) for name in PACKAGES},
-        script_digest=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
+        script_source=source_of(script),
     )
     with whole_file(output) as temporary:
         temporary.write_text(page, encoding="utf-8")

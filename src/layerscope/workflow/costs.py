@@ -54,25 +54,22 @@ def _extracted(config: Config, needs: Needs, sites: list[str], size: ModelSize) 
     """Jobs that store activations."""
     if not sites:
         return
-    tokens = needs.stored_shard
-    number = 4 if config.extraction.storage_dtype == "float32" else 2
-    numbers = tokens * size.layers * sum(map(size.width, sites))
     expected = needs.extract(size, sites, needs.threads_of(size))
-    yield JobCosts("extract", config.sampling.stored_shards, expected, tokens, numbers * number)
+    made = needs.stored_bytes(size, sites)
+    yield JobCosts("extract", config.sampling.stored_shards, expected, needs.stored_shard, made)
 
 
 def _summarized(config: Config, needs: Needs, size: ModelSize) -> Iterator[JobCosts]:
     """Jobs that make summaries, from stored activations or with a run of the model."""
-    sampling = config.sampling
-    whole = sum(sampling.stored_of(shard) == sampling.sequences_per_shard for shard in range(sampling.shards))
-    stored = whole if config.extraction.storage_dtype == "float32" else 0
+    shards = config.sampling.shards
+    stored = sum(map(config.is_stored, range(shards)))
     made = summary_bytes(config, needs, size.layers * size.mlp)
     from_stored = needs.summarize_stored(size.layers, size.mlp)
     running = needs.summarize(size, needs.threads_of(size))
     if stored:
         yield JobCosts("summarize_stored", stored, from_stored, 0, made)
-    if stored < sampling.shards:
-        yield JobCosts("summarize", sampling.shards - stored, running, needs.shard, made)
+    if stored < shards:
+        yield JobCosts("summarize", shards - stored, running, needs.shard, made)
 
 
 def summary_bytes(config: Config, needs: Needs, neurons: int) -> float:

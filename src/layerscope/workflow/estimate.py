@@ -7,7 +7,7 @@ import subprocess
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from layerscope.io.errors import UserError
@@ -105,7 +105,7 @@ def jobs_of_plan(plan: str) -> dict[str, int]:
     return {rule: count for rule, count in found.items() if rule not in ("total", "all")}
 
 
-def slurm_jobs(jobs: Mapping[str, int], local: Iterable[str], profile: Mapping[str, Any]) -> int:
+def slurm_jobs(jobs: Mapping[str, int], local: Collection[str], profile: Mapping[str, Any]) -> int:
     """How many SLURM jobs a run has.
 
     Args:
@@ -117,7 +117,7 @@ def slurm_jobs(jobs: Mapping[str, int], local: Iterable[str], profile: Mapping[s
     sizes = {name: int(size) for name, size in (entry.split("=") for entry in profile.get("group-components", ()))}
     submitted: Counter[str] = Counter()
     for rule, count in jobs.items():
-        if rule not in set(local):
+        if rule not in local:
             submitted[groups.get(rule, rule)] += count
     return sum(math.ceil(count / sizes.get(group, 1)) for group, count in submitted.items())
 

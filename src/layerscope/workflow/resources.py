@@ -128,11 +128,15 @@ class Needs:
         device = "cuda" if self.gpu else "cpu"
         return self.length * batch_size_of(self.extraction.batch_size, self.length, sequences, device)
 
+    def stored_bytes(self, model: ModelSize, sites: list[str]) -> float:
+        """Bytes of an activation shard."""
+        bytes_per_number = 4 if self.extraction.storage_dtype == "float32" else 2
+        return self.stored_shard * model.layers * sum(map(model.width, sites)) * bytes_per_number
+
     def extract(self, model: ModelSize, sites: list[str], threads: int) -> Expected:
         """Of an activation shard, which is written while the model runs: a few tensors wait for that."""
         widths = [model.width(site) for site in sites]
-        bytes_per_number = 4 if self.extraction.storage_dtype == "float32" else 2
-        made = self.stored_shard * model.layers * sum(widths) * bytes_per_number
+        made = self.stored_bytes(model, sites)
         held = 6 * 4 * self._batch(self.stored_shard) * max(widths, default=0)
         return self._run(model, self.stored_shard, threads, made, held)
 

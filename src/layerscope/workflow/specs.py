@@ -190,12 +190,6 @@ class Specs:
         part = self.config.sampling.stored_per_shard
         return self.script("extract", sites=self.sites(model, corpus), sequences_per_shard=part, **settings)
 
-    def is_stored(self, shard: int) -> bool:
-        """Whether all activations of a token shard are stored as they were computed, so that they give its summary."""
-        sampling = self.config.sampling
-        whole = sampling.stored_of(shard) == sampling.sequences_per_shard
-        return whole and self.config.extraction.storage_dtype == "float32"
-
     def summarize(self, model: str) -> Spec:
         """The spec of the summary of a token shard, for which the model runs."""
         compute = self.config.extraction.model_dump(include={"dtype", "batch_size"})

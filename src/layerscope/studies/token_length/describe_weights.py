@@ -5,8 +5,7 @@ import pandas as pd
 import torch
 
 from layerscope.model.neuron_weights import NeuronWeights, extreme_logits
-
-TYPES_OF_EACH = 10
+from layerscope.studies.token_length.token_types import TYPES_KEPT
 
 
 def describe_weights(
@@ -32,7 +31,7 @@ def describe_weights(
 
 def _logits(out: torch.Tensor, unembedding: torch.Tensor | None) -> pd.DataFrame:
     tables = []
-    found = {} if unembedding is None else extreme_logits(out, unembedding, TYPES_OF_EACH)
+    found = {} if unembedding is None else extreme_logits(out, unembedding, TYPES_KEPT)
     for kind, (logits, types) in found.items():
         neurons, count = logits.shape
         tables.append(_table(np.arange(neurons).repeat(count), kind, types.numpy(), logits.numpy()))

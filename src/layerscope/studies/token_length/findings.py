@@ -25,7 +25,7 @@ def headline(evidence: pd.DataFrame, models: list[str]) -> str:
     return (
         "From the first layer to the last, the median Pearson r of MLP neurons with token length goes from "
         f"{listed([f'{change} in {model}' for change, model in zip(raw, models, strict=True)])}; given frequency, "
-        f"leading space and position, from {listed([f'{change}' for change in given])}."
+        f"leading space and position, from {listed(given)}."
     )
 
 

@@ -7,6 +7,7 @@ import pandas as pd
 MEASURES = ("r", "r_given_frequency", "r_given_all", "r_types")
 # Whether a property is a covariate of the summaries → what the intervals of its r rest on.
 INTERVALS = {True: "documents and types", False: "types; name it in summaries.properties for documents"}
+POPULATIONS = ("tokens", "short_tokens", "types", "short_types")  # that are tested for unimodality
 TABLE_END = 72_000  # size of the largest sample for which the dip test has critical values
 
 

@@ -11,7 +11,7 @@ from layerscope.stats.intervals import ALPHA
 from layerscope.stats.multiple_testing import at_least, passes, share
 from layerscope.stats.relative_depth import relative_depth
 from layerscope.studies.token_length.dip_test import SMALLEST_P
-from layerscope.studies.token_length.unimodality_test import POPULATIONS
+from layerscope.studies.token_length.measures import POPULATIONS
 
 INDEPENDENT = ("types", "short_types")  # populations of values as independent as the p of the dip test takes them to be
 UNIFORM = 5 / 9  # the bimodality coefficient of a uniform distribution

@@ -5,7 +5,7 @@ import pandas as pd
 
 from layerscope.summarize.summary_shards import LayerSummary
 
-SHOWN = 10  # types of either kind
+TYPES_KEPT = 10  # of either kind, for each neuron
 LEAST = 5  # tokens of a type
 NEURONS_AT_ONCE = 256
 
@@ -13,7 +13,7 @@ NEURONS_AT_ONCE = 256
 def token_types_table(summary: LayerSummary, types: int) -> pd.DataFrame:
     """Types with the largest and smallest mean activation, among those with a class of their own.
 
-    Of types that occur ``LEAST`` times; or fewer, the most that leave 2 × ``SHOWN`` types; else of all.
+    Of types that occur ``LEAST`` times; or fewer, the most that leave 2 × ``TYPES_KEPT`` types; else of all.
 
     Args:
         types: in the vocabulary.
@@ -25,10 +25,10 @@ def token_types_table(summary: LayerSummary, types: int) -> pd.DataFrame:
     tokens, neurons = summary.tokens, summary.neurons
     own = np.flatnonzero(tokens.classes < types)
     counts = tokens.class_counts[own]
-    least = next((n for n in range(LEAST, 0, -1) if np.count_nonzero(counts >= n) >= 2 * SHOWN), 1)
+    least = next((n for n in range(LEAST, 0, -1) if np.count_nonzero(counts >= n) >= 2 * TYPES_KEPT), 1)
     common = own[counts >= least]
     ids, counts = tokens.classes[common], tokens.class_counts[common]
-    shown, found = min(SHOWN, len(common)), []
+    shown, found = min(TYPES_KEPT, len(common)), []
     for start in range(0, len(neurons.pilot) if shown else 0, NEURONS_AT_ONCE):
         block = slice(start, start + NEURONS_AT_ONCE)
         # Of the numbers in the table, so that none of them is greater than one before it.

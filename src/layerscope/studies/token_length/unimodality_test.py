@@ -14,8 +14,8 @@ from layerscope.stats.jackknife import Groups
 from layerscope.studies.token_length import SITE
 from layerscope.studies.token_length.dip_test import dip_tests
 from layerscope.studies.token_length.length_groups import GROUPS, POOLED, TokenLengths, token_lengths
+from layerscope.studies.token_length.measures import POPULATIONS
 
-POPULATIONS = ("tokens", "short_tokens", "types", "short_types")
 TOP = 4  # neurons of a layer whose own histograms are kept
 EDGES = np.linspace(-6, 6, 121)  # of the pooled histogram, in standard deviations of each neuron
 NEURON_BINS = 60
