@@ -2,13 +2,17 @@ import os
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
+from snakemake.io import _IOFile
 from snakemake.jobs import Job
+from snakemake.script import PythonScript
 from snakemake.utils import min_version
 
 from layerscope.workflow.announce import announce_plan, telling
+from layerscope.workflow.checksums import take_checksums_once
 from layerscope.preflight.load import load_config
 from layerscope.config.files import check_config_files
 from layerscope.workflow.failed_jobs import keep_failed_jobs_due
+from layerscope.workflow.forked_jobs import fork_local_jobs
 from layerscope.workflow.misplaced import check_no_folders
 from layerscope.workflow.planning import Planning
 from layerscope.workflow.resources import Needs
@@ -78,6 +82,8 @@ rule all:
 # Not in the processes of jobs, for which Snakemake reads this file too.
 if workflow.is_main_process:
     keep_failed_jobs_due(Job)
+    fork_local_jobs(PythonScript)
+    take_checksums_once(_IOFile)
     LOCK = ResultsLock(CONFIG.results)
     with Planning(WorkflowError), telling("reading the sources, to detect changes later"):
         SPECS.read_sources()

@@ -9,8 +9,6 @@ import contextlib
 import functools
 import json
 import os
-import runpy
-import signal
 import socket
 import subprocess
 import sys
@@ -100,8 +98,8 @@ def answer(request: dict[str, Any]) -> None:
     leave(lambda: resolve_name(request["function"])(*request["arguments"]))
 
 
-def leave(function: Callable[[], int | None], end: Callable[[int], object] = lambda code: None) -> None:
-    """End this process with the code that a function returns or exits with, told to ``end`` before."""
+def leave(function: Callable[[], int | None]) -> None:
+    """End this process with the code that a function returns or exits with."""
     code = 1
     try:
         code = function() or 0
@@ -115,43 +113,28 @@ def leave(function: Callable[[], int | None], end: Callable[[int], object] = lam
         with contextlib.suppress(Exception):
             sys.stdout.flush()
             sys.stderr.flush()
-        end(code)
         os._exit(code)
 
 
 def run_snakemake(*arguments: str) -> None:
-    """The command; the scripts of its jobs run in forks too.
+    """The command; the scripts of its jobs are forks of a process that has the libraries imported.
 
-    They are forked from a process that is made before Snakemake starts its threads and imports the package.
+    It is made before Snakemake starts its threads and imports the package.
     """
     from snakemake import cli
-    from snakemake.benchmark import benchmarked
-    from snakemake.script import PythonScript
 
     here, there = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     if not (scripts := os.fork()):
         here.close()
-        run_scripts(there)
+        leave(partial(run_scripts, there))
     there.close()
+    # The Snakefile may not be able to import the package, as a test wants it.
+    with contextlib.suppress(ImportError):
+        from layerscope.workflow import forked_jobs
 
-    @functools.cache
-    def umask() -> int:
-        """As the Snakefile set it; asked once, since to ask is to set it for a moment."""
-        os.umask(before := os.umask(0o077))
-        return before
-
-    def execute_script(self: PythonScript, script: str, edit: bool = False) -> None:
-        read, write = os.pipe()
-        socket.send_fds(here, [json.dumps([script, str(Path.cwd()), umask()]).encode()], [write])
-        os.close(write)
-        with os.fdopen(read) as told:
-            process = int(told.readline())
-            with benchmarked(process, self.bench_record) if self.bench_record else contextlib.nullcontext():
-                code = int(told.read() or -signal.SIGKILL)
-        if code:
-            raise subprocess.CalledProcessError(code, [sys.executable, script])
-
-    PythonScript.execute_script = execute_script
+        server = forked_jobs.Server.__new__(forked_jobs.Server)
+        server.socket = here
+        forked_jobs.Servers.of = lambda self, script: server
     sys.argv = ["snakemake", *arguments]
     try:
         cli.main(list(arguments))
@@ -160,29 +143,10 @@ def run_snakemake(*arguments: str) -> None:
         os.waitpid(scripts, 0)
 
 
-def run_script(path: str) -> None:
-    sys.argv = [path]
-    runpy.run_path(path, run_name="__main__")
-
-
 def run_scripts(requests: socket.socket) -> None:
-    """Run each script that is asked for in a fork, several at once, until nobody is left to ask."""
-    while True:
-        message, descriptors, _, _ = socket.recv_fds(requests, 65536, 1)
-        with contextlib.suppress(ChildProcessError):  # each has said by itself how it ended
-            while os.waitpid(-1, os.WNOHANG if message else 0)[0]:
-                pass
-        if not message:
-            os._exit(0)
-        if not os.fork():
-            requests.close()
-            script, folder, umask = json.loads(message)
-            os.chdir(folder)
-            os.umask(umask)
-            with os.fdopen(descriptors[0], "w", buffering=1) as told:
-                print(os.getpid(), file=told)
-                leave(partial(run_script, script), partial(print, file=told))
-        os.close(descriptors[0])
+    from layerscope.workflow import forked_jobs
+
+    forked_jobs.serve(requests)
 
 
 if __name__ == "__main__":

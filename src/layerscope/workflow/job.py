@@ -12,6 +12,9 @@ from typing import Any
 
 from layerscope.io.errors import UserError, memory_ran_out, place_of
 
+# Read when the hub's clients are imported, which no module here does before a job needs them.
+OFFLINE = dict.fromkeys(("HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE", "TRANSFORMERS_OFFLINE"), "1")
+
 
 @contextmanager
 def job(snakemake: Any, network: bool = False) -> Iterator[Any]:
@@ -23,8 +26,7 @@ def job(snakemake: Any, network: bool = False) -> Iterator[Any]:
         network: whether the job may ask the hub; in every other job, the hub's clients are switched off.
     """
     if not network:
-        # Read when the clients are imported, which no module here does before a job needs them.
-        os.environ |= dict.fromkeys(("HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE", "TRANSFORMERS_OFFLINE"), "1")
+        os.environ |= OFFLINE
     logging.basicConfig(
         filename=snakemake.log[0],
         filemode="w",

@@ -18,10 +18,15 @@ from test_whole_workflow import TRACEBACK
 TARGET = "results/tokens/mini/mine/shard_0000.h5"
 # Python imports this by itself: whatever job tokenizes in the first copy goes on until it is ended.
 SLOW = """
-import sys, time
-if any(word.endswith("tokenize.py") and "fetch" not in word for word in sys.orig_argv):
-    open("sleeps", "w").close()
-    time.sleep(60)
+import runpy, time
+
+def run_path(path, run_path=runpy.run_path, **options):
+    if path.endswith(".tokenize.py"):
+        open("sleeps", "w").close()
+        time.sleep(60)
+    return run_path(path, **options)
+
+runpy.run_path = run_path
 """
 
 
