@@ -28,11 +28,9 @@ def make_case(name: str, folder: Path) -> Case:
     shape = (2, 512) if name == "gpt_neo" else (3, 128)
     tokens = save_random_tokens(folder / "tokens.h5", *shape)
     extract(folder / "tokens.h5", record, folder / "shard.h5")
-    layers = range(LAYERS[name])
+    sites, layers = sites_of(record), range(LAYERS[name])
     with h5py.File(folder / "shard.h5") as file:
-        stored = [
-            {site: file[f"{site}/layer_{i:02d}"][:].reshape(*shape, -1) for site in sites_of(record)} for i in layers
-        ]
+        stored = [{site: file[f"{site}/layer_{i:02d}"][:].reshape(*shape, -1) for site in sites} for i in layers]
     return Case(name, record, tokens.input_ids.reshape(shape), stored)
 
 
