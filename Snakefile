@@ -74,7 +74,7 @@ rule all:
     input:
         ["<results>/report.html"] if STUDIES else [],
         [EXPLORER] if "token_length" in STUDIES else [],
-        [ACTIVATIONS] if CONFIG.activations else [],
+        [ACTIVATIONS, *KEPT.values()] if CONFIG.activations else [],
 
 
 # Not in the processes of jobs, for which Snakemake reads this file too.

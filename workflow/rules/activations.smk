@@ -18,13 +18,18 @@ def kept_summaries():
     ]
 
 
+KEPT = {
+    "shards": [path for place in kept("stored") for path in shards_of(*place, "h5")],
+    "manifests": [path for place in kept("stored") for path in shards_of(*place, "json")],
+    "summaries": kept_summaries(),
+    # Of the tokens, for those who read the activations.
+    "vocabularies": [vocabulary_of(*place) for place in dict.fromkeys(kept("stored") + kept("summarized"))],
+}
+
+
 rule list_activations:
     input:
-        shards=ancient([path for place in kept("stored") for path in shards_of(*place, "h5")]),
-        manifests=[path for place in kept("stored") for path in shards_of(*place, "json")],
-        summaries=kept_summaries(),
-        # Of the tokens, for those who read the activations.
-        vocabularies=[vocabulary_of(*place) for place in dict.fromkeys(kept("stored") + kept("summarized"))],
+        **KEPT | {"shards": ancient(KEPT["shards"])},
     output:
         ACTIVATIONS,
     log:
