@@ -222,6 +222,16 @@ def test_nothing_is_kept_by_default_and_what_is_changes_no_other_job(default: di
         assert all(of(specs) == of(plain) for of in of_specs)
 
 
+def test_sites_of_studies_come_before_those_that_are_kept(default: dict, tmp_path: Path) -> None:
+    """Else the shards of models with both would be made anew where nothing was added."""
+    default["studies"]["path_length"]["streams"] = "stored"
+    entry = {"models": ["neo-8m"], "corpus": "embedded", "store": ["mlp_post", "resid_pre"]}
+    plain, kept = (specs_of({**default, "activations": of}, tmp_path) for of in ([], [entry]))
+    of_studies = ["mlp_pre", "attn_out", "mlp_out", "resid_pre", "resid_post"]
+    assert sorted(plain.sites("neo-8m", "embedded")) == sorted(of_studies)
+    assert kept.sites("neo-8m", "embedded") == [*plain.sites("neo-8m", "embedded"), "mlp_post"]
+
+
 def test_what_is_kept_counts_among_costs_and_jobs(default: dict) -> None:
     size = ModelSize(layers=2, hidden=8, mlp=32, weights_per_layer=768, embeddings=100)
     entry = {"models": ["neo-2m"], "corpus": "embedded", "store": ["resid_post"], "summarize": ["mlp_post", "q"]}

@@ -1,29 +1,23 @@
 # What the key `activations` keeps, whatever the studies read; and the table that lists it.
 
 
-def kept(kind):
-    """Model and corpus of the entries that store sites, or summarize some."""
-    of_entries = {"stored": lambda of: of.sites, "summarized": lambda of: of.summarized_sites}[kind]
-    places = [(model, of.corpus) for of in CONFIG.kept() if of_entries(of) for model in of.models]
-    return list(dict.fromkeys(places))
+def models_and_corpora(entries):
+    return list(dict.fromkeys((model, of.corpus) for of in entries for model in of.models))
 
 
-def kept_summaries():
-    return [
+STORED = models_and_corpora(of for of in CONFIG.kept() if of.sites)
+KEPT = {
+    "shards": [path for place in STORED for path in shards_of(*place, "h5")],
+    "manifests": [path for place in STORED for path in shards_of(*place, "json")],
+    "summaries": [
         f"<results>/{place_of(site).format(model=model, corpus=of.corpus, shard=shard)}"
         for of in CONFIG.kept()
         for model in of.models
         for site in of.summarized_sites
         for shard in range(CONFIG.sampling.shards)
-    ]
-
-
-KEPT = {
-    "shards": [path for place in kept("stored") for path in shards_of(*place, "h5")],
-    "manifests": [path for place in kept("stored") for path in shards_of(*place, "json")],
-    "summaries": kept_summaries(),
+    ],
     # Of the tokens, for those who read the activations.
-    "vocabularies": [vocabulary_of(*place) for place in dict.fromkeys(kept("stored") + kept("summarized"))],
+    "vocabularies": [vocabulary_of(*place) for place in models_and_corpora(CONFIG.kept())],
 }
 
 
