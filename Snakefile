@@ -55,6 +55,7 @@ include: "workflow/rules/fetch.smk"
 include: "workflow/rules/tokenize.smk"
 include: "workflow/rules/extract.smk"
 include: "workflow/rules/summarize.smk"
+include: "workflow/rules/activations.smk"
 
 
 for study in CONFIG.chosen():
@@ -75,8 +76,9 @@ include: "workflow/rules/estimate.smk"
 rule all:
     default_target: True
     input:
-        "<results>/report.html",
+        ["<results>/report.html"] if STUDIES else [],
         [EXPLORER] if "token_length" in STUDIES else [],
+        [ACTIVATIONS, *KEPT.values()] if CONFIG.activations else [],
 
 
 # Not in the processes of jobs, for which Snakemake reads this file too.

@@ -8,9 +8,7 @@ import numpy as np
 import torch
 from own_attention import own_attn_out
 from plain_forward import blocks_of, difference, plain_pass
-from tiny_models import CASES, LAYERS, extract, save_random_tokens, save_tiny_model
-
-from layerscope.model.architectures import SITES
+from tiny_models import CASES, LAYERS, extract, save_random_tokens, save_tiny_model, sites_of
 
 ALLOWED = 1e-5  # of the largest value of a site and layer
 
@@ -30,9 +28,9 @@ def make_case(name: str, folder: Path) -> Case:
     shape = (2, 512) if name == "gpt_neo" else (3, 128)
     tokens = save_random_tokens(folder / "tokens.h5", *shape)
     extract(folder / "tokens.h5", record, folder / "shard.h5")
-    layers = range(LAYERS[name])
+    sites, layers = sites_of(record), range(LAYERS[name])
     with h5py.File(folder / "shard.h5") as file:
-        stored = [{site: file[f"{site}/layer_{i:02d}"][:].reshape(*shape, -1) for site in SITES} for i in layers]
+        stored = [{site: file[f"{site}/layer_{i:02d}"][:].reshape(*shape, -1) for site in sites} for i in layers]
     return Case(name, record, tokens.input_ids.reshape(shape), stored)
 
 
@@ -40,7 +38,8 @@ def from_plain_pass(case: Case) -> dict[str, float]:
     """Site → its largest difference from a plain forward pass, over layers."""
     expected, _, _ = plain_pass(case.record, case.ids)
     layers = list(zip(case.stored, expected, strict=True))
-    return {site: max(difference(stored[site], sites[site]) for stored, sites in layers) for site in SITES}
+    names = sites_of(case.record)
+    return {site: max(difference(stored[site], sites[site]) for stored, sites in layers) for site in names}
 
 
 def from_own_attention(case: Case) -> float:

@@ -12,7 +12,8 @@ from architecture_cases import ALLOWED, Case, from_own_attention, from_plain_pas
 from tiny_models import CASES
 from transformers import AutoConfig
 
-from layerscope.model.architectures import ARCHITECTURES, NEAR, SITES
+from layerscope.model.architecture import SITES
+from layerscope.model.architectures import ARCHITECTURES, NEAR
 
 PAGE = Path(__file__).parents[1] / "docs/models.md"
 TITLES = {
@@ -46,9 +47,10 @@ def table(*rows: list[str]) -> str:
 
 
 def proofs(case: Case) -> list[str]:
-    """A cell for each site, and one for attention computed without transformers."""
-    found = [*from_plain_pass(case).values(), from_own_attention(case)]
-    return ["✓" if value < ALLOWED else f"differs by {value:.1g}" for value in found]
+    """A cell for each site, "–" for one that the architecture lacks, and one for attention without transformers."""
+    of_sites = from_plain_pass(case)
+    found = [*(of_sites.get(site) for site in SITES), from_own_attention(case)]
+    return ["–" if value is None else "✓" if value < ALLOWED else f"differs by {value:.1g}" for value in found]
 
 
 def blocks(case: Case) -> list[str]:

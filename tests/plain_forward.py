@@ -31,7 +31,7 @@ def plain_mlp(fc: nn.Module, x: torch.Tensor, act: Any) -> Seen:
 
 def gated_mlp(mlp: nn.Module, x: torch.Tensor, act: Any = silu) -> Seen:
     gate, up = x @ mlp.gate_proj.weight.T, x @ mlp.up_proj.weight.T
-    return {"mlp_pre": gate, "mlp_post": act(gate) * up}
+    return {"mlp_pre": gate, "mlp_gate": gate, "mlp_up": up, "mlp_post": act(gate) * up}
 
 
 tanh_gelu = partial(gelu, approximate="tanh")
@@ -120,7 +120,7 @@ def phi3(block: Any, seen: Seen) -> Seen:
     v = seen["input_layernorm"] @ block.self_attn.qkv_proj.weight[(heads + keys) * size :].T
     gate = seen["post_attention_layernorm"] @ block.mlp.gate_up_proj.weight[:inner].T
     up = seen["post_attention_layernorm"] @ block.mlp.gate_up_proj.weight[inner:].T
-    mlp = {"mlp_pre": gate, "mlp_post": silu(gate) * up}
+    mlp = {"mlp_pre": gate, "mlp_gate": gate, "mlp_up": up, "mlp_post": silu(gate) * up}
     return {"q": q, "k": k, "v": v, **mlp, "attn_out": seen["self_attn"], "mlp_out": seen["mlp"]}
 
 

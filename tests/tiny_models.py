@@ -12,7 +12,7 @@ from transformers import AutoConfig, AutoModelForCausalLM
 
 from layerscope.extract.store_activations import extract_shard
 from layerscope.model import loading
-from layerscope.model.architectures import SITES
+from layerscope.model.architectures import ARCHITECTURES
 from layerscope.tokenize.token_shards import Tokens, write_token_shard
 
 COMMON = {"vocab_size": 211, "bos_token_id": 0, "eos_token_id": 0}
@@ -141,10 +141,15 @@ def save_random_tokens(path: Path, sequences: int, length: int, seed: int = 0) -
     return tokens
 
 
+def sites_of(record: dict) -> list[str]:
+    """All sites of a model; none of an architecture that is not supported."""
+    return list(ARCHITECTURES[record["model_type"]].sites) if "model_type" in record else []
+
+
 def extract(tokens: Path, record: dict, output: Path, device: str = "cpu", shards: int = 0, **changes: Any) -> dict:
     """Extract with two sequences per batch, unless ``changes`` to the spec say otherwise; the manifest."""
     spec = {
-        "sites": list(SITES),
+        "sites": sites_of(record),
         "dtype": "float32",
         "batch_size": 2,
         "storage_dtype": "float32",

@@ -31,7 +31,8 @@ def open(results: "str | Path", corpus: str | None = None) -> "Run":
         corpus: name of a corpus, where the folder has tokens of several.
 
     Raises:
-        layerscope.io.errors.UserError: it is no folder of results, or no study has ended in it.
+        layerscope.io.errors.UserError: it is no folder of results, or no study has ended in it and nothing is
+            kept (the config key ``activations``).
     """
     # By its name: every job imports this module, and what it imports is part of the fingerprint of every job.
     return import_module("layerscope.read.run").Run(results, corpus)

@@ -139,6 +139,36 @@ MUTATIONS = {
         "    return tensor.chunk(2, dim=-1)[1]",
         f"{SITES}[phi3]",
     ),
+    "the gate of Phi-3 for its up projection": Mutation(
+        "model/fused.py",
+        "    return tensor.chunk(2, dim=-1)[1]",
+        "    return tensor.chunk(2, dim=-1)[0]",
+        f"{SITES}[phi3]",
+    ),
+    "the gate of Llama for its up projection": Mutation(
+        "model/architectures.py",
+        'up=Tap("mlp.up_proj", "output")',
+        'up=Tap("mlp.gate_proj", "output")',
+        f"{SITES}[llama]",
+    ),
+    "a model without a gate that is asked for one": Mutation(
+        "model/run.py",
+        '            check_sites(f"models.{name}", name, reducer.sites, self.model.config)\n',
+        "",
+        "unit/test_architectures.py::test_site_that_a_model_lacks_is_refused_before_anything_is_stored",
+    ),
+    "summaries of a site made of activations that are not stored": Mutation(
+        "studies/demand.py",
+        "    return _in_order([(demand, demand.sites) for demand in demands], model, corpus)",
+        "    return [site for demand in demands for site in (*demand.sites, *demand.summarized_sites)]",
+        "workflow/test_activations.py::test_what_is_kept_counts_among_costs_and_jobs",
+    ),
+    "a site that is kept before those of studies": Mutation(
+        "studies/demand.py",
+        "list(dict.fromkeys([*of_studies, *(site for site in SITES if site in others)]))",
+        "list(dict.fromkeys([*(site for site in SITES if site in others), *of_studies]))",
+        "workflow/test_activations.py::test_sites_of_studies_come_before_those_that_are_kept",
+    ),
     "mlp_out of Falcon after attention was added to it": Mutation(
         "model/fused.py", "    return tensor.clone()", "    return tensor", f"{SOUND}[falcon-float32]"
     ),
@@ -226,7 +256,7 @@ MUTATIONS = {
     ),
     "the recomputed mlp_pre": Mutation(
         "model/run.py",
-        "            receiver = MLPRecomputation(self.model, receiver)",
+        "            receiver = MLPRecomputation(self.model, sites, receiver)",
         "            pass",
         "unit/test_checks.py::test_mlp_pre_taken_after_the_non_linearity[gpt2-float32]",
     ),

@@ -17,7 +17,7 @@ from torch import nn
 from transformers import AutoConfig, AutoModelForCausalLM
 
 from layerscope.io.errors import UserError
-from layerscope.model.architecture import Architecture, Tap, Unembedding
+from layerscope.model.architecture import SITES, Architecture, Tap, Unembedding
 from layerscope.model.architectures import ARCHITECTURES
 from layerscope.model.hooks import SiteError, tapped
 from layerscope.model.model_config import architecture
@@ -67,6 +67,48 @@ def test_residual_stream_equals_the_hidden_states_of_transformers(case: Case) ->
         else:
             assert difference(last, hidden[-1]) > 0.1
         assert difference(final.numpy(), hidden[-1]) < 1e-5
+
+
+# The activation functions of gated MLPs, written from the papers of their models.
+ACTIVATIONS = {
+    **dict.fromkeys(("llama", "mistral", "qwen2", "qwen3", "olmo2", "phi3"), lambda x: x / (1 + np.exp(-x))),
+    **dict.fromkeys(
+        ("gemma2", "gemma3_text"), lambda x: x / 2 * (1 + np.tanh(np.sqrt(2 / np.pi) * (x + 0.044715 * x**3)))
+    ),
+}
+
+
+def test_gate_and_up_make_what_enters_the_projection(case: Case) -> None:
+    """In float64, from what is stored; without a gate there are no such sites."""
+    if case.name not in ACTIVATIONS:
+        assert not {"mlp_gate", "mlp_up"} & set(case.stored[0])
+        return
+    act = ACTIVATIONS[case.name]
+    for stored in case.stored:
+        gate, up = (stored[site].astype(np.float64) for site in ("mlp_gate", "mlp_up"))
+        assert np.array_equal(stored["mlp_gate"], stored["mlp_pre"])
+        found = stored["mlp_post"]
+        assert np.abs(found - act(gate) * up).max() < 1e-5 * np.abs(found).max()
+        assert np.abs(found - act(up) * gate).max() > 0.1 * np.abs(found).max()  # so the two are told apart
+
+
+def test_every_site_is_of_some_architecture() -> None:
+    """In the order in which tables and error lines name them."""
+    assert {site for of in ARCHITECTURES.values() for site in of.sites} == set(SITES)
+    for of in ARCHITECTURES.values():
+        assert list(of.sites) == [site for site in SITES if site in of.sites]
+
+
+def test_site_that_a_model_lacks_is_refused_before_anything_is_stored(case_of: Callable, tmp_path: Path) -> None:
+    case = case_of("gpt2")
+    save_random_tokens(tmp_path / "tokens.h5", 1, 8)
+    with pytest.raises(UserError) as error:
+        extract(tmp_path / "tokens.h5", case.record, tmp_path / "shard.h5", sites=["resid_post", "mlp_up"])
+    assert str(error.value) == (
+        "models.gpt2: 'mlp_up' is no site of gpt2: the MLP of architecture gpt2 has no gate; name mlp_pre or mlp_post, "
+        "which it has"
+    )
+    assert not (tmp_path / "shard.h5").exists()
 
 
 def test_residual_stream_is_the_sum_of_what_is_added_to_it(case: Case) -> None:

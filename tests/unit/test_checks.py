@@ -121,6 +121,27 @@ def test_mlp_pre_taken_at_the_wrong_one_of_two_linear_layers(case: Case, monkeyp
     assert case.refused().startswith("mlp_pre of layer 0 is not W · norm(x) + b")
 
 
+@pytest.mark.parametrize("case", ["llama", "phi3", "gemma2"], indirect=True)
+@pytest.mark.parametrize("site", ["mlp_gate", "mlp_up"])
+def test_one_unit_of_a_gated_mlp_computed_with_other_weights(
+    case: Case, site: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The check of each is made where that site alone is stored."""
+    tap, width = ARCHITECTURES[case.model_type].sites[site], 80
+
+    def double(module: nn.Module, args: object, output: torch.Tensor) -> torch.Tensor:
+        output = output.clone()
+        output[..., width * (site == "mlp_up" and case.model_type == "phi3") + 5] *= 2
+        return output
+
+    monkeypatch.setattr(loading, "use_onednn", lambda model: None)
+    alter_loading(
+        monkeypatch, lambda model: block_of(model, case, 1).get_submodule(tap.module).register_forward_hook(double)
+    )
+    assert case.refused(sites=[site]).startswith(f"{site} of layer 1 is not W · norm(x) + b: neuron 5 differs by ")
+    case.extract(sites=["mlp_post"])
+
+
 @gpt_neo_only
 def test_mlp_pre_of_another_width(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
     move_tap(monkeypatch, case, "mlp_pre", ARCHITECTURES["gpt_neo"].sites["mlp_out"])

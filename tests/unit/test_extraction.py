@@ -22,7 +22,7 @@ from layerscope.extract.writer import ActivationShardWriter
 from layerscope.io.errors import UserError
 from layerscope.io.hdf5 import attributes_of
 from layerscope.model import loading
-from layerscope.model.architectures import SITES
+from layerscope.model.architectures import ARCHITECTURES
 from layerscope.model.batch_size import CPU_BATCH_TOKENS, batch_size_of
 from layerscope.model.checks import CAUSAL_TOKENS
 from layerscope.model.hooks import SiteError
@@ -31,6 +31,7 @@ from layerscope.model.onednn import OneDNNLinear, use_onednn
 from layerscope.model.progress import Progress
 
 LENGTH = 32
+SITES = ARCHITECTURES["gpt2"].sites
 PUTS = len(SITES) * LAYERS["gpt2"] * 3  # tensors that a run of six sequences hands to the writer
 
 

@@ -8,12 +8,11 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from texts import table_of_types
-from tiny_models import CASES, COMMON, extract, save_random_tokens, save_tiny_model
+from tiny_models import CASES, COMMON, extract, save_random_tokens, save_tiny_model, sites_of
 
 from layerscope.extract.disk_space import shard_bytes, smaller
 from layerscope.io.disk_space import check_space
 from layerscope.io.errors import UserError
-from layerscope.model.architectures import SITES
 from layerscope.model.loading import LoadedModel, open_model
 from layerscope.model.run import ModelRun
 from layerscope.summarize.summarize_shard import summarize_run, summarize_stored
@@ -38,7 +37,7 @@ def test_widths_are_those_of_the_stored_sites(tmp_path: Path, name: str) -> None
     save_random_tokens(tmp_path / "tokens.h5", 2, 16)
     manifest = extract(tmp_path / "tokens.h5", record, tmp_path / "shard.h5")
     model = opened(record)
-    assert len(manifest["datasets"]) == len(SITES) * model.layers
+    assert len(manifest["datasets"]) == len(sites_of(record)) * model.layers
     for place, dataset in manifest["datasets"].items():
         assert model.width(place.partition("/")[0]) == dataset["shape"][1]
 
@@ -56,7 +55,7 @@ def test_estimate_is_the_size_of_the_file(tmp_path: Path, sequences: int, change
     record = save_tiny_model("gpt2", tmp_path / "model", **changes)
     save_random_tokens(tmp_path / "tokens.h5", sequences, 128)
     extract(tmp_path / "tokens.h5", record, tmp_path / "shard.h5", storage_dtype=storage_dtype)
-    estimate = shard_bytes(opened(record), list(SITES), sequences * 128, storage_dtype)
+    estimate = shard_bytes(opened(record), sites_of(record), sequences * 128, storage_dtype)
     assert estimate == pytest.approx((tmp_path / "shard.h5").stat().st_size, rel=0.03)
 
 

@@ -181,7 +181,7 @@ def test_the_spec_of_a_summary_has_the_table_of_the_properties_named_ahead(
         config["tokenizers"]["mini"]["properties"] = written(tmp_path, "id,x\n0,1\n" + rows)
         config["summaries"] = {"properties": names}
         specs = Specs(load_config(config), project / "workflow/scripts", tmp_path / "digests.json")
-        run, stored = (make("neo-2m")["summary"] for make in (specs.summarize, specs.summarize_stored))
+        run, stored = (make("neo-2m", "mlp_pre")["summary"] for make in (specs.summarize, specs.summarize_stored))
         assert run == stored
         return run
 

@@ -10,6 +10,7 @@ import yaml
 from snakemake.utils import update_config
 
 from layerscope.io.errors import UserError
+from layerscope.model.architecture import SITES
 from layerscope.preflight.config import Studies, schema
 from layerscope.preflight.load import load_config
 
@@ -18,6 +19,9 @@ THEIRS = ("gpt-neo-125m", "gpt-neo-1.3b", "gpt2-large", "gpt2-xl")
 MODELS = ", ".join([OURS, *THEIRS, *(f"{name}-random" for name in THEIRS)])
 NEW_MODEL = {"source": "owner/name", "tokenizer": "mini", "layers": 4}
 LEFT_OUT = ...
+KEPT = {"models": ["neo-2m"], "corpus": "embedded", "store": ["resid_post"]}
+ENTRY = "models, corpus, store, summarize"
+SITE_NAMES = f"{', '.join(repr(site) for site in SITES[:-1])} or {SITES[-1]!r}"
 
 # (path of a key, the value it gets, the one line)
 BAD = [
@@ -149,11 +153,67 @@ BAD = [
             "../pilot": "without ..",
         }.items()
     ),
-    ("studies", {}, f"studies: no study is named; allowed are {', '.join(Studies.model_fields)}"),
+    (
+        "studies",
+        {},
+        f"studies: no study is named; allowed are {', '.join(Studies.model_fields)}, or none of them with sites under "
+        "activations",
+    ),
     (
         "seed",
         1,
-        "seed: unknown key; allowed are models, tokenizers, corpora, sampling, extraction, summaries, studies, results",
+        "seed: unknown key; allowed are models, tokenizers, corpora, sampling, extraction, summaries, activations, "
+        "studies, results",
+    ),
+    ("activations", {"neo-2m": {}}, 'activations: {"neo-2m": {}} is not allowed: input should be a valid list'),
+    ("activations", ["mlp_pre"], 'activations.0: "mlp_pre" is not allowed: it must be a section'),
+    ("activations", [{**KEPT, "site": "q"}], f"activations.0.site: unknown key; allowed are {ENTRY}"),
+    ("activations", [{"models": ["neo-2m"], "store": ["q"]}], "activations.0.corpus: is missing"),
+    (
+        "activations",
+        [{**KEPT, "models": []}],
+        "activations.0.models: [] is not allowed: list should have at least 1 item after validation, not 0",
+    ),
+    (
+        "activations",
+        [KEPT, {**KEPT, "models": ["neo-3m"]}],
+        f"activations.1.models: 'neo-3m' is not in models; allowed are {MODELS}",
+    ),
+    (
+        "activations",
+        [{**KEPT, "corpus": "c4"}],
+        "activations.0.corpus: 'c4' is not in corpora; allowed are embedded, fineweb",
+    ),
+    (
+        "activations",
+        [{**KEPT, "store": ["resid_mid"]}],
+        f'activations.0.store.0: "resid_mid" is not allowed: input should be {SITE_NAMES}',
+    ),
+    (
+        "activations",
+        [{**KEPT, "models": ["neo-2m", "neo-2m"]}],
+        'activations.0.models: ["neo-2m", "neo-2m"] is not allowed: \'neo-2m\' is named twice; name it once',
+    ),
+    (
+        "activations",
+        [{**KEPT, "summarize": ["q", "q"]}],
+        'activations.0.summarize: ["q", "q"] is not allowed: \'q\' is named twice; name it once',
+    ),
+    (
+        "activations",
+        [{**KEPT, "store": []}],
+        "activations.0: keeps nothing; name sites under store or summarize",
+    ),
+    (
+        "activations",
+        [KEPT, {**KEPT, "models": ["neo-8m", "neo-2m"], "store": ["v", "resid_post"]}],
+        "activations.1.store: 'resid_post' of neo-2m on embedded is in activations.0 too; name it once",
+    ),
+    (
+        "activations",
+        [KEPT, {**KEPT, "store": [], "summarize": ["mlp_pre", "mlp_gate"]}],
+        "activations.1.summarize: 'mlp_gate' is no site of neo-2m: the MLP of architecture gpt_neo has no gate; name "
+        "mlp_pre or mlp_post, which it has",
     ),
     (
         "studies/token_length/pairs",

@@ -25,6 +25,7 @@ from layerscope.plotting import figure
 from layerscope.report.cost import cost
 from layerscope.report.figures import Figure, load_figure
 from layerscope.report.page import write_report
+from layerscope.report.tables import kept_table
 
 
 @pytest.fixture
@@ -282,6 +283,18 @@ def test_the_explorer_is_linked_where_there_is_one(tmp_path: Path, project: Path
     page = Page(tmp_path / "report.html")
     links = [attributes["href"] for attributes in page.of("a")]
     assert [link for link in links if not link.startswith("#")] == ([explorer] if explorer else [])
+
+
+def test_what_is_kept_is_listed_where_something_is(tmp_path: Path, project: Path) -> None:
+    settings = {"sampling": {"sequences": 2, "sequence_length": 8}, "extraction": {}}
+    row = {"model": "<m>", "corpus": "c", "site": "mlp_up", "kept": "stored", "layers": 3, "width": 80, "tokens": 65536}
+    kept = kept_table(pd.DataFrame([{**row, "tokenizer": "t", "shards": 1, "files": "activations/<m>/c/shard_*.h5"}]))
+    for table in (kept, None):
+        write_report(str(tmp_path / "report.html"), [], None, [], settings, project, kept=table)
+        text = (tmp_path / "report.html").read_text(encoding="utf-8")
+        assert ("beside what the studies read" in text) == bool(table)
+        assert ("<td>mlp_up</td><td>stored</td><td>3</td><td>80</td><td>65,536</td>" in text) == bool(table)
+        assert "<m>" not in text
 
 
 def chromium() -> str:

@@ -127,6 +127,15 @@ EDITS: dict[str, Callable[[], None]] = {
     "sampling.stored_sequences_per_shard": setting("sampling.stored_sequences_per_shard", 1),
     "summaries.token_types": setting("summaries.token_types", 100),
     "summaries.properties": setting("summaries.properties", ["digit", "bytes"]),
+    "activations, of a model that no study reads": setting(
+        "activations", [{"models": ["c"], "corpus": "embedded", "store": ["resid_post"]}]
+    ),
+    "activations, a site stored of a model that studies read": setting(
+        "activations", [{"models": ["b"], "corpus": "embedded", "store": ["resid_post"]}]
+    ),
+    "activations, a site summarized": setting(
+        "activations", [{"models": ["b"], "corpus": "embedded", "summarize": ["mlp_post"]}]
+    ),
     "extraction.device": setting("extraction.device", "cpu"),
     "extraction.dtype": setting("extraction.dtype", "bfloat16"),
     "extraction.batch_size": setting("extraction.batch_size", 1),
@@ -213,7 +222,12 @@ OF_THESE: dict[str, Callable[[str, dict], bool]] = {
     "that tokenizer": lambda edit, wildcards: wildcards.get("tokenizer", "other") == "other",
     "that corpus": lambda edit, wildcards: wildcards["corpus"] == "other",
     "that model": lambda edit, wildcards: (
-        wildcards["model"] == {"a new model in a study": "c", "studies.path_length.streams": "a"}.get(edit, "b")
+        wildcards["model"]
+        == {
+            "a new model in a study": "c",
+            "activations, of a model that no study reads": "c",
+            "studies.path_length.streams": "a",
+        }.get(edit, "b")
     ),
 }
 

@@ -127,7 +127,7 @@ MEASURED = {
     "extract_vectors, default": (lambda: needs(DEFAULT).extract_vectors(NEO_8M, 54, 1), 587, 6),
     "summarize_stored, default": (lambda: needs(DEFAULT).summarize_stored(8, 1024), 605, 5),
     "summarize_stored, one layer of 3,072": (lambda: needs(SIXTY_FOUR).summarize_stored(1, 3072), 687, 17),
-    "summarize, 125M": (lambda: needs(MILLION).summarize(GPT_NEO_125M, 2), 3429, 1094),
+    "summarize, 125M": (lambda: needs(MILLION).summarize(GPT_NEO_125M, "mlp_pre", 2), 3429, 1094),
     "correlate, default": (lambda: needs(DEFAULT).correlate(1024), 352, 2),
     "correlate, 65,536 tokens": (lambda: needs(SIXTY_FOUR).correlate(3072), 667, 13),
     "correlate, 125M": (lambda: needs(MILLION).correlate(3072), 668, 12),
@@ -172,7 +172,7 @@ def test_what_models_ask_for_on_a_gpu(
 ) -> None:
     """In GB; weights of one precision are converted into another while they are loaded."""
     model, of = size_of(name, tmp_path), needs(MILLION, device="auto")
-    found = of.extract(model, ["mlp_pre"], 4), of.summarize(model, 4), of.resample(model.mlp, 200)
+    found = of.extract(model, ["mlp_pre"], 4), of.summarize(model, "mlp_pre", 4), of.resample(model.mlp, 200)
     for expected, (low, high) in zip(found, (extraction, summary, layer), strict=True):
         memory, minutes = asked(expected)
         assert low * 1000 <= memory <= high * 1000
@@ -182,11 +182,11 @@ def test_what_models_ask_for_on_a_gpu(
 def test_requests_grow_with_the_job_and_with_attempts(tmp_path: Path) -> None:
     model, of = size_of("gpt-neo-1.3b", tmp_path), needs(MILLION)
     larger = needs({**MILLION, "sequences_per_shard": 4096})
-    assert larger.summarize(model, 4).minutes > 1.9 * of.summarize(model, 4).minutes - 5
-    assert larger.summarize(model, 4).memory == of.summarize(model, 4).memory
-    assert of.summarize(model, 4).minutes > of.summarize(model, 8).minutes
+    assert larger.summarize(model, "mlp_pre", 4).minutes > 1.9 * of.summarize(model, "mlp_pre", 4).minutes - 5
+    assert larger.summarize(model, "mlp_pre", 4).memory == of.summarize(model, "mlp_pre", 4).memory
+    assert of.summarize(model, "mlp_pre", 4).minutes > of.summarize(model, "mlp_pre", 8).minutes
     assert of.tokenize(9).memory >= of.tokenize(0).memory and of.encode(30).minutes > of.encode(3).minutes
-    once, again = (asked(of.summarize(model, 4), attempt) for attempt in (1, 3))
+    once, again = (asked(of.summarize(model, "mlp_pre", 4), attempt) for attempt in (1, 3))
     assert again == (3 * once[0], 3 * once[1])
     assert asked(Expected(10e9, 98)) == (15_000, 150)
     assert asked(Expected(1, 0)) == (LEAST_MB, 3)
@@ -223,7 +223,7 @@ def rows_of_page(folder: Path) -> list[str]:
         "`extract`": lambda model: of.extract(model, ["mlp_pre"], 4),
         "`extract_vectors`": lambda model: of.extract_vectors(model, 54, 4),
         "`extract_paths`": lambda model: of.extract_paths(model, 4),
-        "`summarize`": lambda model: of.summarize(model, 4),
+        "`summarize`": lambda model: of.summarize(model, "mlp_pre", 4),
         "`correlate_token_length`, per layer": lambda model: of.correlate(model.mlp),
         "`describe_neurons`, per layer": lambda model: of.describe(model.mlp),
         "`resample_token_length`, per layer": lambda model: of.resample(model.mlp, 200),

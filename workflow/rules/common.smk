@@ -4,6 +4,8 @@ import re
 from functools import cache
 
 from layerscope.fetch.places import is_local
+from layerscope.model.architecture import SITES
+from layerscope.summarize.summary_shards import BY_DEFAULT, folder_of, place_of
 from layerscope.workflow.layer_jobs import jobs_of_models, layer_jobs, matching, whole_models
 from layerscope.workflow.model_size import file_size, model_size, stored_width
 
@@ -13,6 +15,7 @@ wildcard_constraints:
     other="|".join(map(re.escape, CONFIG.models)),
     corpus=r"[a-z0-9][a-z0-9._-]*",
     tokenizer=r"[a-z0-9][a-z0-9._-]*",
+    place=rf"[a-z0-9][a-z0-9._-]*(?:/(?:{'|'.join(SITES)}))?",  # of summaries: a corpus, and a site but for mlp_pre
     shard=r"\d{4}",
     part=r"\d{4}",
     layer=r"\d{2,3}",
@@ -21,6 +24,7 @@ wildcard_constraints:
 
 STUDIES = CONFIG.chosen()
 EXPLORER = "<results>/explorer/index.html"  # of token_length
+ACTIVATIONS = "<results>/activations.csv"  # what the key `activations` keeps
 LAYER_JOBS = {}  # study → model → how many jobs measure its layers
 SHARDS = [f"{shard:04d}" for shard in range(CONFIG.sampling.shards)]
 STORED_SHARDS = [f"{shard:04d}" for shard in range(CONFIG.sampling.stored_shards)]

@@ -1,6 +1,6 @@
 # What a run costs, before it: snakemake estimate.
 
-STUDIED = dict.fromkeys(model for study in STUDIES.values() for model in study.models)
+RUN = dict.fromkeys(model for demand in CONFIG.demands() for model in demand.models)
 
 
 rule estimate:
@@ -8,7 +8,7 @@ rule estimate:
         "<logs>/estimate.log",
     localrule: True
     params:
-        records={model: SPECS.record("models", model) for model in STUDIED},
+        records={model: SPECS.record("models", model) for model in RUN},
         # `workflow.is_local` would call all rules local where no cluster is used.
         local_rules=sorted(workflow._localrules),
         snakefile=workflow.main_snakefile,

@@ -33,6 +33,7 @@ rule report:
     input:
         **{key: paths for study in STUDIES.values() for key, paths in reported(study).items()},
         claims=["<results>/claims.csv"] if CLAIMS else [],
+        kept=[ACTIVATIONS] if CONFIG.activations else [],
         # It links there, and adds up what all other jobs took.
         explorer=ancient([EXPLORER] if "token_length" in STUDIES else []),
     output:

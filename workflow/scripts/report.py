@@ -1,10 +1,11 @@
 from pathlib import Path
 from pkgutil import resolve_name
 
+from layerscope.io.tables import read_csv
 from layerscope.report.claims import claims_of
 from layerscope.report.page import write_report
 from layerscope.report.section import Files
-from layerscope.report.tables import download
+from layerscope.report.tables import download, kept_table
 from layerscope.workflow.job import job
 
 with job(snakemake) as task:
@@ -19,4 +20,5 @@ with job(snakemake) as task:
     all_claims = tables[0] if tables else None
     explorer = next((str(Path(path).relative_to(root)) for path in task.input.explorer), None)
     claims, folder = claims_of(task.input.claims), Path(task.scriptdir)
-    write_report(task.output[0], claims, all_claims, sections, spec["settings"], folder, explorer)
+    kept = next((kept_table(read_csv(path)) for path in task.input.kept), None)
+    write_report(task.output[0], claims, all_claims, sections, spec["settings"], folder, explorer, kept)

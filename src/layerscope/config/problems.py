@@ -34,10 +34,13 @@ def line_of(problem: Any, config: type[BaseModel]) -> str:
 
 
 def what_is_left(kind: Any, raw: Any, wrong: Collection[Place], place: Place = ()) -> Any:
-    """The section or table at ``place`` without what is ``wrong``: to ask for that raises Unknown.
+    """The section, table or list of sections at ``place`` without what is ``wrong``: to ask for that raises Unknown.
 
     In a section with a key that does not exist, no key that was left out has its default: each may be meant by it.
     """
+    if get_origin(kind) is list:
+        parts = raw if isinstance(raw, list) and place not in wrong else []
+        return [what_is_left(get_args(kind)[0], part, wrong, (*place, number)) for number, part in enumerate(parts)]
     if not isinstance(raw, dict) or (place in wrong and place):
         return UnknownTable() if get_origin(kind) is dict else _section(kind, {})
     if get_origin(kind) is dict:
@@ -69,14 +72,16 @@ def _section(kind: type[BaseModel], values: dict[str, Any]) -> BaseModel:
 
 
 def _kind_within(kind: Any, key: Any) -> Any:
-    """What a section or table holds at ``key``, without the None of what may be left out."""
-    if get_origin(kind) is dict:
-        return get_args(kind)[1]
+    """What a section, table or list holds at ``key``, without the None of what may be left out."""
+    if get_origin(kind) in (dict, list):
+        return get_args(kind)[-1]
     inner = kind.model_fields[key].annotation
     return get_args(inner)[0] if get_origin(inner) is UnionType else inner
 
 
 def _has_keys(kind: Any) -> bool:
+    if get_origin(kind) is list:
+        return _has_keys(get_args(kind)[0])
     return get_origin(kind) is dict or (isinstance(kind, type) and issubclass(kind, BaseModel))
 
 

@@ -9,12 +9,14 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstra
 from pydantic_core import PydanticCustomError
 
 from layerscope.config.mistakes import Unknown
+from layerscope.model.architecture import Site
 from layerscope.tokenize.property_names import KEYS, OF_EVERY_TOKENIZER, RESERVED
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]*$", max_length=64)]
 Text = Annotated[
     str, StringConstraints(min_length=1, pattern=r"^[^\x00-\x1f\x7f]*$")
 ]  # it is shown in one-line messages
+FREQUENCY_TOKENS = 1_000_000  # of a corpus, counted for the frequency of each token type, unless a study says how many
 LARGEST_SEED = 2**63 - 1  # shards store it as a 64-bit integer
 
 
@@ -67,6 +69,8 @@ Property = Annotated[
     str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_.-]*$", max_length=64), AfterValidator(_no_covariate)
 ]
 Properties = Annotated[list[Property], AfterValidator(_no_duplicate)]
+Names = Annotated[list[Name], AfterValidator(_no_duplicate)]
+Sites = Annotated[list[Site], AfterValidator(_no_duplicate)]
 CountOrAuto = Annotated[Annotated[int, Field(ge=1)] | Literal["auto"], WrapValidator(_one_error)]
 
 
@@ -180,6 +184,15 @@ class Summaries(Section):
         [],
         description=f"Further covariates: {', '.join(OF_EVERY_TOKENIZER)}, or columns of the tokenizers' tables.",
     )
+
+
+class Activations(Section):
+    """Sites of models that are kept beyond what the studies read."""
+
+    models: Names = Field(min_length=1, description="Names from `models`.")
+    corpus: Name = Field(description="Name from `corpora`.")
+    store: Sites = Field([], description="Sites whose activations are stored, of the stored sample.")
+    summarize: Sites = Field([], description="Sites of which every unit is summed up over all tokens.")
 
 
 class StudySettings(Section):

@@ -3,13 +3,14 @@
 Sites are those of TransformerLens: ``mlp_pre`` is what enters the non-linearity (of a gated MLP: the gate),
 ``mlp_post`` what enters the MLP's output projection, ``q``/``k``/``v`` what their projections put out (before norms of
 q and k, and before rotary embedding), ``attn_out`` and ``mlp_out`` are what is added to the residual stream (after a
-norm, where one comes between), ``resid_pre`` and ``resid_post`` the stream before and after the block.
+norm, where one comes between), ``resid_pre`` and ``resid_post`` the stream before and after the block. A gated MLP has
+two more, with mlp_post = act(mlp_gate) · mlp_up: ``mlp_gate``, which is its ``mlp_pre``, and ``mlp_up``.
 """
 
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from layerscope.io.errors import UserError
 
@@ -19,6 +20,22 @@ if TYPE_CHECKING:  # read before any job, too, where a second to import torch wo
 
 Split = Callable[["torch.Tensor", "nn.Module"], "torch.Tensor"]
 Config = Mapping[str, Any]  # a config.json
+Site = Literal[
+    "mlp_pre",
+    "mlp_post",
+    "mlp_gate",
+    "mlp_up",
+    "q",
+    "k",
+    "v",
+    "attn_out",
+    "mlp_out",
+    "resid_pre",
+    "resid_post",
+]
+SITES: tuple[str, ...] = get_args(Site)
+OF_GATED = ("mlp_gate", "mlp_up")  # which MLPs without a gate do not have
+OF_NEURONS = ("mlp_pre", "mlp_post", *OF_GATED)
 
 
 @dataclass(frozen=True)
@@ -141,7 +158,7 @@ class Architecture:
         hidden, heads = config[self.names.hidden], config[self.names.heads]
         head = config.get(HEAD) or hidden // heads
         match site:
-            case "mlp_pre" | "mlp_post":
+            case _ if site in OF_NEURONS:
                 return config.get(self.names.inner) or 4 * hidden
             case "q":
                 return head * heads

@@ -11,6 +11,7 @@ from layerscope.model.fused import (
     first_half,
     part_of_each_group,
     part_of_few_keys,
+    second_half,
     third,
     third_of_each_head,
 )
@@ -29,6 +30,7 @@ def _architecture(
     unembedding: Unembedding,
     *,
     gate: Split | None = None,
+    up: Tap | None = None,
     flattened_mlp: bool = False,
     attn_out: Tap | None = None,
     mlp_out: Tap | None = None,
@@ -38,6 +40,7 @@ def _architecture(
 
     Args:
         gate: takes ``mlp_pre`` out of what ``mlp_in`` puts out.
+        up: of a gated MLP, what is multiplied with the activated gate.
         attn_out, mlp_out: what is added instead, where something comes between.
     """
     first = Tap(mlp_in, "output", gate, flattened_mlp)
@@ -46,6 +49,7 @@ def _architecture(
         {
             "mlp_pre": first,
             "mlp_post": Tap(mlp_projection, "input", flattened=flattened_mlp),
+            **({"mlp_gate": first, "mlp_up": up} if up else {}),
             **qkv,
             "attn_out": attn_out or Tap(attn_projection, "output"),
             "mlp_out": mlp_out or Tap(mlp_projection, "output", flattened=flattened_mlp),
@@ -75,6 +79,7 @@ _gated = partial(
     _separate("self_attn"),
     "self_attn.o_proj",
     mlp_in="mlp.gate_proj",
+    up=Tap("mlp.up_proj", "output"),
     mlp_projection="mlp.down_proj",
     unembedding=Unembedding("norm", "embed_tokens"),
     norm="RMSNorm",
@@ -198,6 +203,7 @@ ARCHITECTURES = {
         "mlp.down_proj",
         Unembedding("norm", "embed_tokens"),
         gate=first_half,
+        up=Tap("mlp.gate_up_proj", "output", second_half),
         norm="RMSNorm",
         windows_by=Windows(kinds=None),
     ),
@@ -215,8 +221,6 @@ ARCHITECTURES = {
 }
 # Why not, of model_types that are close to those that are supported.
 NEAR = {"gemma3": "it takes images, too; text models of Gemma 3 have model_type gemma3_text"}
-
-SITES = tuple(ARCHITECTURES["llama"].sites)
 
 
 def architecture_of(model_type: object, model: str) -> Architecture:

@@ -4,14 +4,14 @@ The residual identity is in :mod:`layerscope.model.residual_identity`, and what 
 :mod:`layerscope.model.hooks`.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
 import torch
 from torch import nn
 
-from layerscope.model.architecture import Architecture, Tap
+from layerscope.model.architecture import OF_GATED, Architecture, Tap
 from layerscope.model.hooks import Receiver, SiteError, blocks_of, tapped
 from layerscope.model.loading import LoadedModel
 
@@ -154,12 +154,16 @@ def moves(
 class MLPRecomputation:
     """A receiver that recomputes mlp_pre = W · norm(x) + b of a few tokens in float64, and passes all sites on.
 
-    x is the stream that enters the block's MLP. It needs the residual sites beside ``mlp_pre``.
+    x is the stream that enters the block's MLP. Of a gated MLP it does the same with ``mlp_gate`` and ``mlp_up``. It
+    needs the residual sites beside those of ``sites`` that it recomputes.
     """
 
-    def __init__(self, model: LoadedModel, receive: Receiver) -> None:
+    def __init__(self, model: LoadedModel, sites: Iterable[str], receive: Receiver) -> None:
         self.receive = receive
         self.architecture = of = model.architecture
+        # Not the tap of mlp_pre itself, which may be a wrong one.
+        linear = {"mlp_pre": of.mlp_in, **{site: of.sites[site] for site in OF_GATED if site in of.sites}}
+        self.linear = {site: tap for site, tap in linear.items() if site in sites}
         self.blocks = blocks_of(model.base, of)
         self.norm, self.parallel = of.norm_before_mlp(model.config), of.parallel(model.config)
         self.epsilon = of.epsilon(model.config)
@@ -167,7 +171,7 @@ class MLPRecomputation:
 
     def __call__(self, site: str, layer: int, tensor: torch.Tensor) -> None:
         self.receive(site, layer, tensor)
-        if site in ("resid_pre", "attn_out", "mlp_pre"):
+        if site in ("resid_pre", "attn_out", *self.linear):
             tokens = tensor.flatten(0, 1)
             self.values[site] = tokens[np.linspace(0, len(tokens) - 1, RECOMPUTED_TOKENS, dtype=int)].double()
         if site == "resid_post":
@@ -175,7 +179,7 @@ class MLPRecomputation:
             self.values.clear()
 
     def _check(
-        self, layer: int, eps: float, resid_pre: torch.Tensor, attn_out: torch.Tensor, mlp_pre: torch.Tensor
+        self, layer: int, eps: float, resid_pre: torch.Tensor, attn_out: torch.Tensor, **recomputed: torch.Tensor
     ) -> None:
         """Raise :class:`SiteError` unless every neuron is what it should be within rounding.
 
@@ -185,28 +189,31 @@ class MLPRecomputation:
         widths of 32 to 4096 in float32, float16 and bfloat16.
         """
         block = self.blocks[layer]
-        weight, bias = weight_and_bias(block, self.architecture.mlp_in)
-        if mlp_pre.shape[1] != len(weight):
-            raise SiteError(f"mlp_pre of layer {layer} has {mlp_pre.shape[1]} neurons, its weights {len(weight)}")
         x = resid_pre if self.parallel else resid_pre + attn_out
         if self.norm is None:
             normed, terms = x, x.abs()
         else:
             normed, terms = normalized(block.get_submodule(self.norm), x, self.architecture, self.epsilon)
-        expected = normed @ weight.double().T
-        scale = (terms.square() @ weight.double().square().T).sqrt()
-        if bias is not None:
-            expected += bias.double()
-            scale += bias.double().abs()
-        allowed = 16 * (eps + x.shape[-1] ** 0.5 * torch.finfo(torch.float32).eps) * scale
-        off = (mlp_pre - expected).abs()
-        wrong = (off > allowed) & mlp_pre.isfinite()
-        if wrong.any():
-            token, neuron = divmod(int((off / allowed * wrong).nan_to_num().argmax()), off.shape[1])
-            raise SiteError(
-                f"mlp_pre of layer {layer} is not W · norm(x) + b: neuron {neuron} differs by {off[token, neuron]:.3g} "
-                f"({allowed[token, neuron]:.3g} is rounding), {wrong.any(dim=0).sum()} of {wrong.shape[1]} neurons do"
-            )
+        for site, tap in self.linear.items():
+            values = recomputed[site]
+            weight, bias = weight_and_bias(block, tap)
+            if values.shape[1] != len(weight):
+                raise SiteError(f"{site} of layer {layer} has {values.shape[1]} neurons, its weights {len(weight)}")
+            expected = normed @ weight.double().T
+            scale = (terms.square() @ weight.double().square().T).sqrt()
+            if bias is not None:
+                expected += bias.double()
+                scale += bias.double().abs()
+            allowed = 16 * (eps + x.shape[-1] ** 0.5 * torch.finfo(torch.float32).eps) * scale
+            off = (values - expected).abs()
+            wrong = (off > allowed) & values.isfinite()
+            if wrong.any():
+                token, neuron = divmod(int((off / allowed * wrong).nan_to_num().argmax()), off.shape[1])
+                raise SiteError(
+                    f"{site} of layer {layer} is not W · norm(x) + b: neuron {neuron} differs by "
+                    f"{off[token, neuron]:.3g} ({allowed[token, neuron]:.3g} is rounding), "
+                    f"{wrong.any(dim=0).sum()} of {wrong.shape[1]} neurons do"
+                )
 
 
 def weight_and_bias(block: nn.Module, tap: Tap) -> tuple[torch.Tensor, torch.Tensor | None]:

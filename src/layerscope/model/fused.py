@@ -41,6 +41,11 @@ def first_half(tensor: "torch.Tensor", block: "nn.Module") -> "torch.Tensor":
     return tensor.chunk(2, dim=-1)[0]
 
 
+def second_half(tensor: "torch.Tensor", block: "nn.Module") -> "torch.Tensor":
+    """What the gate of such a projection is multiplied with."""
+    return tensor.chunk(2, dim=-1)[1]
+
+
 def copied(tensor: "torch.Tensor", block: "nn.Module") -> "torch.Tensor":
     """All of what a module puts out, before its block changes it in place."""
     return tensor.clone()

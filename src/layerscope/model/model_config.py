@@ -1,6 +1,7 @@
 """The config.json of a model, checked against what the study's configuration says of the model."""
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +50,23 @@ def check_layers(name: str, layers: int, model_config: dict[str, Any]) -> None:
     found = architecture(name, model_config).layers(name, model_config)
     if found != layers:
         raise UserError(f"config: models.{name}.layers: {layers} is not what the model has; write layers: {found}")
+
+
+def check_sites(key: str, name: str, sites: Iterable[str], model_config: dict[str, Any]) -> None:
+    """Check that a model has all ``sites``.
+
+    Args:
+        key: what asks for them, for the line of an error.
+
+    Raises:
+        UserError: it lacks one: those of gated MLPs.
+    """
+    has = architecture(name, model_config).sites
+    if site := next((site for site in sites if site not in has), None):
+        raise UserError(
+            f"{key}: '{site}' is no site of {name}: the MLP of architecture {model_config['model_type']} has no gate; "
+            "name mlp_pre or mlp_post, which it has"
+        )
 
 
 def check_positions(name: str, sequence_length: int, model_config: dict[str, Any]) -> None:

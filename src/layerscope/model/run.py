@@ -11,18 +11,20 @@ import torch
 from layerscope import __version__
 from layerscope.io.provenance import origin
 from layerscope.io.records import ModelRecord
+from layerscope.model.architecture import OF_GATED
 from layerscope.model.batch_size import batch_size_of
 from layerscope.model.checks import MLPRecomputation, check_causality, check_windows
 from layerscope.model.finite import not_finite
 from layerscope.model.gpu_memory import tokens_that_fit
 from layerscope.model.hooks import Receiver, SiteError, tapped
 from layerscope.model.loading import LoadedModel, open_model
+from layerscope.model.model_config import check_sites
 from layerscope.model.progress import Progress
 from layerscope.model.residual_identity import RESIDUAL_SITES, ResidualIdentity
 
 SITE_DEFINITIONS = (
-    "TransformerLens names; mlp_pre of a gated MLP is the gate; q, k before their norms and rotary embedding; "
-    "attn_out, mlp_out as added to the residual stream"
+    "TransformerLens names; mlp_pre of a gated MLP is the gate, mlp_gate the same, mlp_up what it is multiplied with "
+    "once activated; q, k before their norms and rotary embedding; attn_out, mlp_out as added to the residual stream"
 )
 
 
@@ -97,10 +99,11 @@ class ModelRun:
 
         Raises:
             SiteError: a check failed; the line names it, the model and the layer.
-            UserError: as the reducers raise.
+            UserError: a reducer asks for a site that the model does not have, or as the reducers raise.
         """
         name, (sequences, length) = self.model.name, self.rows.shape
         for reducer in reducers:
+            check_sites(f"models.{name}", name, reducer.sites, self.model.config)
             logging.info("%s: %s make %.3g MB", name, ", ".join(reducer.sites), reducer.size / 1e6)
         try:
             check_causality(self.model, self.rows)
@@ -133,8 +136,8 @@ class ModelRun:
     def _checked(self, sites: list[str], receive: Receiver) -> tuple[list[str], Receiver]:
         """The sites to tap, and a receiver of theirs that checks them and hands on ``sites``."""
         receiver: Receiver = ResidualIdentity(sites, receive)
-        if "mlp_pre" in sites:
-            receiver = MLPRecomputation(self.model, receiver)
+        if any(site in ("mlp_pre", *OF_GATED) for site in sites):
+            receiver = MLPRecomputation(self.model, sites, receiver)
         return [*RESIDUAL_SITES, *(site for site in sites if site not in RESIDUAL_SITES)], receiver
 
 

@@ -1,11 +1,13 @@
 """The whole configuration: its sections, those of all studies, and the JSON schema generated from them."""
 
 import json
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from pydantic import Field, create_model
 
 from layerscope.config.sections import (
+    Activations,
     Corpus,
     Extraction,
     Model,
@@ -17,6 +19,7 @@ from layerscope.config.sections import (
     Summaries,
     Tokenizer,
 )
+from layerscope.studies.demand import Demand, Kept
 from layerscope.studies.registry import STUDIES
 from layerscope.studies.study import Study
 
@@ -46,6 +49,7 @@ class Config(Section):
     sampling: Sampling = Sampling()
     extraction: Extraction = Extraction()
     summaries: Summaries = Summaries()
+    activations: list[Activations] = Field([], description="Sites that are kept beyond what the studies read.")
     studies: Studies
     results: ResultsFolder = Field("results", description="Folder for everything that is written.")
 
@@ -53,17 +57,33 @@ class Config(Section):
         """The studies that run, by name, with those of their models that exist."""
         sampling: Any = getattr(self, "sampling", None)  # None if the configuration has mistakes
         return {
-            name: STUDIES[name](settings, self._models_of(settings), sampling)
+            name: STUDIES[name](settings, self._models_of(getattr(settings, "models", ())), sampling)
             for name, settings in self.studies.chosen().items()
         }
+
+    def kept(self) -> list[Kept]:
+        """The entries of ``activations``, with those of their models that exist."""
+        return [
+            Kept(
+                self._models_of(getattr(entry, "models", ())),
+                getattr(entry, "corpus", None),
+                getattr(entry, "store", ()),
+                getattr(entry, "summarize", ()),
+            )
+            for entry in getattr(self, "activations", ())
+        ]
+
+    def demands(self) -> list[Demand]:
+        """All that want something of a model: the studies that run, and the entries of ``activations``."""
+        return [*self.chosen().values(), *self.kept()]
 
     def is_stored(self, shard: int) -> bool:
         """Whether all activations of a token shard are stored as they were computed, so that they give its summary."""
         whole = self.sampling.stored_of(shard) == self.sampling.sequences_per_shard
         return whole and self.extraction.storage_dtype == "float32"
 
-    def _models_of(self, settings: StudySettings) -> dict[str, Model]:
-        return {name: model for name in getattr(settings, "models", ()) if (model := self.models.get(name))}
+    def _models_of(self, names: Iterable[str]) -> dict[str, Model]:
+        return {name: model for name in names if (model := self.models.get(name))}
 
 
 def schema() -> str:

@@ -4,7 +4,7 @@ Sources on the hub are checked when they are fetched.
 """
 
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,11 +19,13 @@ from layerscope.model.model_config import (
     check_counts,
     check_layers,
     check_positions,
+    check_sites,
     check_vocabulary,
     read_model_config,
 )
 from layerscope.model.weights import check_plain, check_weights, model_files
 from layerscope.preflight.config import Config
+from layerscope.studies.demand import tokenizers_of
 from layerscope.tokenize.documents import corpus_files, read_documents
 from layerscope.tokenize.encoding import check_document
 from layerscope.tokenize.tokenizer import LoadedTokenizer, load_tokenizer
@@ -40,11 +42,11 @@ class LocalModel:
 
 
 def check_local_sources(config: Config, mistakes: Mistakes) -> dict[str, int]:
-    """Open the local sources that the studies use, as far as that takes no time.
+    """Open the local sources that studies and ``activations`` use, as far as that takes no time.
 
     Note sources that neither exist nor are a hub id, or cannot be read; models that are unusable, differ from what the
-    config says, or do not fit their tokenizers; and corpora and sentences that cannot be used. Of a corpus only the
-    first document is read.
+    config says, do not fit their tokenizers, or lack a site that is to be kept; and corpora and sentences that cannot
+    be used. Of a corpus only the first document is read.
 
     Returns:
         Number of layers of each model that was opened.
@@ -53,15 +55,17 @@ def check_local_sources(config: Config, mistakes: Mistakes) -> dict[str, int]:
         for name, entry in getattr(config, kind).items():
             with mistakes, at(f"{kind}.{name}.source"):
                 _check_place(f"config: {kind}.{name}.source", entry.source)
-    studies = config.chosen().values()
-    models = {name: model for study in studies for name, model in study.models.items()}
+    studies, demands = config.chosen().values(), config.demands()
+    models = {name: model for demand in demands for name, model in demand.models.items()}
     tokenizers = _open_tokenizers(config, models, mistakes)
     opened = _open_models(models, mistakes)
     _check_models(models, opened, tokenizers, mistakes)
+    _check_kept_sites(config, opened, mistakes)
     limits = {name: model.positions for name, model in opened.items() if model.positions}
     with mistakes:
         reading = [study for study in studies if issubclass(study.settings_type, CorpusStudySettings)]
         names = [name for study in reading for name in study.models]
+        names += [name for kept in config.kept() for name in kept.models]
         _check_length(config.sampling.sequence_length, names, opened, limits)
     for name, readers in _tokenizers_of_corpora(config).items():
         with mistakes, at(f"corpora.{name}.source"):
@@ -74,7 +78,7 @@ def check_local_sources(config: Config, mistakes: Mistakes) -> dict[str, int]:
                     tokenizers[tokenizer] = usable
     for study in studies:
         with mistakes, at(f"studies.{study.name}"):
-            usable_ones = {name: tokenizers[name] for name in _tokenizers_of(study.models) if name in tokenizers}
+            usable_ones = {name: tokenizers[name] for name in tokenizers_of(study.models) if name in tokenizers}
             study.check_files(usable_ones, limits, mistakes)
     return {name: model.layers for name, model in opened.items()}
 
@@ -112,16 +116,11 @@ def _listing(key: str, source: str) -> Iterator[None]:
 def _open_tokenizers(config: Config, models: dict[str, Model], mistakes: Mistakes) -> dict[str, LoadedTokenizer]:
     """The local tokenizers of ``models``, by name."""
     loaded: dict[str, LoadedTokenizer] = {}
-    for name in _tokenizers_of(models):
+    for name in tokenizers_of(models):
         with mistakes, at(f"tokenizers.{name}.source"):
             if name in config.tokenizers and _is_here(config.tokenizers[name].source):
                 loaded[name] = _open_tokenizer(name, config.tokenizers[name].source)
     return loaded
-
-
-def _tokenizers_of(models: Mapping[str, Model]) -> list[str]:
-    """Names of the tokenizers of models, without duplicates; not of a model whose tokenizer is a mistake itself."""
-    return list(dict.fromkeys(model.tokenizer for model in models.values() if hasattr(model, "tokenizer")))
 
 
 def _open_tokenizer(name: str, source: str) -> LoadedTokenizer:
@@ -181,6 +180,17 @@ def _check_models(
                 check_vocabulary(name, tokenizer, tokenizers[tokenizer].largest, found.config)
 
 
+def _check_kept_sites(config: Config, opened: dict[str, LocalModel], mistakes: Mistakes) -> None:
+    """Note sites that are to be kept of a local model which lacks them."""
+    for number, entry in enumerate(getattr(config, "activations", ())):
+        for kind in ("store", "summarize"):
+            for name in getattr(entry, "models", ()):
+                with mistakes:
+                    if name in opened:
+                        key = f"config: activations.{number}.{kind}"
+                        check_sites(key, name, getattr(entry, kind), opened[name].config)
+
+
 def _check_length(
     sequence_length: int, names: Iterable[str], opened: dict[str, LocalModel], limits: dict[str, int]
 ) -> None:
@@ -191,11 +201,11 @@ def _check_length(
 
 
 def _tokenizers_of_corpora(config: Config) -> dict[str, set[str]]:
-    """Names of the corpora that the studies read, each with the names of the tokenizers that read it."""
+    """Names of the corpora that are read, each with the names of the tokenizers that read it."""
     found: dict[str, set[str]] = {}
-    for study in config.chosen().values():
-        if (name := getattr(study.settings, "corpus", None)) in config.corpora:
-            found.setdefault(name, set()).update(_tokenizers_of(study.models))
+    for demand in config.demands():
+        if (name := getattr(demand, "corpus", None)) and name in config.corpora:
+            found.setdefault(name, set()).update(tokenizers_of(demand.models))
     return found
 
 

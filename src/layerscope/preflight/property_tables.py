@@ -6,7 +6,7 @@ from pathlib import Path
 from layerscope.config.mistakes import Mistakes
 from layerscope.io.errors import UserError, at
 from layerscope.preflight.config import Config
-from layerscope.studies.study import Study
+from layerscope.studies.demand import Demand, tokenizers_of
 from layerscope.tokenize.property_names import OF_EVERY_TOKENIZER, of_tables
 from layerscope.tokenize.property_tables import read_property_table
 from layerscope.tokenize.token_properties import place_of_table
@@ -32,9 +32,9 @@ def _columns_of_tokenizers(config: Config, mistakes: Mistakes) -> dict[str, set[
     """Tokenizer → the columns of its table that are read."""
     wanted: dict[str, set[str]] = {}
 
-    def note(key: str, names: list[str], study: Study) -> None:
+    def note(key: str, names: list[str], demand: Demand) -> None:
         columns = of_tables(names)
-        for tokenizer in study.tokenizers if columns else ():
+        for tokenizer in tokenizers_of(demand.models) if columns else ():
             with mistakes:
                 if tokenizer in config.tokenizers:
                     _check_named(key, columns[0], tokenizer, config)
@@ -43,9 +43,10 @@ def _columns_of_tokenizers(config: Config, mistakes: Mistakes) -> dict[str, set[
     for study in config.chosen().values():
         with mistakes:
             note(f"studies.{study.name}.properties", study.properties, study)
+    for demand in config.demands():
         with mistakes:
-            if study.summarized_sites:
-                note("summaries.properties", config.summaries.properties, study)
+            if demand.summarized_sites:
+                note("summaries.properties", config.summaries.properties, demand)
     return wanted
 
 

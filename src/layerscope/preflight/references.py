@@ -1,6 +1,7 @@
 """Checks of the keys of the config against each other."""
 
 from collections.abc import Collection
+from itertools import product
 
 from layerscope.config.mistakes import Mistakes
 from layerscope.config.sections import Sampling
@@ -26,10 +27,14 @@ def check_references(config: Config, mistakes: Mistakes) -> None:
         with mistakes:
             _check_known(model.tokenizer, config.tokenizers, f"models.{name}.tokenizer", "tokenizers")
     with mistakes:
-        if not any([getattr(config.studies, name) for name in STUDIES]):
-            raise UserError(f"config: studies: no study is named; allowed are {', '.join(STUDIES)}")
+        if not any([getattr(config.studies, name) for name in STUDIES]) and not config.activations:
+            raise UserError(
+                f"config: studies: no study is named; allowed are {', '.join(STUDIES)}, or none of them with sites "
+                "under activations"
+            )
     for study in config.chosen().values():
         _check_study(study, config, mistakes)
+    _check_kept(config, mistakes)
 
 
 def check_layers_exist(config: Config, found: dict[str, int], mistakes: Mistakes) -> None:
@@ -110,6 +115,30 @@ def _check_study(study: Study, config: Config, mistakes: Mistakes) -> None:
             _check_known(study.corpus, config.corpora, f"{key}.corpus", "corpora")
     with mistakes:
         study.check_settings(config.tokenizers, mistakes)
+
+
+def _check_kept(config: Config, mistakes: Mistakes) -> None:
+    """Note names that are missing, entries that keep nothing, and what two entries keep."""
+    first: dict[tuple[str, str, str, str], int] = {}  # kind, site, model and corpus → entry
+    for number, entry in enumerate(getattr(config, "activations", ())):
+        key = f"activations.{number}"
+        for name in getattr(entry, "models", ()):
+            with mistakes:
+                _check_known(name, config.models, f"{key}.models", "models")
+        with mistakes:
+            _check_known(entry.corpus, config.corpora, f"{key}.corpus", "corpora")
+        with mistakes:
+            if not entry.store and not entry.summarize:
+                raise UserError(f"config: {key}: keeps nothing; name sites under store or summarize")
+        for kind in ("store", "summarize"):
+            with mistakes:
+                for place in product((kind,), getattr(entry, kind), entry.models, (entry.corpus,)):
+                    if first.setdefault(place, number) != number:
+                        _, site, model, corpus = place
+                        raise UserError(
+                            f"config: {key}.{kind}: '{site}' of {model} on {corpus} is in activations.{first[place]} "
+                            "too; name it once"
+                        )
 
 
 def _check_known(name: str, table: Collection[str], key: str, table_key: str) -> None:

@@ -1,4 +1,4 @@
-"""A folder of results: which studies ended in it, of which models and layers, and where their tables are."""
+"""A folder of results: which studies ended in it, what is kept of which models and layers, and where tables are."""
 
 import re
 from pathlib import Path
@@ -10,17 +10,24 @@ from layerscope.io.errors import UserError
 from layerscope.io.files import read_json
 from layerscope.io.hdf5 import read_root_attributes
 from layerscope.io.tables import read_csv, read_table
+from layerscope.model.architecture import SITES
 from layerscope.read.arguments import chosen, number
 from layerscope.studies.path_length.path_shards import FORMAT as PATHS_FORMAT
 from layerscope.studies.path_length.path_shards import PLACE as PATHS_PLACE
 from layerscope.studies.registry import STUDIES
 from layerscope.studies.token_similarity.vectors import FORMAT as VECTORS_FORMAT
 from layerscope.studies.token_similarity.vectors import PLACE as VECTORS_PLACE
+from layerscope.summarize.summary_shards import BY_DEFAULT, place_of
 from layerscope.summarize.summary_shards import FORMAT as SUMMARY_FORMAT
-from layerscope.summarize.summary_shards import PLACE as SUMMARY_PLACE
 
 # Files that say which tokenizer a model has.
-DESCRIBED = {FORMAT: PLACE, SUMMARY_FORMAT: SUMMARY_PLACE, PATHS_FORMAT: PATHS_PLACE, VECTORS_FORMAT: VECTORS_PLACE}
+DESCRIBED = {
+    FORMAT: PLACE,
+    SUMMARY_FORMAT: place_of(BY_DEFAULT),
+    PATHS_FORMAT: PATHS_PLACE,
+    VECTORS_FORMAT: VECTORS_PLACE,
+}
+KEPT = "activations.csv"
 WRITTEN_FIRST = ("sources", "documents", "tokens", "activations", "summaries")
 
 
@@ -32,7 +39,8 @@ class ResultsFolder:
         corpus: name of a corpus, where there are tokens of several.
 
     Raises:
-        UserError: it is no folder of results, no study has ended in it, or there is no such corpus.
+        UserError: it is no folder of results, no study has ended in it and nothing is kept, or there is no such
+            corpus.
     """
 
     def __init__(self, path: str | Path, corpus: str | None = None) -> None:
@@ -46,7 +54,13 @@ class ResultsFolder:
             table = read_csv(self.path / name / "layers.csv")
             self.models_of[name] = list(table["model"].unique())
             self.depths |= (table.groupby("model", sort=False)["layer"].max() + 1).to_dict()
-        if not self.studies:
+        kept = self.path / KEPT
+        self.tokenizers: dict[str, str] = {}  # of models of which something is kept
+        if kept.is_file():
+            table = read_csv(kept)
+            self.depths |= dict(zip(table["model"], table["layers"], strict=True))
+            self.tokenizers = dict(zip(table["model"], table["tokenizer"], strict=True))
+        if not self.depths:
             if any((self.path / name).is_dir() for name in WRITTEN_FIRST):
                 raise UserError(f"{path}: no study has ended in it; let snakemake run to the end, or resume it")
             raise UserError(f"{path}: not a folder of results: it has no STUDY/layers.csv; name that of a run")
@@ -67,7 +81,7 @@ class ResultsFolder:
     @property
     def finished(self) -> bool:
         """Whether the run got to its last file."""
-        return (self.path / "report.html").is_file()
+        return not self.studies or (self.path / "report.html").is_file()
 
     def model(self, name: str) -> str:
         """A model's name.
@@ -130,6 +144,24 @@ class ResultsFolder:
         shards = self._activations(model)
         datasets = read_json(manifest_of(shards[0]))["datasets"] if shards else {}
         return list(dict.fromkeys(name.partition("/")[0] for name in datasets))
+
+    def summarized_sites(self, model: str) -> list[str]:
+        """Sites that have summaries; none where they were deleted."""
+        return [site for site in SITES if Path(self._summary(model, site, 0)).is_file()]
+
+    def summaries(self, model: str, site: str) -> list[str]:
+        """The summaries of a site, in order, without those that an earlier sample left.
+
+        Raises:
+            UserError: there are none.
+        """
+        where = f"{self.path}/summaries of {self.model(model)}"
+        site = chosen("site", site, self.summarized_sites(model), where)
+        return [self._summary(model, site, shard) for shard in range(len(self.token_shards(model)))]
+
+    def _summary(self, model: str, site: str, shard: int) -> str:
+        place = place_of(site).format(model=self.model(model), corpus=self.corpus, shard=shard)
+        return str(self.path / place)
 
     def table(self, name: str) -> pd.DataFrame:
         """A table, checked against its digest.
@@ -202,6 +234,8 @@ class ResultsFolder:
             path = self.path / place.format(model=self.model(model), corpus=self.corpus, shard=0)
             if path.is_file():
                 return str(read_root_attributes(path, DESCRIBED)["tokenizer"])
+        if model in self.tokenizers:
+            return self.tokenizers[model]
         tokenizers = [folder.name for folder in (self.path / "tokens").glob("*") if folder.is_dir()]
         if len(tokenizers) != 1:
             raise UserError(f"{self.path}: no activations or summaries of {model} are left to say what its tokens are")

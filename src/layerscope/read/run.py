@@ -12,6 +12,7 @@ from layerscope.read.arguments import chosen, number, numbers
 from layerscope.read.folder import ResultsFolder
 from layerscope.read.matches import best_matches
 from layerscope.read.neurons import neurons_of_layer
+from layerscope.read.summaries import summary_table
 from layerscope.read.texts import tokens_table, with_surroundings
 from layerscope.studies.token_length.token_types import TYPES_KEPT as TOP
 from layerscope.tokenize.token_shards import Tokens, read_token_shards
@@ -31,7 +32,7 @@ class Run:
         corpus: name of a corpus, where the folder has tokens of several.
 
     Attributes:
-        models: names of the models, as in the config.
+        models: names of the models of these studies, and of those of which something is kept.
         studies: names of the studies that ended.
         corpus: name of the corpus; None where no study read one.
     """
@@ -47,7 +48,8 @@ class Run:
 
     def __repr__(self) -> str:
         ended = "" if self._folder.finished else ", not finished"
-        lines = [f"layerscope run in {self.path}{ended}: {', '.join(self.studies)}; corpus {self.corpus}"]
+        studies = ", ".join(self.studies) or "no study"
+        lines = [f"layerscope run in {self.path}{ended}: {studies}; corpus {self.corpus}"]
         for model in self.models:
             sites = ", ".join(self.sites(model))
             lines.append(f"  {model}: {self._folder.depths[model]} layers" + (f", stored {sites}" if sites else ""))
@@ -60,6 +62,10 @@ class Run:
     def sites(self, model: str) -> list[str]:
         """Sites of a model whose activations are stored; none where they were deleted."""
         return self._folder.sites(model)
+
+    def summarized_sites(self, model: str) -> list[str]:
+        """Sites of a model that have summaries, for :meth:`summary`."""
+        return self._folder.summarized_sites(model)
 
     def tables(self) -> list[str]:
         """Names of all tables that the run wrote, for :meth:`table`."""
@@ -114,6 +120,19 @@ class Run:
     def activation_array(self, model: str, layer: int, neuron: Neurons = None, site: str = "mlp_pre") -> np.ndarray:
         """The same activations without their tokens: float32 [tokens, neurons]."""
         return self._activations(model, layer, neuron, site)[1]
+
+    def summary(self, model: str, layer: int, site: str = "mlp_pre") -> pd.DataFrame:
+        """Moments and range of each unit of a site, over all tokens of the sample that take part in statistics.
+
+        Args:
+            site: one of :meth:`summarized_sites`.
+
+        Returns:
+            One row per unit: ``unit``, ``mean``, ``std`` (n − 1), ``skewness``, ``kurtosis`` (excess; both NaN where a
+            unit does not vary), ``minimum``, ``maximum``, and ``tokens``, how many they rest on.
+        """
+        summaries = self._folder.summaries(model, site)
+        return summary_table(summaries, site, self._folder.layer(model, layer), self._folder.vocabulary(model))
 
     def neurons(self, model: str | None = None, layer: int | None = None) -> pd.DataFrame:
         """All neurons of token_length with what was measured of each, of one layer, one model or all.

@@ -47,6 +47,7 @@ def write_report(
     settings: Settings,
     root: Path,
     explorer: str | None = None,
+    kept: Table | None = None,
 ) -> None:
     """Write the page: all text is escaped, and nothing is loaded from elsewhere.
 
@@ -55,6 +56,7 @@ def write_report(
         settings: the ``sampling`` and ``extraction`` sections of the config.
         root: folder of the workflow.
         explorer: path of the explorer's page, from the report.
+        kept: the sites that the config key ``activations`` keeps.
     """
     environment = Environment(
         loader=PackageLoader("layerscope", "report"),
@@ -85,6 +87,7 @@ def write_report(
         run_columns=[field.name for field in fields(Run)],
         cost=cost(results / "logs"),
         explorer=explorer,
+        kept=kept,
         fewest=FEWEST,
         settings=settings,
         versions={"layerscope": f"{__version__} (commit {git_commit(root)})", "Python": platform.python_version()}

@@ -27,6 +27,12 @@ class Table:
         return cls(list(headings.values()), rows)
 
 
+def kept_table(kept: pd.DataFrame) -> Table:
+    """What ``activations.csv`` lists."""
+    headings = {"model": "model", "corpus": "corpus", "site": "site", "kept": "kept", "layers": "layers"}
+    return Table.of(kept, headings | {"width": "width", "tokens": "tokens", "files": "files"})
+
+
 def _cell(value: object) -> str:
     if not isinstance(value, float):
         return f"{value:,}" if isinstance(value, int) else str(value)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from layerscope.config.mistakes import Mistakes
 from layerscope.config.sections import CorpusStudySettings, Model, Sampling, StudySettings
+from layerscope.studies.demand import tokenizers_of
 from layerscope.tokenize.tokenizer import LoadedTokenizer
 from layerscope.workflow.job_costs import JobCosts
 
@@ -110,7 +111,7 @@ class Study:
     @property
     def tokenizers(self) -> list[str]:
         """Names of the tokenizers of its models, without duplicates."""
-        return list(dict.fromkeys(model.tokenizer for model in self.models.values()))
+        return tokenizers_of(self.models)
 
     def readers(self, tokenizer: str) -> list[str]:
         """Names of its models that use a tokenizer."""
@@ -222,12 +223,6 @@ class Study:
     def caption(self, figure: Figure) -> Path:
         """The file with the caption of a figure."""
         return Path(__file__).parent / self.name / f"captions/{figure.name}.rst"
-
-
-def stored_sites(studies: Iterable[Study], model: str, corpus: str) -> list[str]:
-    """Sites that studies read from the activation shards of a model and corpus, without duplicates."""
-    reading = (study for study in studies if model in study.models and study.corpus == corpus)
-    return list(dict.fromkeys(site for study in reading for site in study.sites))
 
 
 def _placeholders(pattern: str) -> list[str]:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 from layerscope.preflight.config import Config
+from layerscope.studies.demand import tokenizers_of
 
 PATIENCE = 5.0  # seconds without a word
 # Snakemake links each job to each file that it reads, and plans about this many of these links per second (measured:
@@ -47,11 +48,11 @@ def plan_size(config: Config, layer_jobs: Mapping[str, Mapping[str, int]]) -> tu
     tokenized, extracted, summarized = set(), set(), set()
     studies = config.chosen().values()
     jobs_of = {study.name: layer_jobs.get(study.name, {}) for study in studies}
-    for study in studies:
-        if study.corpus:
-            tokenized |= {(tokenizer, study.corpus) for tokenizer in study.tokenizers}
-            extracted |= {(model, study.corpus) for model in study.models if study.sites}
-            summarized |= {(model, study.corpus) for model in study.models if study.summarized_sites}
+    for demand in config.demands():
+        if demand.corpus:
+            tokenized |= {(tokenizer, demand.corpus) for tokenizer in tokenizers_of(demand.models)}
+            extracted |= {(model, demand.corpus) for model in demand.models if demand.sites}
+            summarized |= {(model, demand.corpus, site) for model in demand.models for site in demand.summarized_sites}
     of_tokens = len(tokenized) + len(summarized) + sum(study.shard_jobs for study in studies)
     jobs = config.sampling.shards * of_tokens + config.sampling.stored_shards * len(extracted)
     reads = config.sampling.shards * sum(study.summary_reads(jobs_of[study.name]) for study in studies)

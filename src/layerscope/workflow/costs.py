@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from layerscope.preflight.config import Config
-from layerscope.studies.study import stored_sites
+from layerscope.studies.demand import stored_sites, summarized_sites
 from layerscope.summarize.neuron_sums import CONTEXTS, POWERS, WINDOW
 from layerscope.workflow.job_costs import JobCosts
 from layerscope.workflow.model_size import ModelSize
@@ -39,14 +39,16 @@ class ModelCosts:
 
 def model_costs(config: Config, needs: Needs, name: str, size: ModelSize) -> ModelCosts:
     """What the jobs of a model cost."""
-    studies = [study for study in config.chosen().values() if name in study.models]
+    demands = [demand for demand in config.demands() if name in demand.models]
     jobs: list[JobCosts] = []
-    for corpus in dict.fromkeys(study.corpus for study in studies if study.corpus):
-        jobs += _extracted(config, needs, stored_sites(studies, name, corpus), size)
-        if any(study.summarized_sites for study in studies if study.corpus == corpus):
-            jobs += _summarized(config, needs, size)
-    for study in studies:
-        jobs += study.costs(name, size, needs)
+    for corpus in dict.fromkeys(demand.corpus for demand in demands if demand.corpus):
+        stored = stored_sites(demands, name, corpus)
+        jobs += _extracted(config, needs, stored, size)
+        for site in summarized_sites(demands, name, corpus):
+            jobs += _summarized(config, needs, site, site in stored, size)
+    for study in config.chosen().values():
+        if name in study.models:
+            jobs += study.costs(name, size, needs)
     return ModelCosts(name, jobs, sum(of.jobs * size.operations(of.tokens) for of in jobs))
 
 
@@ -59,13 +61,13 @@ def _extracted(config: Config, needs: Needs, sites: list[str], size: ModelSize) 
     yield JobCosts("extract", config.sampling.stored_shards, expected, needs.stored_shard, made)
 
 
-def _summarized(config: Config, needs: Needs, size: ModelSize) -> Iterator[JobCosts]:
-    """Jobs that make summaries, from stored activations or with a run of the model."""
-    shards = config.sampling.shards
-    stored = sum(map(config.is_stored, range(shards)))
-    made = summary_bytes(config, needs, size.layers * size.mlp)
-    from_stored = needs.summarize_stored(size.layers, size.mlp)
-    running = needs.summarize(size, needs.threads_of(size))
+def _summarized(config: Config, needs: Needs, site: str, site_is_stored: bool, size: ModelSize) -> Iterator[JobCosts]:
+    """Jobs that make summaries of a site, from stored activations or with a run of the model."""
+    shards, width = config.sampling.shards, size.width(site)
+    stored = sum(map(config.is_stored, range(shards))) if site_is_stored else 0
+    made = summary_bytes(config, needs, size.layers * width)
+    from_stored = needs.summarize_stored(size.layers, width)
+    running = needs.summarize(size, site, needs.threads_of(size))
     if stored:
         yield JobCosts("summarize_stored", stored, from_stored, 0, made)
     if stored < shards:

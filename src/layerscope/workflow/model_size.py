@@ -13,7 +13,7 @@ from typing import TypeVar
 from layerscope.fetch.places import is_local
 from layerscope.io.errors import UserError
 from layerscope.io.files import read_json
-from layerscope.model.architecture import VOCABULARY
+from layerscope.model.architecture import OF_NEURONS, VOCABULARY
 from layerscope.model.model_config import architecture, read_model_config
 
 
@@ -33,7 +33,7 @@ class ModelSize:
 
     def width(self, site: str) -> int:
         """Numbers that a site has for each token; of keys and values that heads share, more."""
-        return self.mlp if site.startswith("mlp_p") else self.hidden
+        return self.mlp if site in OF_NEURONS else self.hidden
 
     def operations(self, tokens: float) -> float:
         """Floating-point operations of a forward pass, without those between tokens in attention."""

@@ -155,10 +155,11 @@ class Needs:
         """Bytes per neuron of the sums of a shard: those of clusters in float64, those of types in float32."""
         return 8 * self.clusters(self.shard) * self.covariates + 4 * self.classes(self.shard) + CONTEXTS
 
-    def summarize(self, model: ModelSize, threads: int) -> Expected:
+    def summarize(self, model: ModelSize, site: str, threads: int) -> Expected:
         """Of a token shard, while the model runs: in the end all sums are in main memory, also a GPU's."""
-        neurons = model.layers * model.mlp
-        held = neurons * self._sums() + (0 if self.gpu else 8 * self._batch(self.shard) * model.mlp)
+        width = model.width(site)
+        neurons = model.layers * width
+        held = neurons * self._sums() + (0 if self.gpu else 8 * self._batch(self.shard) * width)
         return self._run(model, self.shard, threads, neurons * self._sums(), held)
 
     def describe_weights(self, model: ModelSize, threads: int) -> Expected:

@@ -9,13 +9,14 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from layerscope.config.sections import Corpus
+from layerscope.config.sections import FREQUENCY_TOKENS, Corpus
 from layerscope.fetch.places import is_local
 from layerscope.io.errors import at
 from layerscope.io.files import DigestCache, digest_of_record
 from layerscope.model.weights import model_files
 from layerscope.preflight.config import Config
-from layerscope.studies.study import RESULTS, Figure, Study, stored_sites
+from layerscope.studies.demand import stored_sites, summarized_sites
+from layerscope.studies.study import RESULTS, Figure, Study
 from layerscope.studies.token_length.study import TokenLength
 from layerscope.tokenize.documents import corpus_files
 from layerscope.tokenize.property_names import ALWAYS_SUMMED, of_tables
@@ -41,19 +42,19 @@ class Specs:
 
     def __init__(self, config: Config, scripts: str | Path, cache: str | Path) -> None:
         self.config, self.scripts, self.digests = config, Path(scripts), DigestCache(Path(cache))
-        self.studies = config.chosen()
+        self.studies, self.demands = config.chosen(), config.demands()
         self._taken: dict[str, str] = {}
         self._code: dict[tuple[str, ...], str] = {}
         self._records: dict[tuple[str, str], str] = {}
 
     def read_sources(self) -> None:
         """Compute the digests of all sources, so that unreadable ones are found before Snakemake plans the jobs."""
-        models = {name: model for study in self.studies.values() for name, model in study.models.items()}
+        models = {name: model for demand in self.demands for name, model in demand.models.items()}
         for name in models:
             self.fetch_model(name)
         for name in {model.tokenizer for model in models.values()}:
             self.fetch_tokenizer(name)
-        for name in {study.corpus for study in self.studies.values() if study.corpus}:
+        for name in {demand.corpus for demand in self.demands if demand.corpus}:
             self.resolve_corpus(name)
         for study in self.studies.values():
             for key in study.local_files:
@@ -169,8 +170,12 @@ class Specs:
 
     @property
     def counted_tokens(self) -> int:
-        """Tokens of a corpus that are counted for frequencies: the most that any study asks for."""
-        return max((study.counted_tokens for study in self.studies.values()), default=0)
+        """Tokens of a corpus that are counted for frequencies: the most that any study asks for.
+
+        If none does, what is kept has those of a default; beside studies it changes nothing of theirs.
+        """
+        of_studies = max((study.counted_tokens for study in self.studies.values()), default=0)
+        return of_studies or (FREQUENCY_TOKENS if self.config.activations else 0)
 
     def count_tokens(self) -> Spec:
         return self.script("count_tokens", tokens=self.counted_tokens)
@@ -182,31 +187,57 @@ class Specs:
         )
 
     def sites(self, model: str, corpus: str) -> list[str]:
-        """Sites that the studies read from the activation shards of a model and corpus, without duplicates."""
-        return stored_sites(self.studies.values(), model, corpus)
+        """Sites that the activation shards of a model and corpus hold."""
+        return stored_sites(self.demands, model, corpus)
 
     def extract(self, model: str, corpus: str) -> Spec:
         settings = self.config.extraction.model_dump(exclude={"device"})
         part = self.config.sampling.stored_per_shard
         return self.script("extract", sites=self.sites(model, corpus), sequences_per_shard=part, **settings)
 
-    def summarize(self, model: str) -> Spec:
+    def summaries(self) -> list[tuple[str, str, str]]:
+        """All summaries, by model, corpus and site."""
+        places = {(model, demand.corpus): None for demand in self.demands if demand.corpus for model in demand.models}
+        return [
+            (model, corpus, site) for model, corpus in places for site in summarized_sites(self.demands, model, corpus)
+        ]
+
+    def summarize(self, model: str, site: str) -> Spec:
         """The spec of the summary of a token shard, for which the model runs."""
         compute = self.config.extraction.model_dump(include={"dtype", "batch_size"})
-        return self.script("summarize", compute=compute, summary=self._summary(model))
+        return self.script("summarize", compute=compute, summary=self._summary(model, site))
 
-    def summarize_stored(self, model: str) -> Spec:
+    def summarize_stored(self, model: str, site: str) -> Spec:
         """The spec of the summary of a token shard whose activations are stored."""
         layers = self.config.models[model].layers
-        return self.script("summarize_stored", layers=layers, summary=self._summary(model))
+        return self.script("summarize_stored", layers=layers, summary=self._summary(model, site))
 
-    def _summary(self, model: str) -> Spec:
+    def _summary(self, model: str, site: str) -> Spec:
         """What a summary of a model keeps."""
-        [site] = {site for study in self.studies.values() for site in study.summarized_sites}
         kept: Spec = {"site": site, "token_types": self.config.summaries.token_types}
         if further := [name for name in self.config.summaries.properties if name not in ALWAYS_SUMMED]:
             kept["properties"] = self.properties(self.config.models[model].tokenizer, further)
         return kept
+
+    def list_activations(self) -> Spec:
+        """The spec of the table of what ``activations`` keeps, with a row for each model and site of its entries."""
+        sampling = self.config.sampling
+        shards = {"stored": sampling.stored_shards, "summarized": sampling.shards}
+        rows = [
+            {
+                "model": model,
+                "tokenizer": of.tokenizer,
+                "corpus": kept.corpus,
+                "site": site,
+                "kept": how,
+                "shards": shards[how],
+            }
+            for kept in self.config.kept()
+            for model, of in kept.models.items()
+            for how, sites in (("stored", kept.sites), ("summarized", kept.summarized_sites))
+            for site in sites
+        ]
+        return self.script("list_activations", rows=rows)
 
     def properties(self, tokenizer: str, names: list[str]) -> PropertySpec:
         """Properties of the types of a tokenizer, with the digest of its table where that has some of them."""

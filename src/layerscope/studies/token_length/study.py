@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal, Self
 from pydantic import Field
 
 from layerscope.config.mistakes import Mistakes
-from layerscope.config.sections import CorpusStudySettings, Layer, Model, Pair, Properties, Seed
+from layerscope.config.sections import FREQUENCY_TOKENS, CorpusStudySettings, Layer, Model, Pair, Properties, Seed
 from layerscope.io.errors import UserError
 from layerscope.studies.study import Figure, Study
 from layerscope.workflow.job_costs import JobCosts
@@ -33,7 +33,9 @@ class TokenLengthSettings(CorpusStudySettings):
     )
     histogram_bins: int = Field(2048, ge=16, le=65536, description="Bins of the activation histograms.")
     frequency_tokens: int = Field(
-        1_000_000, ge=1, description="Tokens of the corpus from which the frequency of each token type is counted."
+        FREQUENCY_TOKENS,
+        ge=1,
+        description="Tokens of the corpus from which the frequency of each token type is counted.",
     )
     pairs: list[Pair] | None = Field(
         None,
