@@ -1,6 +1,12 @@
 """What a run costs, said before it."""
 
+import os
 import re
+import signal
+import subprocess
+import sys
+import time
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -63,6 +69,51 @@ def test_command_tells_costs_and_runs_nothing(tmp_path: Path) -> None:
     [jobs] = re.findall(r"([\d,]+) jobs from scratch", told.stdout)
     assert int(jobs) == sum(jobs_of_plan(planned.stdout).values())
     assert [path.name for path in (tmp_path / "results").iterdir() if path.is_dir()] == ["logs"]
+
+
+def test_estimate_beside_a_run_that_goes_on(tmp_path: Path) -> None:
+    """It waits for no lock, takes none away, and plans past what the run has begun."""
+    link_project(tmp_path)
+    running = subprocess.Popen(
+        [
+            sys.executable,
+            "-m",
+            "snakemake",
+            "--snakefile",
+            PROJECT / "Snakefile",
+            "--cores",
+            "1",
+            "--until",
+            "tokenize",
+        ],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(Path(find_spec("layerscope").origin).parents[1])},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    try:
+        begun = tmp_path / ".snakemake/incomplete"
+        waited = time.monotonic() + 120
+        while not (begun.is_dir() and any(begun.iterdir())) and running.poll() is None:
+            assert time.monotonic() < waited
+            time.sleep(0.05)
+        running.send_signal(signal.SIGSTOP)  # so that it goes on for as long as the estimate takes
+        locks = sorted((tmp_path / ".snakemake/locks").iterdir())
+        assert locks and any(begun.iterdir())
+        before = (tmp_path / "results/.lock").read_text()
+        told = snakemake(tmp_path, "--cores", "1", "estimate")
+        assert told.returncode == 0, told.stderr
+        assert "jobs from scratch" in told.stdout
+        assert sorted((tmp_path / ".snakemake/locks").iterdir()) == locks
+        assert (tmp_path / "results/.lock").read_text() == before
+        # What writes results is still refused.
+        refused = snakemake(tmp_path, "--cores", "1", "--nolock", "--rerun-incomplete", "--until", "tokenize")
+        assert refused.returncode == 1 and "another run is using it" in refused.stdout + refused.stderr
+    finally:
+        running.send_signal(signal.SIGCONT)
+        said, _ = running.communicate()
+    assert running.returncode == 0, said
 
 
 def test_models_of_the_hub_are_named_before_they_are_fetched(tmp_path: Path) -> None:

@@ -162,9 +162,9 @@ def test_jobs_ask_for_enough_and_not_for_much_more(job: str) -> None:
     ("name", "extraction", "summary", "layer"),
     [
         ("gpt-neo-125m", (5, 10), (7, 12), (1.5, 3)),
-        ("gpt-neo-1.3b", (13, 24), (24, 40), (2.5, 5)),
-        ("gpt2-xl", (14, 28), (35, 60), (2.5, 5)),
-        ("llama-2-7b", (50, 80), (65, 110), (3.5, 7)),
+        ("gpt-neo-1.3b", (13, 24), (24, 40), (1.6, 3)),
+        ("gpt2-xl", (14, 28), (35, 60), (1.5, 3)),
+        ("llama-2-7b", (50, 80), (65, 110), (2.2, 4)),
     ],
 )
 def test_what_models_ask_for_on_a_gpu(

@@ -10,7 +10,7 @@ from layerscope.workflow.job_costs import JobCosts
 from layerscope.workflow.model_size import ModelSize
 from layerscope.workflow.resources import Needs
 
-CHUNKS = 1.05  # HDF5 stores whole chunks, the last of which is filled up
+CHUNKS = 1.037  # HDF5 stores whole chunks, the last of which is filled up; measured
 COVARIATES = 13  # of a summary, with the spline of frequency, before those that the configuration adds
 
 
