@@ -34,7 +34,7 @@ HELD_NEURONS, RUN_PRODUCTS = 268e6, 134e6  # bytes that matching takes at most f
 DOCUMENT = 450  # tokens of a document of the web, on average
 # Share of tokens that the r-th most frequent type has: SHARE / (r + OFFSET)^POWER (Mandelbrot 1953), fitted to the
 # types among 1,024 to 65,536 tokens of FineWeb and C4 with GPT-2's tokenizer, and of the embedded corpus with its own.
-SHARE, OFFSET, POWER = 0.193, 4.2, 1.1
+SHARE, OFFSET, POWER = 0.2, 4.2, 1.1
 RARE = 19  # classes of the others, by length and leading space
 COVARIATES = 16  # sums of a neuron per cluster, with those of its powers
 CONTEXTS = 6000  # bytes per neuron of its contexts in a summary, as they are found or merged, and as they are written
