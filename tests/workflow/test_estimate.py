@@ -1,5 +1,6 @@
 """What a run costs, said before it."""
 
+import json
 import os
 import re
 import signal
@@ -12,14 +13,17 @@ from pathlib import Path
 import pytest
 import yaml
 from project import PROJECT, link_project, snakemake
+from snakemake.utils import update_config
 
 from layerscope.io.errors import UserError
+from layerscope.io.files import write_json
 from layerscope.preflight.config import Config
 from layerscope.preflight.load import load_config
 from layerscope.workflow.costs import model_costs
 from layerscope.workflow.estimate import jobs_of_plan, planned_jobs, slurm_jobs
 from layerscope.workflow.model_size import ModelSize
 from layerscope.workflow.resources import Needs
+from layerscope.workflow.specs import Specs
 
 SMALL = ModelSize(layers=2, hidden=8, mlp=32, weights_per_layer=768, embeddings=100)
 
@@ -121,6 +125,36 @@ def test_models_of_the_hub_are_named_before_they_are_fetched(tmp_path: Path) -> 
     told = snakemake(tmp_path, "--cores", "1", "--configfile", "config/gpt_neo.yaml", "--", "estimate")
     assert told.returncode == 0, told.stderr
     assert "not counted" in told.stdout and "gpt-neo-1.3b" in told.stdout
+
+
+def test_models_of_the_hub_are_counted_once_they_are_fetched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    link_project(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    study = {"models": ["gpt2-large"], "corpus": "embedded"}
+    overlay = {"results": "results-large", "studies": {"path_length": study, "token_length": None}}
+    overlay["studies"]["token_similarity"] = None
+    (tmp_path / "study.yaml").write_text(yaml.safe_dump(overlay))
+    raw = yaml.safe_load((tmp_path / "config/config.yaml").read_text())
+    update_config(raw, overlay)
+    specs = Specs(load_config(raw), PROJECT / "workflow/scripts", str(tmp_path / "digests.json"))
+    record = tmp_path / specs.record("models", "gpt2-large").replace("<results>", "results-large")
+    record.parent.mkdir(parents=True)
+    write_json(record, {"path": str(tmp_path / "model")})
+    (tmp_path / "model").mkdir()
+    shape = {
+        "model_type": "gpt2",
+        "n_layer": 36,
+        "n_embd": 1280,
+        "n_head": 20,
+        "n_positions": 1024,
+        "vocab_size": 50257,
+    }
+    (tmp_path / "model/config.json").write_text(json.dumps(shape))
+    told = snakemake(tmp_path, "--cores", "1", "--configfile", "study.yaml", "--", "estimate")
+    assert told.returncode == 0, told.stderr
+    assert "not counted" not in told.stdout
+    assert re.search(rf"^gpt2-large +16,384 +{2 * 36 * 12 * 1280**2 * 16384:.2g} ", told.stdout, re.MULTILINE)
+    assert re.search(r"GB to [\d.]+ GB$", told.stdout, re.MULTILINE)  # on a GPU
 
 
 def test_what_cannot_be_planned_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -23,7 +23,8 @@ from layerscope.workflow.model_size import ModelSize, local_model_size
 MARGIN = "LAYERSCOPE_MARGIN"  # variable of the environment: how many times what is expected is asked for
 LEAST_MB = 1500  # two Snakemakes and Python take half of it
 
-NUMPY, TORCH, CUDA = 250e6, 500e6, 3e9  # bytes of a process that has imported them, with the tables of token types
+# Bytes of a process that has imported what jobs need: to read tables; also those of token types; a model; one on a GPU.
+TABLES, NUMPY, TORCH, CUDA = 190e6, 250e6, 500e6, 3e9
 START = 2.0  # minutes until the libraries are imported, on a slow file system
 READING = 1e8  # bytes per second
 CPU, GPU = 40e9, 4e12  # operations per second in float32, of a core and of a GPU
@@ -34,7 +35,7 @@ HELD_NEURONS, RUN_PRODUCTS = 268e6, 134e6  # bytes that matching takes at most f
 DOCUMENT = 450  # tokens of a document of the web, on average
 # Share of tokens that the r-th most frequent type has: SHARE / (r + OFFSET)^POWER (Mandelbrot 1953), fitted to the
 # types among 1,024 to 65,536 tokens of FineWeb and C4 with GPT-2's tokenizer, and of the embedded corpus with its own.
-SHARE, OFFSET, POWER = 0.2, 4.2, 1.1
+SHARE, OFFSET, POWER = 0.195, 4.2, 1.1
 RARE = 19  # classes of the others, by length and leading space
 COVARIATES = 16  # sums of a neuron per cluster, with those of its powers
 CONTEXTS = 6000  # bytes per neuron of its contexts in a summary, as they are found or merged, and as they are written
@@ -250,7 +251,7 @@ class Needs:
     def cosines(self, numbers: float, layers: int, sentences: int) -> Expected:
         """Of a layer of vectors, given how many ``numbers`` are in the file: blocks of width², and a jackknife."""
         width = numbers / (6 * layers * sentences)
-        return Expected(NUMPY + 8 * 8 * width**2, sentences * width**2 * 1e-6 / 60)
+        return Expected(TABLES + 8 * 8 * width**2, sentences * width**2 * 1e-6 / 60)
 
     def tokenize(self, shard: int) -> Expected:
         """Of a token shard: all parts that it is in are read."""

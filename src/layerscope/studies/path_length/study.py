@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 LAYERS = "path_length/layers.csv"
 COMOMENTS = 540  # bytes of a cluster of documents and layer in a shard, compressed
+ATTRIBUTES = 20_000  # bytes of a shard, with the indices of HDF5
 
 
 class PathLengthSettings(CorpusStudySettings):
@@ -87,11 +88,11 @@ class PathLength(Study):
         stored = (24 * size.layers + 3) * needs.stored  # six numbers of a layer, and the token
         if self.settings.streams == "reduced":
             shards, expected = self.sampling.shards, needs.extract_paths(size, needs.threads_of(size))
-            made = stored / shards + COMOMENTS * size.layers * needs.clusters(needs.shard)
+            made = ATTRIBUTES + COMOMENTS * size.layers * needs.clusters(needs.shard) + stored / shards
             yield JobCosts("extract_paths", shards, expected, needs.shard, made)
         else:
             shards = self.sampling.stored_shards
-            made = stored / shards + COMOMENTS * size.layers * needs.clusters(needs.stored_shard)
+            made = ATTRIBUTES + COMOMENTS * size.layers * needs.clusters(needs.stored_shard) + stored / shards
             yield JobCosts("reduce_paths", shards, needs.reduce_paths(size), bytes=made)
 
     def described(self) -> list[str]:
