@@ -94,5 +94,9 @@ if workflow.is_main_process:
 
 
 onstart:
-    with Planning(WorkflowError):
-        LOCK.take()
+    if any(job.output for job in workflow.dag.needrun_jobs()):
+        with Planning(WorkflowError):
+            LOCK.take()
+    else:
+        # An estimate, which may be asked while a run goes on. Snakemake would remove that run's lock with its own.
+        workflow.persistence.unlock = workflow.persistence.noop

@@ -2,15 +2,12 @@
 
 import dataclasses
 import math
-import weakref
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
+from live_bytes import LiveBytes
 from tiny_models import CONFIGS, save_tiny_model
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
 
 from layerscope.model.batch_size import GPU_BATCH_TOKENS, batch_size_of
 from layerscope.model.gpu_memory import SHARE, bytes_of_token, tokens_that_fit
@@ -23,31 +20,6 @@ WIDER = {  # so that what a layer makes outweighs the tokens and their positions
     **{key: {"n_embd": 128} for key in ("gpt2", "gptj")},
     "opt": {"hidden_size": 128, "ffn_dim": 512},
 }
-
-
-class LiveBytes(TorchDispatchMode):
-    """The most bytes of tensors that existed at a time, of those made under it."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.now = self.most = 0
-        self.seen: set[int] = set()
-
-    def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        given = {leaf.untyped_storage().data_ptr() for leaf in tree_leaves((args, kwargs)) if torch.is_tensor(leaf)}
-        result = function(*args, **(kwargs or {}))
-        for leaf in tree_leaves(result):
-            if torch.is_tensor(leaf) and (place := leaf.untyped_storage().data_ptr()) not in given | self.seen:
-                size = leaf.untyped_storage().nbytes()
-                self.seen.add(place)
-                self.now += size
-                self.most = max(self.most, self.now)
-                weakref.finalize(leaf.untyped_storage(), self.forget, place, size)
-        return result
-
-    def forget(self, place: int, size: int) -> None:
-        self.seen.discard(place)
-        self.now -= size
 
 
 @pytest.fixture(scope="module", params=CONFIGS)

@@ -8,7 +8,8 @@ rule estimate:
         "<logs>/estimate.log",
     localrule: True
     params:
-        records={model: SPECS.record("models", model) for model in RUN},
+        # Snakemake fills in the folder of results in paths of inputs, not of params.
+        records={model: SPECS.record("models", model).replace("<results>", CONFIG.results) for model in RUN},
         # `workflow.is_local` would call all rules local where no cluster is used.
         local_rules=sorted(workflow._localrules),
         snakefile=workflow.main_snakefile,

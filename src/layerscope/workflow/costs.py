@@ -10,7 +10,7 @@ from layerscope.workflow.job_costs import JobCosts
 from layerscope.workflow.model_size import ModelSize
 from layerscope.workflow.resources import Needs
 
-CHUNKS = 1.05  # HDF5 stores whole chunks, the last of which is filled up
+CHUNKS, CHUNKED_PRODUCTS = 1.12, 1.4  # HDF5 stores whole chunks, which matters where arrays have few rows; measured
 COVARIATES = 13  # of a summary, with the spline of frequency, before those that the configuration adds
 
 
@@ -82,6 +82,6 @@ def summary_bytes(config: Config, needs: Needs, neurons: int) -> float:
     """
     covariates = COVARIATES + len(config.summaries.properties)
     clusters, classes = needs.clusters(needs.shard), needs.classes(needs.shard)
-    numbers = 1 + clusters * (covariates + len(POWERS)) + classes
     products = 8 * (classes + clusters) * covariates**2
-    return CHUNKS * (neurons * (4 * numbers + 2 * CONTEXTS * (4 + 8 + 4 + 2 * WINDOW)) + products)
+    few = 4 * clusters * (covariates + len(POWERS)) + 2 * CONTEXTS * (4 + 8 + 4 + 2 * WINDOW)
+    return neurons * (4 * (1 + classes) + CHUNKS * few) + CHUNKED_PRODUCTS * products

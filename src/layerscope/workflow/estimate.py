@@ -13,9 +13,11 @@ from typing import Any
 from layerscope.io.errors import UserError
 from layerscope.preflight.config import Config
 from layerscope.workflow.costs import ModelCosts
+from layerscope.workflow.gpu_needs import GPUMemory
 
 RATE = 12e12  # floating-point operations per second: float32 without TF32 on an A100
-HEAD = ("model", "tokens run", "FLOP", "GPU hours", "activations", "summaries", "all files", "most memory")
+SIZES = ("activations", "summaries", "all files", "most memory", "GPU memory")
+HEAD = ("model", "tokens run", "FLOP", "GPU hours", *SIZES)
 JOB = re.compile(r"^(\w+) +(\d+)$", re.MULTILINE)
 
 
@@ -23,6 +25,7 @@ def estimate(
     config: Config,
     gpu: bool,
     costs: Sequence[ModelCosts],
+    on_gpu: Mapping[str, GPUMemory | None],
     unknown: Sequence[str],
     jobs: Mapping[str, int],
     on_cluster: int,
@@ -32,6 +35,7 @@ def estimate(
     Args:
         gpu: whether models run on a GPU.
         costs: of the models whose size is known.
+        on_gpu: model → what the most demanding of its jobs takes there.
         unknown: names of the others.
         jobs: rule → how many jobs a run from scratch has.
         on_cluster: how many SLURM jobs these are.
@@ -45,7 +49,7 @@ def estimate(
         "",
     ]
     if costs:
-        lines += _table(HEAD, [_row(of) for of in costs])
+        lines += _table(HEAD, [_row(of, on_gpu[of.model]) for of in costs])
     if len(costs) > 1:
         together = sum(of.operations for of in costs)
         files = sum(of.bytes_of() for of in costs)
@@ -62,6 +66,8 @@ def estimate(
         "float32 on an A100.",
         f"Memory: of a job's process, with models on the {'GPU' if gpu else 'CPU'}; a cluster is asked for "
         "LAYERSCOPE_MARGIN (1.5) times as much.",
+        "GPU memory: of a job that runs a model there, from the least that will do, with smaller batches, to what it "
+        "takes where there is room; CUDA itself takes some more.",
     ]
     return "\n".join(lines)
 
@@ -86,6 +92,7 @@ def planned_jobs(config: Mapping[str, Any], snakefile: str) -> dict[str, int]:
             "--quiet",
             "rules",
             "--nolock",
+            "--ignore-incomplete",  # what a run that goes on, or was killed, has begun
             "--configfile",
             file.name,
             "--",
@@ -122,7 +129,7 @@ def slurm_jobs(jobs: Mapping[str, int], local: Collection[str], profile: Mapping
     return sum(math.ceil(count / sizes.get(group, 1)) for group, count in submitted.items())
 
 
-def _row(of: ModelCosts) -> list[str]:
+def _row(of: ModelCosts, on_gpu: GPUMemory | None) -> list[str]:
     activations, summaries = of.bytes_of("extract"), of.bytes_of("summarize", "summarize_stored")
     return [
         of.model,
@@ -133,6 +140,7 @@ def _row(of: ModelCosts) -> list[str]:
         _bytes(summaries),
         _bytes(of.bytes_of()),
         _bytes(of.largest.expected.memory),
+        " to ".join(dict.fromkeys(map(_bytes, on_gpu))) if on_gpu else "none",
     ]
 
 

@@ -26,13 +26,22 @@ class ModelSize:
     mlp: int  # width of the MLP
     weights_per_layer: int
     embeddings: int  # weights
+    eager_heads: int = 0  # of attention, where transformers computes the scores of all tokens at once
+    query: int | None = None  # width of q, where it is not that of the stream
+    key: int | None = None  # likewise of k and v
+    file_bytes: int | None = None  # of a weight in its files, where config.json says it
 
     @property
     def weights(self) -> int:
         return self.layers * self.weights_per_layer + self.embeddings
 
     def width(self, site: str) -> int:
-        """Numbers that a site has for each token; of keys and values that heads share, more."""
+        """Numbers that a site has for each token."""
+        match site:
+            case "q":
+                return self.query or self.hidden
+            case "k" | "v":
+                return self.key or self.hidden
         return self.mlp if site in OF_NEURONS else self.hidden
 
     def operations(self, tokens: float) -> float:
@@ -40,6 +49,7 @@ class ModelSize:
         return 2 * self.layers * self.weights_per_layer * tokens
 
 
+PRECISIONS = {"float32": 4, "float16": 2, "bfloat16": 2}  # bytes
 UNKNOWN = ModelSize(1, 1, 1, 0, 0)
 Read = TypeVar("Read")
 
@@ -104,7 +114,11 @@ def _size(folder: str) -> ModelSize:
     projections = 3 if "gate" in found.mlp_in.module else 2
     positions = found.positions("", config) if found.norm == "LayerNorm" else 0  # others have rotary embeddings
     embeddings = (config[VOCABULARY] + (positions or 0)) * hidden
-    return ModelSize(layers, hidden, mlp, hidden * (2 * q + k + v + projections * mlp), embeddings)
+    eager_heads = config[found.names.heads] if found.attention == "eager" else 0
+    of_layer = hidden * (2 * q + k + v + projections * mlp)
+    dtype = config.get("dtype") or config.get("torch_dtype")
+    file_bytes = PRECISIONS.get(dtype) if isinstance(dtype, str) else None
+    return ModelSize(layers, hidden, mlp, of_layer, embeddings, eager_heads, q, k, file_bytes)
 
 
 @until_changed

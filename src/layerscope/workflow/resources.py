@@ -7,8 +7,11 @@ The constants were measured on two shared cores (docs/cluster.md); those of a GP
 import math
 import os
 from collections.abc import Callable
+from functools import cache
 from itertools import islice
 from typing import NamedTuple, Protocol
+
+import numpy as np
 
 from layerscope.io.errors import UserError
 from layerscope.model.batch_size import batch_size_of
@@ -20,20 +23,23 @@ from layerscope.workflow.model_size import ModelSize, local_model_size
 MARGIN = "LAYERSCOPE_MARGIN"  # variable of the environment: how many times what is expected is asked for
 LEAST_MB = 1500  # two Snakemakes and Python take half of it
 
-NUMPY, TORCH, CUDA = 250e6, 450e6, 3e9  # bytes of a process that has imported them, with the tables of token types
-BLOCKS = 400e6  # of the blocks of neurons that the job of a layer holds, in float64
+# Bytes of a process that has imported what jobs need: to read tables; also those of token types; a model; one on a GPU.
+TABLES, NUMPY, TORCH, CUDA = 190e6, 250e6, 500e6, 3e9
 START = 2.0  # minutes until the libraries are imported, on a slow file system
 READING = 1e8  # bytes per second
 CPU, GPU = 40e9, 4e12  # operations per second in float32, of a core and of a GPU
 THREADS = 8  # of a job that runs a model, where there are as many cores
 QUICK = 10.0  # seconds of one core, in which the model of a job needs no more of them
+HELD_LAYER = 134e6  # bytes of stored activations that the job of a layer holds at most
 HELD_NEURONS, RUN_PRODUCTS = 268e6, 134e6  # bytes that matching takes at most for each
 DOCUMENT = 450  # tokens of a document of the web, on average
-# Types among n tokens of English: about 3.5 n^0.7 (Heaps 1978, Information Retrieval); 3,100 among 16,384.
-HEAPS, HEAPS_POWER = 3.5, 0.7
+# Share of tokens that the r-th most frequent type has: SHARE / (r + OFFSET)^POWER (Mandelbrot 1953), fitted to the
+# types among 1,024 to 65,536 tokens of FineWeb and C4 with GPT-2's tokenizer, and of the embedded corpus with its own.
+SHARE, OFFSET, POWER = 0.195, 4.2, 1.1
+RARE = 19  # classes of the others, by length and leading space
 COVARIATES = 16  # sums of a neuron per cluster, with those of its powers
 CONTEXTS = 6000  # bytes per neuron of its contexts in a summary, as they are found or merged, and as they are written
-DESCRIBED = 16_000  # bytes per neuron of the tables that describe it, and of what they are made from
+DESCRIBED = 30_000  # bytes per neuron of the tables that describe it, and of what they are made from
 
 
 class Expected(NamedTuple):
@@ -86,11 +92,11 @@ class Needs:
 
     def clusters(self, tokens: int) -> int:
         """Clusters of documents in so many tokens; their number is not known yet, nor is that of classes."""
-        return min(CLUSTERS, max(1, tokens // DOCUMENT))
+        return min(CLUSTERS, 1 + tokens // DOCUMENT)
 
     def classes(self, tokens: int) -> int:
         """Classes of token types in so many tokens."""
-        return min(self.token_types, round(HEAPS * tokens**HEAPS_POWER))
+        return _types(tokens, self.token_types) + RARE
 
     def ask(self, expected: Estimate, times: int = 1) -> dict[str, Callable[..., int]]:
         """The resources ``mem_mb`` and ``runtime`` (minutes) of a rule; each attempt at a job asks for more.
@@ -115,9 +121,11 @@ class Needs:
             made: bytes that it writes.
             held: bytes that it holds for these in main memory.
         """
-        # Weights are mapped from their files and converted, where these are of another precision: 2 and 4 bytes. On the
-        # CPU, oneDNN has those of layers once more.
-        weights = 6 * model.weights + (0 if self.gpu else 4 * model.layers * model.weights_per_layer)
+        # Weights are mapped from their files and converted, where these are of another precision, or of one that is not
+        # known: 2 and 4 bytes. On the CPU, oneDNN has those of layers once more.
+        own = 4 if self.extraction.dtype == "float32" else 2
+        weights = (own if model.file_bytes == own else 6) * model.weights
+        weights += 0 if self.gpu else 4 * model.layers * model.weights_per_layer
         seconds = (model.weights * 4 + made) / READING + model.operations(tokens) / (GPU if self.gpu else threads * CPU)
         # Some minutes more, should a GPU be slow to start.
         return Expected(TORCH + self.gpu * CUDA + weights + held, seconds / 60 + 3)
@@ -146,10 +154,19 @@ class Needs:
         held = 2 * made + (0 if self.gpu else 60 * self._batch(self.shard) * model.hidden)
         return self._run(model, self.shard, threads, made, held)
 
+    def reduce_paths(self, model: ModelSize) -> Expected:
+        """Of an activation shard, a layer at a time: its three streams, and that before it."""
+        held = self.stored_shard * (24 * model.layers + 20 * model.hidden)
+        return Expected(TORCH + held, self.stored_shard * model.layers * model.hidden * 16 / READING / 60)
+
     def extract_vectors(self, model: ModelSize, sentences: int, threads: int) -> Expected:
         """Of sentences of some hundred tokens: q, k and v of two tokens of each."""
         made = 24 * sentences * model.layers * model.hidden
         return self._run(model, 256 * sentences, threads, made, 2 * made)
+
+    def sums_on_device(self, model: ModelSize) -> float:
+        """Bytes of the sums of a shard while the model runs; contexts are in main memory."""
+        return model.layers * model.mlp * (self._sums() - CONTEXTS)
 
     def _sums(self) -> float:
         """Bytes per neuron of the sums of a shard: those of clusters in float64, those of types in float32."""
@@ -164,8 +181,8 @@ class Needs:
 
     def describe_weights(self, model: ModelSize, threads: int) -> Expected:
         """Of all neurons: their logits take most of the time. Those of some hundred are held at once, and the
-        unembedding twice; random weights are those of the whole model."""
-        held = 4 * model.weights + 12 * model.embeddings + 10e3 * model.embeddings / max(1, model.hidden)
+        unembedding; random weights are those of the whole model."""
+        held = 4 * model.weights + 4 * model.embeddings + 5e3 * model.embeddings / max(1, model.hidden)
         seconds = model.layers * model.mlp * (2 * model.embeddings / (threads * CPU) + 0.5e-3)
         return Expected(TORCH + held, (model.weights * 4 / READING + seconds) / 60)
 
@@ -177,14 +194,19 @@ class Needs:
         return Expected(TORCH + held, neurons * self.shard * 0.2e-6 / 60)
 
     def _layer(self, width: int, per_value: float) -> Expected:
-        """Of a layer: the summaries of the shards are added in float64, one at a time.
+        """Of a layer: the summaries of the shards are added in float64, one at a time; then activations are read.
 
         Args:
             per_value: seconds for each stored activation.
         """
-        sums = width * (8 * self.clusters(self.tokens) * self.covariates + 4 * self.classes(self.tokens))
-        seconds = width * self.stored * per_value + 2 * self.shards * sums / READING
-        return Expected(NUMPY + BLOCKS + 3 * sums + CONTEXTS * width, seconds / 60)
+        summary = 4 * width * (self.clusters(self.tokens) * self.covariates + self.classes(self.tokens))
+        seconds = width * self.stored * per_value + 2 * self.shards * summary / READING
+        memory = NUMPY + 2 * summary + max(summary, self._held(width)) + CONTEXTS * width
+        return Expected(memory, seconds / 60)
+
+    def _held(self, width: int) -> float:
+        """Bytes of stored activations that the job of a layer holds."""
+        return min(HELD_LAYER, 4 * width * self.stored)
 
     def correlate(self, width: int) -> Expected:
         return self._layer(width, 0.5e-6)
@@ -206,9 +228,10 @@ class Needs:
         return Expected(one.memory + held, properties * one.minutes)
 
     def test_unimodality(self, width: int, resamples: int) -> Expected:
-        """As many neurons are simulated as there are resamples, all at once; a microsecond for each value."""
+        """As many neurons are simulated as there are resamples, all at once, before activations are read; a microsecond
+        for each value."""
         values = (width + resamples) * self.stored
-        return Expected(NUMPY + BLOCKS + 16 * resamples * self.stored, values * 1e-6 / 60)
+        return Expected(NUMPY + max(16 * resamples * self.stored, self._held(width)), values * 1e-6 / 60)
 
     def explorer_layer(self, contexts: int) -> Expected:
         """Of a layer, given the bytes of the file of its contexts, the largest of its tables."""
@@ -229,7 +252,7 @@ class Needs:
     def cosines(self, numbers: float, layers: int, sentences: int) -> Expected:
         """Of a layer of vectors, given how many ``numbers`` are in the file: blocks of width², and a jackknife."""
         width = numbers / (6 * layers * sentences)
-        return Expected(NUMPY + 8 * 8 * width**2, sentences * width**2 * 1e-6 / 60)
+        return Expected(TABLES + 8 * 8 * width**2, sentences * width**2 * 1e-6 / 60)
 
     def tokenize(self, shard: int) -> Expected:
         """Of a token shard: all parts that it is in are read."""
@@ -252,6 +275,13 @@ class Needs:
 
     def _of_tokens(self, tokens: int, per_second: float) -> Expected:
         return Expected(NUMPY + 16 * tokens, tokens / per_second / 60)
+
+
+@cache
+def _types(tokens: int, most: int) -> int:
+    """How many of the ``most`` frequent types of tokens are expected among so many tokens."""
+    shares = SHARE / (np.arange(1, most + 1) + OFFSET) ** POWER
+    return round(-np.expm1(-tokens * shares).sum())
 
 
 def margin() -> float:

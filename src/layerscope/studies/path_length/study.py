@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from layerscope.workflow.resources import Needs
 
 LAYERS = "path_length/layers.csv"
+COMOMENTS = 540  # bytes of a cluster of documents and layer in a shard, compressed
+ATTRIBUTES = 20_000  # bytes of a shard, with the indices of HDF5
 
 
 class PathLengthSettings(CorpusStudySettings):
@@ -83,11 +85,15 @@ class PathLength(Study):
         return "without_first" if self.settings.drop_first_token else "all"
 
     def costs(self, model: str, size: "ModelSize", needs: "Needs") -> Iterable[JobCosts]:
+        stored = (24 * size.layers + 3) * needs.stored  # six numbers of a layer, and the token
         if self.settings.streams == "reduced":
-            expected = needs.extract_paths(size, needs.threads_of(size))
-            stored = 24 * size.layers * self.sampling.stored * self.sampling.sequence_length  # six numbers
-            shards = self.sampling.shards
-            yield JobCosts("extract_paths", shards, expected, needs.shard, stored / shards)
+            shards, expected = self.sampling.shards, needs.extract_paths(size, needs.threads_of(size))
+            made = ATTRIBUTES + COMOMENTS * size.layers * needs.clusters(needs.shard) + stored / shards
+            yield JobCosts("extract_paths", shards, expected, needs.shard, made)
+        else:
+            shards = self.sampling.stored_shards
+            made = ATTRIBUTES + COMOMENTS * size.layers * needs.clusters(needs.stored_shard) + stored / shards
+            yield JobCosts("reduce_paths", shards, needs.reduce_paths(size), bytes=made)
 
     def described(self) -> list[str]:
         return self.paths("path_length/{model}/shard_0000.h5")

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from layerscope.workflow.resources import Needs
 
 SENTENCE = 16  # tokens, on average
+LAYER_BYTES, DIMENSION_BYTES = 25_000, 124  # of the tables of a layer, and of each of its dimensions
 HISTOGRAMS = "token_similarity/{model}/histogram_{layer}.parquet"
 LAYERS = "token_similarity/layers.csv"
 
@@ -78,7 +79,8 @@ class TokenSimilarity(Study):
         numbers = 6 * sentences * size.layers * size.hidden  # q, k and v of two tokens
         of_vectors = needs.extract_vectors(size, sentences, needs.threads_of(size))
         yield JobCosts("extract_vectors", 1, of_vectors, SENTENCE * sentences, 4 * numbers)
-        yield JobCosts("compute_cosines", size.layers, needs.cosines(numbers, size.layers, sentences))
+        cosines, made = needs.cosines(numbers, size.layers, sentences), LAYER_BYTES + DIMENSION_BYTES * size.hidden
+        yield JobCosts("compute_cosines", size.layers, cosines, bytes=made)
 
     def check_files(
         self, tokenizers: Mapping[str, LoadedTokenizer], positions: Mapping[str, int], mistakes: Mistakes
