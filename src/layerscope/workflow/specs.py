@@ -170,12 +170,8 @@ class Specs:
 
     @property
     def counted_tokens(self) -> int:
-        """Tokens of a corpus that are counted for frequencies: the most that any study asks for.
-
-        If none does, what is kept has those of a default; beside studies it changes nothing of theirs.
-        """
-        of_studies = max((study.counted_tokens for study in self.studies.values()), default=0)
-        return of_studies or (FREQUENCY_TOKENS if self.config.activations else 0)
+        """Tokens of a corpus that are counted for frequencies: the most that any study asks for, or a default."""
+        return max((study.counted_tokens for study in self.studies.values()), default=0) or FREQUENCY_TOKENS
 
     def count_tokens(self) -> Spec:
         return self.script("count_tokens", tokens=self.counted_tokens)
