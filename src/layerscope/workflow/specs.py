@@ -93,6 +93,8 @@ class Specs:
         """The spec of a figure."""
         function = study.function(figure)
         settings = {argument: study.value(key) for argument, key in figure.settings.items()}
+        if figure.along_revisions and study.series:
+            settings["series"] = study.series
         keyed = {argument: keys for argument, pattern in figure.reads.items() if (keys := study.keys(pattern))}
         return self.script(
             "draw",

@@ -98,25 +98,29 @@ class TokenLength(Study):
             "draw_r:draw_r_across_models",
             {"layers": LAYERS, "evidence": EVIDENCE},
             "correlation with token length on relative depth",
+            along_revisions=True,
         ),
         Figure(
             "r_by_layer",
             "draw_distribution:draw_r_by_layer",
             {"tables": "token_length/{model}/layer_{layer}.parquet", "evidence": EVIDENCE},
             "distribution of r in each layer",
+            along_revisions=True,
         ),
         Figure(
             "r_confounds",
             "draw_r:draw_r_confounds",
             {"evidence": EVIDENCE},
             "correlation given confounds, and over types",
+            along_revisions=True,
         ),
-        Figure("r_spread", "draw_r:draw_r_spread", {"evidence": EVIDENCE}, "spread of r"),
+        Figure("r_spread", "draw_r:draw_r_spread", {"evidence": EVIDENCE}, "spread of r", along_revisions=True),
         Figure(
             "r_properties",
             "draw_properties:draw_r_properties",
             {"evidence": EVIDENCE, "properties": PROPERTIES},
             "correlation with properties of tokens",
+            along_revisions=True,
         ),
         Figure(
             "activations",
@@ -127,12 +131,14 @@ class TokenLength(Study):
             },
             "activations by length group",
             settings={"layer": "histogram_layer"},
+            along_revisions=True,
         ),
         Figure(
             "multimodality",
             "draw_multimodality:draw_multimodality",
             {"multimodality": "token_length/multimodality.csv"},
             "multimodal neurons",
+            along_revisions=True,
         ),
         Figure(
             "matches",
@@ -140,6 +146,7 @@ class TokenLength(Study):
             {"matches": "token_length/matches.csv"},
             "matched neurons",
             shows="pairs of models",
+            along_revisions=True,
         ),
         Figure(
             "token_lengths", "draw_sample:draw_token_lengths", {"vocabularies": VOCABULARY}, "token lengths", "sample"
