@@ -20,8 +20,8 @@ from layerscope.studies.series import Series
 # Perceptually uniform, and for colour-blind readers too; its end is too light for lines on white. Depth is in viridis.
 COLOURS = ListedColormap(matplotlib.colormaps["plasma"](np.linspace(0, 0.9, 256)))
 NEAR_ZERO = 0.5  # width on the axis, in decades, of what is below the first step after 0
-LONGEST = 16  # characters of a revision's name in a figure
-LAST = "of revisions: of the last"  # whose bands are drawn
+LONGEST = 12  # characters of a revision's name in a figure
+LAST = "of revisions: the last"  # whose bands are drawn
 MOST = 5  # revisions with pictures of their own
 BAR: Any = {"aspect": 25, "pad": 0.01}
 TITLE = 0.25  # height of a part's title, in inches
@@ -101,7 +101,7 @@ class TrainingAxis:
         else:
             ax.set_xscale("log")
         widest = max(map(len, self.names))
-        shown = self._apart(0.025 * widest + 0.02 if self.ordered_by_step else 0.05)
+        shown = self._apart(0.018 * widest + 0.02 if self.ordered_by_step else 0.05)
         ax.set_xticks([self.values[i] for i in shown], [self.names[i] for i in shown])
         if not self.ordered_by_step:
             ax.tick_params("x", rotation=30)
@@ -111,8 +111,9 @@ class TrainingAxis:
     def rows(self, ax: Axes, inches: float) -> None:
         """Revisions from the bottom up, a row each, in panels of a height."""
         ax.set_ylim(-0.5, len(self.values) - 0.5)
-        every = int(np.ceil(0.12 * len(self.values) / inches))
-        shown = range(0, len(self.values), every)
+        shown = np.unique(
+            np.linspace(0, len(self.values) - 1, min(len(self.values), int(inches / 0.12))).round().astype(int)
+        )
         ax.set_yticks(shown, [self.names[i] for i in shown])
 
     def _apart(self, distance: float) -> list[int]:
@@ -148,7 +149,7 @@ def label_lowest(panels: Sequence[Axes], rows: int, label: str = "layer") -> Non
 
 
 def _short(revision: str) -> str:
-    return revision if len(revision) <= LONGEST else f"{revision[: LONGEST - 1]}…"
+    return revision if len(revision) <= LONGEST else f"{revision[: LONGEST - 5]}…{revision[-4:]}"
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from layerscope.io.errors import at
 from layerscope.io.files import DigestCache, digest_of_record
 from layerscope.model.weights import model_files
 from layerscope.preflight.config import Config
+from layerscope.studies.revisions import series_of
 from layerscope.studies.study import RESULTS, Figure, Study, stored_sites
 from layerscope.studies.token_length.study import TokenLength
 from layerscope.tokenize.documents import corpus_files
@@ -256,6 +257,9 @@ class Specs:
             name: {figure.name: (figure.label, figure.shows) for figure in study.figures}
             for name, study in self.studies.items()
         }
+        series = {name: study.series for name, study in self.studies.items() if study.series}
+        models = {name: model for study in self.studies.values() for name, model in study.models.items()}
+        of_series: Spec = {"series": series, "revisions": series_of(models)} if series else {}
         captions = [study.caption(figure) for study in self.studies.values() for figure in study.figures]
         return self.script(
             "report",
@@ -266,4 +270,5 @@ class Specs:
             figures=figures,
             template=self.digests.digest(TEMPLATES),
             captions=self.digests.digest(captions),
+            **of_series,
         )

@@ -51,7 +51,10 @@ def draw_lengths(outputs: list[str], shards: dict[str, str], series: Sequence[Se
         for axis, part in parts.series:
             of_tokens = [_lengths_of_tokens(shards[model]) for model in axis.models]
             summed = {name: np.stack([np.nansum(of[name], axis=0) for of in of_tokens]) for name in NAMES}
-            axis.rows(_heatmaps(part, part.subplots(1, 6, width_ratios=[1, 9] * 3), summed, axis.label, marks), 1.2)
+            panels = part.subplots(1, 6, width_ratios=[1, 9] * 3)
+            _heatmaps(part, panels, summed, axis.label, marks)
+            for ax in panels[::2]:
+                axis.rows(ax, 1.2)
         if not models:
             return
         panels = parts.rest.subplots(len(models), 6, width_ratios=[1, 9] * 3, squeeze=False)
@@ -68,8 +71,8 @@ def _lengths_of_tokens(shard: str) -> dict[str, np.ndarray]:
 
 def _heatmaps(
     part: Part, row: Sequence[Axes], lengths: dict[str, np.ndarray], label: str, marks: Iterator[str]
-) -> Axes:
-    """Heatmaps of rows × tokens in six panels, of which every other has position 0 alone; the first of them."""
+) -> None:
+    """Heatmaps of rows × tokens in six panels, of which every other has position 0 alone."""
     for i, (name, title) in enumerate(NAMES.items()):
         first, rest = row[2 * i], row[2 * i + 1]
         edges = np.arange(len(lengths[name]) + 1) - 0.5
@@ -87,8 +90,6 @@ def _heatmaps(
         first.set_ylabel(label if i == 0 else "")
         rest.set_yticklabels([])
         rest.set_xlabel("position in the sequence")
-    panel: Axes = row[0]
-    return panel
 
 
 def draw_mean_length(
@@ -158,7 +159,8 @@ def draw_cumulative(outputs: list[str], layers: pd.DataFrame, token_filter: str,
                 ax.plot(rows["relative_depth"], path / path.iloc[-1], **style, label=label)
             relative_depth_axis(ax)
             totals = [f"{total} to {end}" for total, end in (_ends(chosen, axis, name) for axis in axes)]
-            ax.set_title(f"{title}: total {', '.join([*totals, *_totals(of_rest, name)])}")
+            total = f"total {', '.join([*totals, *_totals(of_rest, name)])}"
+            ax.set_title(f"{title}:\n{total}" if series else f"{title}: {total}")
         panels[0].set_ylabel("fraction of the total path so far")
         letter(panels)
         for axis in axes:

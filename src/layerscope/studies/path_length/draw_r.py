@@ -39,7 +39,7 @@ def draw_r(
         resamples: model → table of :func:`path_length.jackknife.jackknife_paths`.
     """
     models = not_in(series, list(resamples))
-    with figure_of_parts(outputs, series, height_of_models(models, 2, 1.5), 3.0) as parts:
+    with figure_of_parts(outputs, series, height_of_models(models, 2, 1.5), 3.4) as parts:
         for axis, part in parts.series:
             _r_of_series(part, axis, layers, resamples, parts.marks)
         for model, panels in panels_of_models(parts.rest, models, LABELS, marks=parts.marks):

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.lines import Line2D
@@ -95,7 +96,9 @@ def _densities_of_series(
 ) -> None:
     """Of some layers, as lines and as heatmaps whose rows are revisions."""
     layers = {f"layer {layer}": layer for layer in some_layers(len(r[axis.last]), ACROSS)}
-    of_lines, of_heat, places = [], [], range(len(axis.models))
+    of_lines: list[Axes] = []
+    of_heat: list[Axes] = []
+    places = range(len(axis.models))
     for title, (lines, heat) in panels_of_models(
         part, layers, ("density over neurons", axis.label), shared=False, marks=marks
     ):
@@ -112,6 +115,7 @@ def _densities_of_series(
         heat.hlines(places, null["null_low"], null["null_high"], color="white", linewidth=2.2)
         heat.hlines(places, null["null_low"], null["null_high"], color="black", linewidth=1)
         axis.rows(heat, 1.2)
+        heat.tick_params(labelleft=not of_heat)
         heat.set_xlabel(R_LABEL)
         for ax in (lines, heat):
             ax.set_xlim(at[0], at[-1])

@@ -87,7 +87,7 @@ def _pairs_with_last(matches: pd.DataFrame, models: Sequence[str]) -> pd.DataFra
 def _matches_of_series(part: Part, axis: TrainingAxis, matches: pd.DataFrame, marks: Iterator[str] | None) -> None:
     """The same as a line for each revision; in place of the layers of the best matches, how many are in the same."""
     titles = [
-        f"median best Pearson r\nin {axis.named(axis.last)}",
+        f"median best Pearson r\nwith neurons of {axis.named(axis.last)}",
         "mean r beyond rotated layers",
         "neurons with their best match\nin the same layer",
     ]

@@ -64,7 +64,9 @@ def draw_r_across_models(
                 ax.axhline(centre, color=GREY, linewidth=0.6)
                 null = of_measure(evidence, "r", statistic, model)
                 hatched_band(ax, null["relative_depth"], null["null_low"], null["null_high"])
-                for _, other in layers[layers["model"] != model].groupby("model", sort=False):
+                for name, other in layers[layers["model"] != model].groupby("model", sort=False):
+                    if any(name in one["models"][:-1] for one in series):
+                        continue  # the last stands for its series
                     ax.plot(other["relative_depth"], other[column], **OTHERS)
                 ax.plot(of["relative_depth"], of[column], "o-", color=BLUE)
                 relative_depth_axis(ax)
@@ -164,9 +166,9 @@ def draw_r_confounds(outputs: list[str], evidence: pd.DataFrame, series: Sequenc
     """
     models = not_in(series, evidence["model"].unique())
     rows = ("median Pearson r with length", "neurons with r\nbeyond the null")
-    with figure_of_parts(outputs, series, height_of_models(models, 2, 1.5, 0.85), 3.0) as parts:
+    with figure_of_parts(outputs, series, height_of_models(models, 2, 1.5, 0.85), 3.3) as parts:
         for axis, part in parts.series:
-            _confounds_of_series(part, axis, evidence, rows, parts.marks)
+            _confounds_of_series(part, axis, evidence, parts.marks)
         for model, (medians, passing) in panels_of_models(parts.rest, models, rows, marks=parts.marks):
             medians.axhline(0, color=GREY, linewidth=0.6)
             for measure, (_, colour, marker) in MEASURE_STYLES.items():
@@ -191,10 +193,12 @@ def draw_r_confounds(outputs: list[str], evidence: pd.DataFrame, series: Sequenc
         legend_below(parts.drawn, [*of_measures, *entries] if models else entries[:-1])
 
 
-def _confounds_of_series(
-    part: Part, axis: TrainingAxis, evidence: pd.DataFrame, rows: Sequence[str], marks: Iterator[str] | None
-) -> None:
-    measures = {label: (measure, marker) for measure, (label, _, marker) in MEASURE_STYLES.items()}
+def _confounds_of_series(part: Part, axis: TrainingAxis, evidence: pd.DataFrame, marks: Iterator[str] | None) -> None:
+    rows = ("median Pearson r\nwith length", "neurons with r\nbeyond the null")
+    measures = {
+        label.replace(", space", ",\nspace"): (measure, marker)
+        for measure, (label, _, marker) in MEASURE_STYLES.items()
+    }
     panels = []
     for label, (medians, passing) in panels_of_models(part, measures, rows, marks=marks):
         measure, marker = measures[label]

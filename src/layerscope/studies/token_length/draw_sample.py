@@ -99,7 +99,7 @@ def _activations_of_series(
     standardised: dict[str, pd.DataFrame],
     marks: Iterator[str] | None,
 ) -> None:
-    groups = {f"layer {layer}, tokens {GROUP_NAMES[group]}": group for group in GROUPS}
+    groups = {f"layer {layer}, tokens\n{GROUP_NAMES[group]}": group for group in GROUPS}
     panels = []
     for title, (raw, scaled) in panels_of_models(part, groups, ("density", "density"), shared=False, marks=marks):
         for ax, tables, bins_of in ((raw, histograms, visible_bins), (scaled, standardised, _pooled)):

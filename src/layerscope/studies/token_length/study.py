@@ -9,6 +9,7 @@ from pydantic import Field
 from layerscope.config.mistakes import Mistakes
 from layerscope.config.sections import CorpusStudySettings, Layer, Model, Pair, Properties, Seed
 from layerscope.io.errors import UserError
+from layerscope.studies.revisions import series_of
 from layerscope.studies.study import Figure, Study
 from layerscope.workflow.job_costs import JobCosts
 
@@ -38,7 +39,7 @@ class TokenLengthSettings(CorpusStudySettings):
     pairs: list[Pair] | None = Field(
         None,
         description="Pairs of `models` with one tokenizer, whose neurons are matched and profiles compared; default: "
-        "the trained ones, each with the next by number of layers.",
+        "the trained ones, each with the next by number of layers; of revisions of one model, each with the last.",
     )
     frequency_covariate: Literal["spline", "line"] = Field(
         "spline", description="How frequency is a covariate: spline: a curve of its logarithm; line: its logarithm."
@@ -59,11 +60,19 @@ class TokenLengthSettings(CorpusStudySettings):
 
 
 def _neighbours(models: Mapping[str, Model]) -> Iterator[list[str]]:
-    """Pairs of trained models that read the same tokens: each with the next by number of layers."""
-    trained = {name: model for name, model in models.items() if model.weights == "trained"}
+    """Pairs of trained models that read the same tokens: each with the next by number of layers.
+
+    Of revisions of one model each is paired with the last, and the last with the next model.
+    """
+    series = series_of(models)
+    earlier = {name for one in series for name in one["models"][:-1]}
+    trained = {name: model for name, model in models.items() if model.weights == "trained" and name not in earlier}
     for tokenizer in dict.fromkeys(model.tokenizer for model in trained.values()):
         sharing = [name for name, model in trained.items() if model.tokenizer == tokenizer]
         yield from map(list, pairwise(sorted(sharing, key=lambda name: trained[name].layers)))
+    for one in series:
+        *names, last = one["models"]
+        yield from ([name, last] for name in names)
 
 
 class TokenLength(Study):

@@ -32,7 +32,7 @@ def draw_matrix(outputs: list[str], layer: int, vectors: dict[str, str], series:
         vectors: model → path of its file of vectors.
     """
     models = not_in(series, list(vectors))
-    with figure_of_parts(outputs, series, 3.1 * len(models) + 0.1 * bool(models), 3.3) as parts:
+    with figure_of_parts(outputs, series, 3.1 * len(models) + 0.1 * bool(models), 2.8) as parts:
         for axis, part in parts.series:
             some = axis.some()
             panels = part.subplots(len(TOKENS), max(3, len(some)), squeeze=False)
@@ -45,7 +45,8 @@ def draw_matrix(outputs: list[str], layer: int, vectors: dict[str, str], series:
                     ax.set_title(axis.named(model))
                     if model == some[0]:
                         ax.set_ylabel(f"{TOKEN_NAMES[token]}, layer {layer}\n{shown}")
-            part.supxlabel(f"{axis.label} of some revisions, from left to right")
+            shown = "" if len(some) == len(axis.models) else f" ({len(some)} of {len(axis.models)} revisions)"
+            part.supxlabel(f"{axis.label}, from left to right{shown}", size="medium")
             letter(panels[:, : len(some)].ravel(), parts.marks)
             part.colorbar(image, ax=panels, label=LABEL, shrink=0.8, extend="both")
         if not models:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
@@ -65,8 +66,10 @@ def _similarity_of_series(
         "mean |cosine|, each dimension\nshuffled over sentences": ("shuffled", np.asarray),
         "variance over sentences\n(model's units, squared)": ("log_variance", np.exp),
     }
-    panels = []
+    panels: list[Axes] = []
     for title, (ax,) in panels_of_models(part, columns, ("",), shared=False, marks=marks):
+        if columns[title][0] == "shuffled":
+            ax.sharey(panels[0])
         for model, style in axis.lines():
             layers = interval_of_layers(jackknife[model], *columns[title])
             ax.plot(layers.index, layers["value"], **style)
@@ -74,7 +77,6 @@ def _similarity_of_series(
         layer_axis(ax, len(layers))
         panels.append(ax)
     log_y_axis(panels[-1])
-    panels[1].sharey(panels[0])
     axis.colour_bar(part, panels)
 
 
