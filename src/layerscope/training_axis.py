@@ -19,7 +19,7 @@ from layerscope.studies.series import Series
 
 # Perceptually uniform, and for colour-blind readers too; its end is too light for lines on white. Depth is in viridis.
 COLOURS = ListedColormap(matplotlib.colormaps["plasma"](np.linspace(0, 0.9, 256)))
-NEAR_ZERO = 0.5  # width on the axis, in decades, of what is below the first step after 0
+NEAR_ZERO = 0.45  # of which matplotlib makes half a decade, with base 10: linscale / (1 - 1 / base)
 LONGEST = 12  # characters of a revision's name in a figure
 LAST = "of revisions: the last"  # whose bands are drawn
 MOST = 5  # revisions with pictures of their own

@@ -55,6 +55,7 @@ def draw_lengths(outputs: list[str], shards: dict[str, str], series: Sequence[Se
             _heatmaps(part, panels, summed, axis.label, marks)
             for ax in panels[::2]:
                 axis.rows(ax, 1.2)
+                ax.tick_params(labelleft=ax is panels[0])
         if not models:
             return
         panels = parts.rest.subplots(len(models), 6, width_ratios=[1, 9] * 3, squeeze=False)

@@ -116,7 +116,7 @@ def _densities_of_series(
         heat.hlines(places, null["null_low"], null["null_high"], color="black", linewidth=1)
         axis.rows(heat, 1.2)
         heat.tick_params(labelleft=not of_heat)
-        heat.set_xlabel(R_LABEL)
+        heat.set_xlabel(R_LABEL.replace(" with", "\nwith"))
         for ax in (lines, heat):
             ax.set_xlim(at[0], at[-1])
             ax.xaxis.set_major_locator(MaxNLocator(5))
