@@ -5,6 +5,7 @@ The status codes, error codes and headers are those of the hub as it answers som
 
 import hashlib
 import json
+import os
 import re
 import threading
 import time
@@ -50,6 +51,21 @@ class Commit:
 
 def oid(content: bytes) -> str:
     return hashlib.sha1(content).hexdigest()
+
+
+def environment(endpoint: str, home: Path, **more: str) -> dict[str, str]:
+    """The environment of a process that knows no hub but the one at ``endpoint``."""
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("HF_")}
+    return {
+        **inherited,
+        "HF_ENDPOINT": endpoint,
+        "HF_HOME": str(home),
+        "HF_UPDATE_DOWNLOAD_COUNTS": "0",  # counting asks another server than the hub
+        "HF_HUB_ETAG_TIMEOUT": "120",  # a busy machine is no trouble of the hub
+        "HF_HUB_DOWNLOAD_TIMEOUT": "120",
+        "NO_PROXY": "127.0.0.1",
+        **more,
+    }
 
 
 class HubStandIn(ThreadingHTTPServer):

@@ -15,7 +15,7 @@ from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
+from matplotlib.figure import Figure, FigureBase
 from matplotlib.patches import Patch
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 from matplotlib.transforms import Bbox
@@ -84,7 +84,11 @@ def _lay_out(drawn: Figure) -> Bbox:
 
 
 def panels_of_models(
-    drawn: Figure, models: Iterable[str], rows: Sequence[str], shared: bool = True
+    drawn: FigureBase,
+    models: Iterable[str],
+    rows: Sequence[str],
+    shared: bool = True,
+    marks: Iterator[str] | None = None,
 ) -> Iterator[tuple[str, list[Axes]]]:
     """Small multiples: each model with a column of panels, its name on top.
 
@@ -93,8 +97,11 @@ def panels_of_models(
     Args:
         rows: labels of the y axes.
         shared: whether the panels of a model have one x axis, and those of one row, of all models, one y axis.
+        marks: the letters that are left, where other panels of the figure have letters too.
     """
     names = list(models)
+    if not names:
+        return
     across = min(len(names), ACROSS)
     bands = -(-len(names) // across)
     grid = drawn.subplots(bands * len(rows), across, squeeze=False).reshape(bands, len(rows), across)
@@ -116,11 +123,13 @@ def panels_of_models(
                 ax.set_xlabel("")
     for ax in (ax for column in columns[len(names) :] for ax in column):
         ax.set_visible(False)
-    letter(ax for ax in grid.ravel() if ax.get_visible())
+    letter((ax for ax in grid.ravel() if ax.get_visible()), marks)
 
 
 def height_of_models(models: Collection[Any], rows: int, row: float = 1.3, around: float = 0.75) -> float:
-    """Height in inches of a figure of :func:`panels_of_models`, of ``row`` inches a row."""
+    """Height in inches of a figure of :func:`panels_of_models`, of ``row`` inches a row; 0 without models."""
+    if not len(models):
+        return 0.0
     return -(-len(models) // ACROSS) * rows * row + around
 
 
@@ -130,10 +139,10 @@ def legend_below(drawn: Figure, entries: Iterable[Entry], across: int = 4) -> No
     drawn.legend(handles, labels, loc="outside lower center", ncols=min(len(labels), across))
 
 
-def letter(panels: Iterable[Axes]) -> None:
-    """Letters before the titles of panels, in bold, if there are several."""
+def letter(panels: Iterable[Axes], marks: Iterator[str] | None = None) -> None:
+    """Letters before the titles of panels, in bold, if there are several or letters are taken from ``marks``."""
     axes = list(panels)
-    for ax, mark in zip(axes if len(axes) > 1 else [], letters(), strict=False):
+    for ax, mark in zip(axes if marks or len(axes) > 1 else [], marks or letters(), strict=False):
         ax.set_title(f"{mark}  {ax.get_title(loc='left')}".rstrip())
 
 

@@ -4,7 +4,6 @@ The clients read their settings when they are imported, so every question to the
 """
 
 import json
-import os
 import re
 import subprocess
 import sys
@@ -18,7 +17,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hub_standin import Handler, HubStandIn
+from hub_standin import Handler, HubStandIn, environment
 from project import link_project, snakemake
 from tiny_models import save_tiny_model
 
@@ -163,21 +162,6 @@ def write_web(folder: Path, texts: list[str]) -> None:
 def hub(repositories: dict[str, Any]) -> Iterator[HubStandIn]:
     with HubStandIn(repositories, gated={"models/acme/gated", "datasets/acme/gated"}) as hub:
         yield hub
-
-
-def environment(endpoint: str, home: Path, **more: str) -> dict[str, str]:
-    """The environment of a process that knows no hub but the one at ``endpoint``."""
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith("HF_")}
-    return {
-        **inherited,
-        "HF_ENDPOINT": endpoint,
-        "HF_HOME": str(home),
-        "HF_UPDATE_DOWNLOAD_COUNTS": "0",  # counting asks another server than the hub
-        "HF_HUB_ETAG_TIMEOUT": "120",  # a busy machine is no trouble of the hub
-        "HF_HUB_DOWNLOAD_TIMEOUT": "120",
-        "NO_PROXY": "127.0.0.1",
-        **more,
-    }
 
 
 def ask(endpoint: str, home: Path, *calls: tuple, **more: str) -> list[Any]:

@@ -14,11 +14,13 @@ with job(snakemake) as task:
     for study, function in spec["sections"].items():
         of = {key.removeprefix(f"{study}_"): paths for key, paths in task.input.items() if key.startswith(f"{study}_")}
         figures, runs, _ = (of.pop(name) for name in ("figures", "runs", "vectors"))
-        files = Files(root, figures, runs, of, spec["tokenizers"][study], spec["figures"][study])
+        series = spec.get("series", {}).get(study, [])
+        files = Files(root, figures, runs, of, spec["tokenizers"][study], spec["figures"][study], series)
         sections.append(resolve_name(function)(files))
     tables = [download(path, "claims.csv", "one row per claim and model") for path in task.input.claims]
     all_claims = tables[0] if tables else None
     explorer = next((str(Path(path).relative_to(root)) for path in task.input.explorer), None)
     claims, folder = claims_of(task.input.claims), Path(task.scriptdir)
     kept = next((kept_table(read_csv(path)) for path in task.input.kept), None)
-    write_report(task.output[0], claims, all_claims, sections, spec["settings"], folder, explorer, kept)
+    series = spec.get("revisions", [])
+    write_report(task.output[0], claims, all_claims, sections, spec["settings"], folder, explorer, kept, series)

@@ -2,6 +2,7 @@
 
 import platform
 import subprocess
+from collections.abc import Sequence
 from dataclasses import fields
 from importlib.metadata import version
 from pathlib import Path
@@ -14,9 +15,11 @@ from layerscope.io.content_policy import source_of
 from layerscope.io.files import whole_file
 from layerscope.report.claims import ClaimRows, matrices, tally
 from layerscope.report.cost import cost
+from layerscope.report.revisions import sentences, summed_up
 from layerscope.report.section import Run, Section
 from layerscope.report.tables import Download, Table, listed
 from layerscope.stats.claims import FEWEST
+from layerscope.studies.series import Series
 
 PACKAGES = ("snakemake", "torch", "transformers", "datasets", "numpy", "scipy", "pandas", "h5py")
 
@@ -48,6 +51,7 @@ def write_report(
     root: Path,
     explorer: str | None = None,
     kept: Table | None = None,
+    series: Sequence[Series] = (),
 ) -> None:
     """Write the page: all text is escaped, and nothing is loaded from elsewhere.
 
@@ -57,6 +61,7 @@ def write_report(
         root: folder of the workflow.
         explorer: path of the explorer's page, from the report.
         kept: the sites that the config key ``activations`` keeps.
+        series: revisions of one model.
     """
     environment = Environment(
         loader=PackageLoader("layerscope", "report"),
@@ -71,8 +76,13 @@ def write_report(
     models = [figure for section in sections for figure in section.figures if not figure.of_sample]
     samples = [figure for section in sections for figure in section.figures if figure.of_sample]
     page = environment.get_template("page.html").render(
-        abstract=[opening(runs, sections, settings), *(section.headline for section in sections[:1]), tally(claims)],
+        abstract=[
+            opening(runs, sections, settings, series),
+            *(section.headline for section in sections[:1]),
+            tally(claims),
+        ],
         models=models_table(runs, sections, claims),
+        revisions=sentences(series),
         sections=sections,
         headline=models[0] if models else None,
         numbers={figure.name: number for number, figure in enumerate([*models, *samples], start=1)},
@@ -98,15 +108,16 @@ def write_report(
         temporary.write_text(page, encoding="utf-8")
 
 
-def opening(runs: list[Run], sections: list[Section], settings: Settings) -> str:
+def opening(runs: list[Run], sections: list[Section], settings: Settings, series: Sequence[Series] = ()) -> str:
     """What was run, in one sentence."""
     models = dict.fromkeys(run.model for run in runs)
     trained = list(dict.fromkeys(run.model for run in runs if run.weights == "trained"))
     controls = f" and {len(models) - len(trained)} untrained controls" if len(models) > len(trained) else ""
+    named = summed_up(trained, series)
     sampling = settings["sampling"]
     tokens = sampling["sequences"] * sampling["sequence_length"]
     return (
-        f"Activations of {listed(trained) if trained else 'no trained model'}{controls} were measured over "
+        f"Activations of {listed(named) if named else 'no trained model'}{controls} were measured over "
         f"{tokens:,} tokens ({sampling['sequences']:,} sequences of {sampling['sequence_length']:,}), in "
         f"{len(sections)} {'study' if len(sections) == 1 else 'studies'}."
     )

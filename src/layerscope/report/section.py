@@ -7,6 +7,7 @@ from typing import Self
 from layerscope.io.hdf5 import read_root_attributes
 from layerscope.report.figures import Figure, load_figure
 from layerscope.report.tables import Download, Table, download, with_minus
+from layerscope.studies.series import Series
 
 
 @dataclass(frozen=True)
@@ -69,6 +70,7 @@ class Files:
     tables: dict[str, str | list[str]]
     tokenizers: list[str]
     shown: dict[str, tuple[str, str]]  # figure → what it shows, and of what
+    series: list[Series] = field(default_factory=list)  # revisions of one model
 
     def table(self, name: str) -> str:
         """The path of a table that exists once."""
@@ -80,6 +82,11 @@ class Files:
         """Tokenizer → path, for a table that exists once per tokenizer."""
         return dict(zip(self.tokenizers, self.tables[name], strict=True))
 
+    def named_first(self, models: list[str]) -> list[str]:
+        """Those of ``models`` that a headline names: of revisions of one model, the first and the last."""
+        within = {model for one in self.series for model in one["models"][1:-1]}
+        return [model for model in models if model not in within]
+
     def download(self, path: str, what: str) -> Download:
         """A table to save from the report."""
         return download(path, str(Path(path).relative_to(self.root)), what)
@@ -89,7 +96,7 @@ class Files:
         figures = []
         for path in self.figures:
             title, of = self.shown[Path(path).stem]
-            figures.append(load_figure(path, captions, self.root, title, of_sample=of == "sample"))
+            figures.append(load_figure(path, captions, self.root, title, of_sample=of == "sample", series=self.series))
         return figures
 
 

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from layerscope.config.mistakes import Mistakes
 from layerscope.config.sections import CorpusStudySettings, Model, Sampling, StudySettings
 from layerscope.studies.demand import tokenizers_of
+from layerscope.studies.revisions import series_of
+from layerscope.studies.series import Series
 from layerscope.tokenize.tokenizer import LoadedTokenizer
 from layerscope.workflow.job_costs import JobCosts
 
@@ -41,6 +43,7 @@ class Figure:
     label: str  # what it shows, in a few words
     shows: Literal["models", "pairs of models", "sample"] = "models"
     settings: Mapping[str, str] = field(default_factory=dict)  # further argument → the setting that gives it
+    along_revisions: bool = False  # whether the function takes a `series`, too, where there are revisions of one model
 
 
 class Study:
@@ -121,6 +124,11 @@ class Study:
     def untrained(self) -> list[str]:
         """Names of its models with random weights."""
         return [name for name, model in self.models.items() if model.weights == "random"]
+
+    @property
+    def series(self) -> list[Series]:
+        """Its models that are revisions of one model, in the order of training."""
+        return series_of(self.models)
 
     @property
     def section(self) -> str:

@@ -16,6 +16,7 @@ from layerscope.io.files import DigestCache, digest_of_record
 from layerscope.model.weights import model_files
 from layerscope.preflight.config import Config
 from layerscope.studies.demand import stored_sites, summarized_sites
+from layerscope.studies.revisions import series_of
 from layerscope.studies.study import RESULTS, Figure, Study
 from layerscope.studies.token_length.study import TokenLength
 from layerscope.tokenize.documents import corpus_files
@@ -94,6 +95,8 @@ class Specs:
         """The spec of a figure."""
         function = study.function(figure)
         settings = {argument: study.value(key) for argument, key in figure.settings.items()}
+        if figure.along_revisions and study.series:
+            settings["series"] = study.series
         keyed = {argument: keys for argument, pattern in figure.reads.items() if (keys := study.keys(pattern))}
         return self.script(
             "draw",
@@ -281,6 +284,9 @@ class Specs:
             name: {figure.name: (figure.label, figure.shows) for figure in study.figures}
             for name, study in self.studies.items()
         }
+        series = {name: study.series for name, study in self.studies.items() if study.series}
+        models = {name: model for study in self.studies.values() for name, model in study.models.items()}
+        of_series: Spec = {"series": series, "revisions": series_of(models)} if series else {}
         captions = [study.caption(figure) for study in self.studies.values() for figure in study.figures]
         return self.script(
             "report",
@@ -291,4 +297,5 @@ class Specs:
             figures=figures,
             template=self.digests.digest(TEMPLATES),
             captions=self.digests.digest(captions),
+            **of_series,
         )

@@ -30,12 +30,13 @@ def section(files: Files) -> Section:
     table = read_csv(files.table("layers"))
     of_models = {str(model): rows for model, rows in table.groupby("model", sort=False)}
     runs = run_rows(files.runs, {FORMAT: PLACE})
+    trained = [run.model for run in runs if run.weights == "trained"]
     return Section(
         name="path_length",
         title="Path length",
         question="How far do attention, MLP and the residual stream move from layer to layer, and which of the two "
         "does the residual stream follow?",
-        headline=headline({run.model: of_models[run.model] for run in runs if run.weights == "trained"}),
+        headline=headline({model: of_models[model] for model in files.named_first(trained)}),
         findings=[
             "Unless stated otherwise, the first token of each sequence is excluded. r is the correlation over tokens "
             "of a path length with that of the residual stream. Intervals come from the jackknife over documents.",

@@ -48,6 +48,7 @@ class PathLength(Study):
             "draw_r:draw_r",
             {"layers": LAYERS, "resamples": "path_length/{model}/resamples.parquet"},
             "correlation with the residual stream's path length",
+            along_revisions=True,
         ),
         Figure(
             "path_means",
@@ -55,6 +56,7 @@ class PathLength(Study):
             {"layers": LAYERS},
             "mean path lengths and steps",
             settings={"token_filter": "token_filter"},
+            along_revisions=True,
         ),
         Figure(
             "path_cumulative",
@@ -62,12 +64,14 @@ class PathLength(Study):
             {"layers": LAYERS},
             "cumulative path lengths",
             settings={"token_filter": "token_filter"},
+            along_revisions=True,
         ),
         Figure(
             "path_lengths",
             "draw:draw_lengths",
             {"shards": "path_length/{model}/shard_0000.h5"},
             "path lengths by layer and token",
+            along_revisions=True,
         ),
     )
 

@@ -1,5 +1,7 @@
 """Figures of multimodal neurons."""
 
+from collections.abc import Collection, Iterator, Sequence
+
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
@@ -21,7 +23,9 @@ from layerscope.plotting import (
     percent_axis,
 )
 from layerscope.stats.intervals import ALPHA
+from layerscope.studies.series import Series
 from layerscope.studies.token_length.measures import TABLE_END
+from layerscope.training_axis import LAST, Part, TrainingAxis, figure_of_parts, label_lowest, not_in
 
 POPULATIONS = {  # name → label, colour, marker
     "tokens": ("all tokens", BLUE, "o"),
@@ -34,7 +38,7 @@ CRITERIA = {"power_1e5": ("-", "p ≤ 1e-5"), "power_05": (":", "p ≤ 5%")}
 APART = 0.12  # layers between the bars of two populations
 
 
-def draw_multimodality(outputs: list[str], multimodality: pd.DataFrame) -> None:
+def draw_multimodality(outputs: list[str], multimodality: pd.DataFrame, series: Sequence[Series] = ()) -> None:
     """Share of neurons of each layer whose dip passes at 5%, with that of simulated unimodal neurons.
 
     Where p is unknown, another row has the dips themselves.
@@ -52,9 +56,12 @@ def draw_multimodality(outputs: list[str], multimodality: pd.DataFrame) -> None:
         )
         if some
     ]
-    models = multimodality["model"].unique()
-    with figure(outputs, TWO_COLUMNS, height_of_models(models, len(labels), 1.5, 0.9)) as drawn:
-        for model, panels in panels_of_models(drawn, models, labels):
+    models = not_in(series, multimodality["model"].unique())
+    rest = height_of_models(models, len(labels), 1.5, 0.9)
+    with figure_of_parts(outputs, series, rest, 1.5 * len(labels) + 0.2) as parts:
+        for axis, part in parts.series:
+            _multimodality_of_series(part, axis, multimodality, labels, of_dips, parts.marks)
+        for model, panels in panels_of_models(parts.rest, models, labels, marks=parts.marks):
             of_model = multimodality[multimodality["model"] == model]
             for i, (population, (_, colour, marker)) in enumerate(POPULATIONS.items()):
                 rows, style = of_model[of_model["population"] == population], {"color": colour, "marker": marker}
@@ -68,24 +75,55 @@ def draw_multimodality(outputs: list[str], multimodality: pd.DataFrame) -> None:
                 percent_axis(panels[0].yaxis)
             for ax in panels:
                 layer_axis(ax, len(rows))
-        for ax in drawn.axes:
+        for ax in [*parts.rest.axes] if models else []:
             ax.set_ylim(-0.03 * ax.get_ylim()[1])  # whole markers at zero
         entries: list[Entry] = [
             (Line2D([], [], color=colour, marker=marker), name) for name, colour, marker in POPULATIONS.values()
         ]
-        entries.append((Line2D([], [], color=GREY, linewidth=3, alpha=0.5), "simulated unimodal neurons"))
-        legend_below(drawn, entries, 5)
+        simulated = f"simulated unimodal neurons ({LAST})" if series else "simulated unimodal neurons"
+        entries.append((Line2D([], [], color=GREY, linewidth=3, alpha=0.5), simulated))
+        legend_below(parts.drawn, entries if models else entries[-1:], 5)
 
 
-def _shares(ax: Axes, x: pd.Series, rows: pd.DataFrame, style: dict) -> None:
-    simulated = rows["share_unimodal_low"], rows["share_unimodal_high"]
-    ax.vlines(x, *simulated, color=style["color"], alpha=0.4, linewidth=3)
+def _multimodality_of_series(
+    part: Part,
+    axis: TrainingAxis,
+    multimodality: pd.DataFrame,
+    labels: Sequence[str],
+    of_dips: Collection[str],
+    marks: Iterator[str] | None,
+) -> None:
+    populations, panels = {POPULATIONS[population][0]: population for population in POPULATIONS}, []
+    for title, column in panels_of_models(part, populations, labels, marks=marks):
+        of = multimodality[multimodality["population"] == populations[title]]
+        draw, ax = (_dips, column[-1]) if populations[title] in of_dips else (_shares, column[0])
+        for model, style in axis.lines():
+            rows = of[of["model"] == model]
+            draw(ax, rows["layer"], rows, style, simulated=model == axis.last)
+        if populations[title] not in of_dips:
+            ax.axhline(ALPHA, color=GREY, linewidth=0.6)
+            percent_axis(ax.yaxis)
+        layer_axis(column[-1], len(rows))
+        for other in column:
+            other.set_visible(other is ax)
+        panels += column
+    for ax in panels:
+        ax.set_ylim(-0.03 * ax.get_ylim()[1])  # whole markers at zero
+    label_lowest(panels, len(labels))
+    axis.colour_bar(part, panels)
+
+
+def _shares(ax: Axes, x: pd.Series, rows: pd.DataFrame, style: dict, simulated: bool = True) -> None:
+    if simulated:
+        of_unimodal = rows["share_unimodal_low"], rows["share_unimodal_high"]
+        ax.vlines(x, *of_unimodal, color=style["color"], alpha=0.4, linewidth=3)
     ax.plot(x, rows["share"], **style)
 
 
-def _dips(ax: Axes, x: pd.Series, rows: pd.DataFrame, style: dict) -> None:
-    simulated = rows["dip_median_unimodal"], rows["dip_q95_unimodal"]
-    ax.vlines(x, *simulated, color=style["color"], alpha=0.4, linewidth=3)
+def _dips(ax: Axes, x: pd.Series, rows: pd.DataFrame, style: dict, simulated: bool = True) -> None:
+    if simulated:
+        of_unimodal = rows["dip_median_unimodal"], rows["dip_q95_unimodal"]
+        ax.vlines(x, *of_unimodal, color=style["color"], alpha=0.4, linewidth=3)
     ax.plot(x, rows["dip_median"], **style)
     ax.plot(x, rows["dip_q95"], "--", color=style["color"])
 

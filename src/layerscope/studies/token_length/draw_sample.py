@@ -1,5 +1,6 @@
 """Figures of the sample's lengths and of activations by length."""
 
+from collections.abc import Iterator, Sequence
 from math import ceil
 
 import numpy as np
@@ -8,7 +9,6 @@ from matplotlib.ticker import MaxNLocator
 
 from layerscope.plotting import (
     ONE_COLUMN,
-    TWO_COLUMNS,
     figure,
     height_of_models,
     legend_below,
@@ -16,8 +16,10 @@ from layerscope.plotting import (
     panels_of_models,
     percent_axis,
 )
-from layerscope.studies.token_length.length_group_style import GROUP_COLOURS, GROUP_NAMES, densities
+from layerscope.studies.series import Series
+from layerscope.studies.token_length.length_group_style import GROUP_COLOURS, GROUP_NAMES, densities, density
 from layerscope.studies.token_length.length_groups import GROUPS, POOLED, token_lengths
+from layerscope.training_axis import Part, TrainingAxis, figure_of_parts, not_in
 
 
 def draw_token_lengths(outputs: list[str], vocabularies: dict[str, pd.DataFrame]) -> None:
@@ -51,6 +53,7 @@ def draw_activations(
     layer: int,
     histograms: dict[str, pd.DataFrame],
     standardised: dict[str, pd.DataFrame],
+    series: Sequence[Series] = (),
 ) -> None:
     """Activations of one layer, pooled over neurons, by length group: in the model's own units, and standardised.
 
@@ -58,9 +61,11 @@ def draw_activations(
         histograms: model → table of bins of :func:`token_length.correlate_layer.correlate_layer`.
         standardised: model → table of histograms of :func:`token_length.unimodality_test.unimodality_tests`.
     """
-    labels = ("density", "density")
-    with figure(outputs, TWO_COLUMNS, height_of_models(histograms, 2, 1.6)) as drawn:
-        for model, (raw, scaled) in panels_of_models(drawn, histograms, labels, shared=False):
+    labels, models = ("density", "density"), not_in(series, list(histograms))
+    with figure_of_parts(outputs, series, height_of_models(models, 2, 1.6), 3.2) as parts:
+        for axis, part in parts.series:
+            _activations_of_series(part, axis, layer, histograms, standardised, parts.marks)
+        for model, (raw, scaled) in panels_of_models(parts.rest, models, labels, shared=False, marks=parts.marks):
             histogram = histograms[model]
             densities(raw, visible_bins(histogram))
             counts, centres = (
@@ -73,12 +78,41 @@ def draw_activations(
                     raw.axvline(mean, color=GROUP_COLOURS[group], linestyle="--", linewidth=0.8)
             raw.set_title(f"{model}, layer {layer}")
             raw.set_xlabel("pre-activation (model's units)")
-            pooled = standardised[model]
-            pooled = pooled[pooled["neuron"] == POOLED]
-            densities(scaled, pooled[np.isfinite(pooled["left"]) & np.isfinite(pooled["right"])])
+            densities(scaled, _pooled(standardised[model]))
             scaled.set_xlabel("z-scored pre-activation (sd)")
-        entries = zip(*raw.get_legend_handles_labels(), strict=True)
-        legend_below(drawn, [(handle, f"tokens {label}") for handle, label in entries])
+        if models:
+            entries = zip(*raw.get_legend_handles_labels(), strict=True)
+            legend_below(parts.drawn, [(handle, f"tokens {label}") for handle, label in entries])
+
+
+def _pooled(standardised: pd.DataFrame) -> pd.DataFrame:
+    """The finite bins over all neurons."""
+    pooled = standardised[standardised["neuron"] == POOLED]
+    return pooled[np.isfinite(pooled["left"]) & np.isfinite(pooled["right"])]
+
+
+def _activations_of_series(
+    part: Part,
+    axis: TrainingAxis,
+    layer: int,
+    histograms: dict[str, pd.DataFrame],
+    standardised: dict[str, pd.DataFrame],
+    marks: Iterator[str] | None,
+) -> None:
+    groups = {f"layer {layer}, tokens\n{GROUP_NAMES[group]}": group for group in GROUPS}
+    panels = []
+    for title, (raw, scaled) in panels_of_models(part, groups, ("density", "density"), shared=False, marks=marks):
+        for ax, tables, bins_of in ((raw, histograms, visible_bins), (scaled, standardised, _pooled)):
+            ends = []
+            for model, style in axis.lines():
+                edges = density(ax, bins_of(tables[model]), groups[title], color=style["color"], linewidth=0.9)
+                ends += [edges[0], edges[-1]]
+            ax.set_ylim(0)
+            ax.set_xlim(min(ends), max(ends))
+        raw.set_xlabel("pre-activation (model's units)")
+        scaled.set_xlabel("z-scored pre-activation (sd)")
+        panels += [raw, scaled]
+    axis.colour_bar(part, panels)
 
 
 def visible_bins(histogram: pd.DataFrame) -> pd.DataFrame:

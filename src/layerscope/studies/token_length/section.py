@@ -50,7 +50,7 @@ def section(files: Files) -> Section:
         name="token_length",
         title="Token length",
         question="Do MLP neurons respond to the length of a token, and how does that change with depth?",
-        headline=headline(evidence, [run.model for run in runs if run.weights == "trained"]),
+        headline=headline(evidence, files.named_first([run.model for run in runs if run.weights == "trained"])),
         findings=[*findings(evidence, multimodality), *of_properties],
         figures=files.load_figures(Path(__file__).parent / "captions"),
         downloads=[files.download(path, what) for path, what in downloads.items()],

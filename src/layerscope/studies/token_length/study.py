@@ -9,6 +9,7 @@ from pydantic import Field
 from layerscope.config.mistakes import Mistakes
 from layerscope.config.sections import FREQUENCY_TOKENS, CorpusStudySettings, Layer, Model, Pair, Properties, Seed
 from layerscope.io.errors import UserError
+from layerscope.studies.revisions import series_of
 from layerscope.studies.study import Figure, Study
 from layerscope.workflow.job_costs import JobCosts
 
@@ -40,7 +41,7 @@ class TokenLengthSettings(CorpusStudySettings):
     pairs: list[Pair] | None = Field(
         None,
         description="Pairs of `models` with one tokenizer, whose neurons are matched and profiles compared; default: "
-        "the trained ones, each with the next by number of layers.",
+        "the trained ones, each with the next by number of layers; of revisions of one model, each with the last.",
     )
     frequency_covariate: Literal["spline", "line"] = Field(
         "spline", description="How frequency is a covariate: spline: a curve of its logarithm; line: its logarithm."
@@ -61,11 +62,19 @@ class TokenLengthSettings(CorpusStudySettings):
 
 
 def _neighbours(models: Mapping[str, Model]) -> Iterator[list[str]]:
-    """Pairs of trained models that read the same tokens: each with the next by number of layers."""
-    trained = {name: model for name, model in models.items() if model.weights == "trained"}
+    """Pairs of trained models that read the same tokens: each with the next by number of layers.
+
+    Of revisions of one model each is paired with the last, and the last with the next model.
+    """
+    series = series_of(models)
+    earlier = {name for one in series for name in one["models"][:-1]}
+    trained = {name: model for name, model in models.items() if model.weights == "trained" and name not in earlier}
     for tokenizer in dict.fromkeys(model.tokenizer for model in trained.values()):
         sharing = [name for name, model in trained.items() if model.tokenizer == tokenizer]
         yield from map(list, pairwise(sorted(sharing, key=lambda name: trained[name].layers)))
+    for one in series:
+        *names, last = one["models"]
+        yield from ([name, last] for name in names)
 
 
 class TokenLength(Study):
@@ -100,25 +109,29 @@ class TokenLength(Study):
             "draw_r:draw_r_across_models",
             {"layers": LAYERS, "evidence": EVIDENCE},
             "correlation with token length on relative depth",
+            along_revisions=True,
         ),
         Figure(
             "r_by_layer",
             "draw_distribution:draw_r_by_layer",
             {"tables": "token_length/{model}/layer_{layer}.parquet", "evidence": EVIDENCE},
             "distribution of r in each layer",
+            along_revisions=True,
         ),
         Figure(
             "r_confounds",
             "draw_r:draw_r_confounds",
             {"evidence": EVIDENCE},
             "correlation given confounds, and over types",
+            along_revisions=True,
         ),
-        Figure("r_spread", "draw_r:draw_r_spread", {"evidence": EVIDENCE}, "spread of r"),
+        Figure("r_spread", "draw_r:draw_r_spread", {"evidence": EVIDENCE}, "spread of r", along_revisions=True),
         Figure(
             "r_properties",
             "draw_properties:draw_r_properties",
             {"evidence": EVIDENCE, "properties": PROPERTIES},
             "correlation with properties of tokens",
+            along_revisions=True,
         ),
         Figure(
             "activations",
@@ -129,12 +142,14 @@ class TokenLength(Study):
             },
             "activations by length group",
             settings={"layer": "histogram_layer"},
+            along_revisions=True,
         ),
         Figure(
             "multimodality",
             "draw_multimodality:draw_multimodality",
             {"multimodality": "token_length/multimodality.csv"},
             "multimodal neurons",
+            along_revisions=True,
         ),
         Figure(
             "matches",
@@ -142,6 +157,7 @@ class TokenLength(Study):
             {"matches": "token_length/matches.csv"},
             "matched neurons",
             shows="pairs of models",
+            along_revisions=True,
         ),
         Figure(
             "token_lengths", "draw_sample:draw_token_lengths", {"vocabularies": VOCABULARY}, "token lengths", "sample"

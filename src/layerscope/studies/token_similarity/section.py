@@ -29,12 +29,13 @@ def section(files: Files) -> Section:
     table = read_csv(files.table("layers"))
     of_models = {str(model): rows for model, rows in table.groupby("model", sort=False)}
     runs = run_rows(files.runs, {FORMAT: PLACE})
+    trained = [run.model for run in runs if run.weights == "trained"]
     return Section(
         name="token_similarity",
         title="Token similarity",
         question="How similar are the dimensions of a token's query, key and value vectors over many sentences, and "
         "how does that change with depth?",
-        headline=headline({run.model: of_models[run.model] for run in runs if run.weights == "trained"}),
+        headline=headline({model: of_models[model] for model in files.named_first(trained)}),
         findings=[
             "In the first layer the vectors of a fixed token differ only by position, if at all. So its uncentred "
             "cosines there say nothing about the contexts.",

@@ -58,16 +58,32 @@ class TokenSimilarity(Study):
             "draw_similarity:draw_similarity",
             {"jackknife": "token_similarity/{model}/jackknife.parquet"},
             "similarity and variance of the target's vectors",
+            along_revisions=True,
         ),
-        Figure("cosines", "draw:draw_cosines", {"bins": HISTOGRAMS}, "cosines by layer, uncentred"),
-        Figure("cosines_centred", "draw:draw_cosines_centred", {"bins": HISTOGRAMS}, "cosines by layer, centred"),
-        Figure("cosine_spread", "draw:draw_spread", {"layers": LAYERS}, "standard deviation of the cosines"),
+        Figure(
+            "cosines", "draw:draw_cosines", {"bins": HISTOGRAMS}, "cosines by layer, uncentred", along_revisions=True
+        ),
+        Figure(
+            "cosines_centred",
+            "draw:draw_cosines_centred",
+            {"bins": HISTOGRAMS},
+            "cosines by layer, centred",
+            along_revisions=True,
+        ),
+        Figure(
+            "cosine_spread",
+            "draw:draw_spread",
+            {"layers": LAYERS},
+            "standard deviation of the cosines",
+            along_revisions=True,
+        ),
         Figure(
             "matrix",
             "draw_matrix:draw_matrix",
             {"vectors": "token_similarity/{model}/vectors.h5"},
             "matrix of cosines in one layer",
             settings={"layer": "matrix_layer"},
+            along_revisions=True,
         ),
     )
 
