@@ -1,5 +1,6 @@
 """What ``layerscope.open`` gives is what is in the files, by name; and what cannot be given is said in one line."""
 
+import re
 import shutil
 import subprocess
 import sys
@@ -48,6 +49,20 @@ def test_reading_imports_no_torch(made: Made) -> None:
     )
     command = [sys.executable, "-c", code, str(made.path)]
     assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == "False\n"
+
+
+def test_explorer_and_report_read_their_tables_as_it_does() -> None:
+    """By read/tables.py alone; from io they import nothing that reads a table."""
+    package = Path(layerscope.__file__).parent
+    scripts = package.parents[1] / "workflow/scripts"
+    modules = [*package.glob("report/*.py"), *package.glob("explorer/*.py"), *package.glob("studies/*/section.py")]
+    modules += [scripts / "report.py", *scripts.glob("write_explorer*.py")]
+    assert len(modules) > 20
+    for module in modules:
+        imported = re.findall(r"^from layerscope\.io\.(?:tables|files) import (.*)$", module.read_text(), re.MULTILINE)
+        assert not {"read_csv", "read_table", "check_seal"} & set(re.findall(r"\w+", " ".join(imported))), module
+    readers = [module.stem for module in modules if "import table_of" in module.read_text()]
+    assert {"section", "claims", "write_explorer_neurons", "write_explorer_columns"} <= set(readers)
 
 
 def test_what_a_run_holds(run: Run) -> None:
