@@ -104,12 +104,12 @@ def match_layer(
         place = {"layer": number, "neuron": layer.table["neuron"], "other_layer": other_layer}
         columns = measured(r, match, layer.sums, units.sums, runs.counts, products)
         tables.append(pd.DataFrame(place | columns))
-    back = best_of_layers([layer.table["neuron"] for layer in layers], of_others)
+    back = best_over_layers([layer.table["neuron"] for layer in layers], of_others)
     place = {"layer": np.int64(other_layer), "neuron": others["neuron"]}
     return pd.concat(tables, ignore_index=True), pd.DataFrame(place | back)
 
 
-def best_of_layers(neurons: list[pd.Series], found: list[tuple[np.ndarray, np.ndarray]]) -> dict[str, np.ndarray]:
+def best_over_layers(neurons: list[pd.Series], found: list[tuple[np.ndarray, np.ndarray]]) -> dict[str, np.ndarray]:
     """Of the best matches of some neurons in each layer of a model, the best of all: three columns.
 
     Args:
