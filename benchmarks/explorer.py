@@ -20,10 +20,11 @@ import pandas as pd
 from layerscope.explorer.columns import columns_of, write_columns
 from layerscope.explorer.corpus_text import write_chunks
 from layerscope.explorer.index import write_index
-from layerscope.explorer.layer_file import NEURON_TABLES, write_layer_file
+from layerscope.explorer.layer_file import write_layer_files
 from layerscope.explorer.manifest import manifest
 from layerscope.explorer.packed import write_script
 from layerscope.io.tables import read_table, write_table
+from layerscope.read import NEURON_TABLES
 from layerscope.read.neurons_table import neurons_table
 from layerscope.tokenize.token_shards import Tokens
 
@@ -34,7 +35,7 @@ MODEL, TOKENIZER, TYPES, LENGTH = "shape", "gpt2", 50_257, 512
 
 
 def write_layer(folder: Path, layers: int, neurons: int, tokens: int, layer: int) -> tuple[float, pd.DataFrame]:
-    """Seconds that the file of a layer takes, and its table of neurons."""
+    """Seconds that the files of a layer take, and its table of neurons."""
     with tempfile.TemporaryDirectory(dir=folder) as tables:
         paths = {}
         for kind, table in random_tables(np.random.default_rng(layer), neurons, tokens, LENGTH, TYPES).items():
@@ -42,8 +43,7 @@ def write_layer(folder: Path, layers: int, neurons: int, tokens: int, layer: int
             write_table(paths[kind], table)
         start = time.perf_counter()
         read = {kind: read_table(path) for kind, path in paths.items()}
-        target = folder / f"data/{MODEL}/layer_{layer:02d}.js"
-        write_layer_file(str(target), MODEL, layer, layers, read, None, LENGTH)
+        write_layer_files(folder / f"data/{MODEL}/layer_{layer:02d}", MODEL, layer, layers, read, None, LENGTH)
         seconds = time.perf_counter() - start
     return seconds, neurons_table(MODEL, layer, layers, {kind: read[kind] for kind in NEURON_TABLES}, None)
 
@@ -86,7 +86,8 @@ def main() -> None:
         print(f"in {options.processes} processes: {seconds / options.processes + rest:.0f} s")
         sizes = {path: path.stat().st_size / 1e6 for path in folder.rglob("*") if path.is_file()}
         largest = max(sizes, key=sizes.__getitem__)
-        print(f"{sum(sizes.values()):.0f} MB in {len(sizes)} files; largest {largest.name}, {sizes[largest]:.1f} MB")
+        name, most = largest.relative_to(folder), sizes[largest]
+        print(f"{sum(sizes.values()):.0f} MB in {len(sizes)} files; largest {name}, {most:.1f} MB")
         print(f"page: {sizes[folder / 'index.html']:.2f} MB")
 
 

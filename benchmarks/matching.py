@@ -75,7 +75,7 @@ def job(folder: Path, layers: int) -> dict[str, float]:
     tables = [str(folder / f"model_{layer:02d}.parquet") for layer in range(layers)]
     other = [str(folder / "other.h5")], str(folder / "other_00.parquet")
     vocabulary, threads = read_table(folder / "vocabulary.parquet"), len(os.sched_getaffinity(0))
-    table = match_layer([str(folder / "model.h5")], tables, *other, vocabulary, 0, 0, threads)
+    table, _ = match_layer([str(folder / "model.h5")], tables, *other, vocabulary, 0, 0, threads)
     write_table(folder / "matches.parquet", table)
     return {"peak_mib": peak_mib()}
 

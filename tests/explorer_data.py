@@ -18,7 +18,7 @@ from layerscope.explorer.packed import write_script
 
 NONE = 0xFFFFFFFF
 BEFORE, AFTER = 15, 5
-SEQUENCE, CHUNK = 64, 65_536
+SEQUENCE, CHUNK, PER_FILE = 64, 65_536, 25
 CONTEXTS = [("most", 10), ("least", 6), *((f"quantile_{q}", 1) for q in range(10, 100, 10)), ("random", 4)]
 GROUPS = {"short": "shorter than the median", "median": "of median length", "long": "longer than the median"}
 COLUMNS = {
@@ -124,6 +124,7 @@ def write_explorer(folder: Path, models: Iterable[Model], types: int = 600, chun
         "corpus": "made up <b>&amp;\u2028",
         "sequence_length": SEQUENCE,
         "chunk_tokens": CHUNK,
+        "neurons_per_file": PER_FILE,
         "context": {"before": BEFORE, "after": AFTER},
         "models": [
             {
@@ -166,6 +167,16 @@ def read_script(path: Path) -> tuple[str, dict[str, Any], dict[str, np.ndarray]]
     call = re.fullmatch(r'layerscope\.receive\("([^"]+)", "([A-Za-z0-9+/=]+)"\);\n', path.read_text(encoding="ascii"))
     assert call
     return call[1], *unpack(gzip.decompress(base64.b64decode(call[2])))
+
+
+def read_layer(folder: Path, model: str, layer: int) -> dict[str, np.ndarray]:
+    """Arrays of all neurons of a layer of an explorer, of all its files."""
+    files = [read_script(path)[2] for path in sorted((folder / f"data/{model}/layer_{layer:02d}").glob("*.js"))]
+    of_all = ("length", "length_tokens")
+    return {
+        key: array if key in of_all else np.concatenate([file[key] for file in files])
+        for key, array in files[0].items()
+    }
 
 
 def make_vocabulary(types: int) -> list[bytes]:
@@ -260,5 +271,8 @@ def write_layer(
         arrays |= {"match_r": table.match_r.to_numpy()}
         arrays["match_layer"][3] = arrays["match_neuron"][3] = -1
         facts["matched"] = model.matched
-    name = f"{model.name}/layer_{layer:02d}"
-    write_script(folder / f"data/{name}.js", name, arrays, facts)
+    for number, first in enumerate(range(0, width, PER_FILE)):
+        of_all = ("length", "length_tokens")
+        part = {key: array if key in of_all else array[first : first + PER_FILE] for key, array in arrays.items()}
+        name = f"{model.name}/layer_{layer:02d}/{number:02d}"
+        write_script(folder / f"data/{name}.js", name, part, facts)

@@ -154,3 +154,9 @@ def _write_matches(path: Path, random: np.random.Generator) -> None:
             table.loc[7, measure] = np.nan  # a neuron that never varies
         table.loc[7, "other_neuron"] = -1
         write_table(path / f"token_length/m/matches_n_{other_layer:02d}.parquet", table)
+        back = pd.DataFrame({"layer": other_layer, "neuron": np.arange(NEURONS, dtype=np.int32)})
+        back["other_layer"], back["other_neuron"] = (random.integers(0, end, NEURONS) for end in (DEPTHS["m"], NEURONS))
+        back["r"] = random.uniform(size=NEURONS)
+        back.loc[3, ["other_layer", "other_neuron"]] = -1
+        back.loc[3, "r"] = np.nan
+        write_table(path / f"token_length/n/best_in_m_{other_layer:02d}.parquet", back)

@@ -27,7 +27,7 @@ def test_hostile_text_is_shown_and_not_run(copy: Path, visit: Callable[[Path], V
     name, facts, arrays = read_script(path)
     arrays["input_ids"] = (np.arange(len(arrays["input_ids"])) % len(HOSTILE)).astype(np.uint32)
     write_script(path, name, arrays, facts)
-    path = copy / "data/neo-8m/layer_01.js"
+    path = copy / "data/neo-8m/layer_01/00.js"
     name, facts, arrays = read_script(path)
     arrays = {name: array.copy() for name, array in arrays.items()}
     arrays["context_place"][7] = 30
@@ -84,6 +84,7 @@ WRONG_LINKS = {
     "y=%3Cimg%20src=x%3E": "There is no column <img src=x>: columns are layer, neuron, r, ",
     "model=constructor": "There is no model constructor: models are neo-8m, neo-2m, neo-2m-random.",
     "sort=-__proto__&view=table": "There is no column __proto__: columns are layer, neuron, r, ",
+    "view=table&token=her&among=x": "There is no list x: lists of tokens are top, bottom, promoted, suppressed.",
     "view=table&filter=r%3E": "Filter: r>: nothing is no number; ",
 }
 
@@ -103,9 +104,9 @@ def test_a_wrong_link_is_one_line(visitor: Visitor):
     [
         ("vocabulary/mini", "missing"),
         ("tokens/mini/00000", "missing"),
-        ("neo-8m/layer_01", "missing"),
-        ("neo-8m/layer_01", "cut"),
-        ("neo-8m/layer_01", "other"),
+        ("neo-8m/layer_01/00", "missing"),
+        ("neo-8m/layer_01/00", "cut"),
+        ("neo-8m/layer_01/00", "other"),
     ],
 )
 def test_a_data_file_that_cannot_be_read_is_one_line(copy: Path, browser: Browser, name: str, fault: str):

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from explorer_data import COLUMNS, NONE, Model, read_script
+from explorer_data import COLUMNS, NONE, Model, read_layer, read_script
 from explorer_visitor import Visitor
 from playwright.sync_api import Page
 
@@ -99,13 +99,15 @@ def test_columns_are_chosen(visitor: Visitor):
 def test_token_search_gives_the_neurons_whose_top_types_hold_it(visitor: Visitor, explorer: Path, filtered: str):
     page = visitor.open("view=table")
     asked = []
-    page.on("request", lambda request: asked.append(request.url.rsplit("/", 1)[1]))
+    page.on("request", lambda request: asked.append(request.url))
     apply_filter(visitor, filtered)
-    page.get_by_label("Token among top types").fill("her")
-    page.get_by_label("Token among top types").press("Enter")
+    page.get_by_label("Token", exact=True).fill("her")
+    page.get_by_label("Token", exact=True).press("Enter")
     page.wait_for_selector("#table .searched:not(:empty)")
     visitor.settle()
-    assert page.inner_text("#table .searched").startswith("Neurons with ·her or her among their top token types.")
+    assert page.inner_text("#table .searched").startswith(
+        "Neurons with ·her or her among their ten token types with the largest mean."
+    )
     _, _, vocabulary = read_script(explorer / "data/vocabulary/mini.js")
     starts = np.append(0, vocabulary["ends"][:-1])
     texts = [vocabulary["bytes"][i:j].tobytes() for i, j in zip(starts, vocabulary["ends"], strict=True)]
@@ -113,13 +115,14 @@ def test_token_search_gives_the_neurons_whose_top_types_hold_it(visitor: Visitor
     layers = range(1, 3) if filtered else range(4)
     expected = []
     for layer in layers:
-        _, _, arrays = read_script(explorer / f"data/neo-8m/layer_{layer:02d}.js")
+        arrays = read_layer(explorer, "neo-8m", layer)
         assert NONE in arrays["types_top"]
         expected += [(layer, neuron) for neuron in np.flatnonzero(np.isin(arrays["types_top"], ids).any(axis=1))]
     found = saved(page)
     assert list(zip(found.layer, found.neuron, strict=True)) == expected
     assert expected
-    assert {name for name in asked if name.startswith("layer_")} == {f"layer_{layer:02d}.js" for layer in layers}
+    files = {f"layer_{layer:02d}/{number:02d}.js" for layer in layers for number in range(3)}
+    assert {"/".join(name.split("/")[-2:]) for name in asked if "/layer_" in name} == files
 
 
 def test_a_token_that_is_not_there_brings_others(visitor: Visitor):
@@ -128,18 +131,44 @@ def test_a_token_that_is_not_there_brings_others(visitor: Visitor):
     page.click("#table .suggestion >> text=internationalisation")
     visitor.settle()
     assert "token=%23" in page.url
-    assert page.inner_text("#table .searched") == "Neurons with ·internationalisation among their top token types."
+    assert (
+        page.inner_text("#table .searched")
+        == "Neurons with ·internationalisation among their ten token types with the largest mean."
+    )
 
 
-def test_a_top_token_leads_to_the_neurons_that_share_it(visitor: Visitor, explorer: Path):
-    page = visitor.open("view=neuron&layer=1&neuron=7")
-    page.locator("#neuron .tokens a").first.click()
+LISTS = {
+    "types_top": "token types with the largest mean",
+    "types_bottom": "token types with the smallest mean",
+    "logits_top": "promoted tokens",
+    "logits_bottom": "suppressed tokens",
+}
+
+
+@pytest.mark.parametrize("number", range(4))
+def test_a_token_leads_to_the_neurons_that_have_it_in_the_same_list(visitor: Visitor, explorer: Path, number: int):
+    page = visitor.open("view=neuron&layer=1&neuron=57")
+    page.locator("#neuron .tokens").nth(number).locator("a").first.click()
     visitor.settle()
-    _, _, arrays = read_script(explorer / "data/neo-8m/layer_01.js")
-    token = arrays["types_top"][7, 0]
+    array, label = list(LISTS.items())[number]
+    arrays = read_layer(explorer, "neo-8m", 1)
+    token = arrays[array][57, 0]
     found = saved(page)
     assert set(found.layer) == {1}
-    assert list(found.neuron) == list(np.flatnonzero((arrays["types_top"] == token).any(axis=1)))
+    assert list(found.neuron) == list(np.flatnonzero((arrays[array] == token).any(axis=1)))
+    assert page.inner_text("#table .searched").endswith(f" among their ten {label}.")
+    assert page.get_by_label("Among the ten").locator("option:checked").inner_text() == label
+
+
+def test_a_model_without_an_unembedding_has_no_promoted_tokens(visitor: Visitor, explorer: Path):
+    page = visitor.open("view=table&model=neo-2m-random&other=neo-8m&both=1&token=%2315&among=promoted")
+    none = "neo-2m-random has no such list, as it has no unembedding."
+    assert page.inner_text("#table .searched") == f"Neurons with ↵ among their ten promoted tokens. {none}"
+    layers = [read_layer(explorer, "neo-8m", layer)["logits_top"] for layer in range(4)]
+    expected = [(layer, row) for layer, ids in enumerate(layers) for row in np.flatnonzero((ids == 15).any(axis=1))]
+    found = saved(page)
+    assert set(found.model) == {"neo-8m"}
+    assert list(zip(found.layer, found.neuron, strict=True)) == expected
 
 
 FORM = "write a column, one of = != < <= > >= and a number, for example r>0.2"

@@ -6,7 +6,7 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pytest
-from explorer_data import AFTER, BEFORE, CHUNK, SEQUENCE, Model, read_script
+from explorer_data import AFTER, BEFORE, CHUNK, PER_FILE, SEQUENCE, Model, read_layer, read_script
 from explorer_visitor import Visitor
 from playwright.sync_api import Browser, Page
 
@@ -108,7 +108,7 @@ def test_a_model_without_a_column_says_so(visitor: Visitor):
 
 def test_contexts_are_those_of_the_files(visitor: Visitor, explorer: Path):
     page = visitor.open("view=neuron&layer=1&neuron=7")
-    _, _, layer = read_script(explorer / "data/neo-8m/layer_01.js")
+    layer = read_layer(explorer, "neo-8m", 1)
     _, _, tokens = read_script(explorer / "data/tokens/mini/00000.js")
     _, _, second = read_script(explorer / "data/tokens/mini/00001.js")
     ids = np.concatenate([tokens["input_ids"], second["input_ids"]])
@@ -142,9 +142,24 @@ def test_contexts_are_those_of_the_files(visitor: Visitor, explorer: Path):
     assert re.sub(r"\W", "", text) in re.sub(r"\W", "", shown)
 
 
+@pytest.mark.parametrize("neuron", [0, PER_FILE - 1, PER_FILE, 59])
+def test_neurons_of_every_file_of_a_layer(visitor: Visitor, explorer: Path, neuron: int):
+    asked = []
+    visitor.page.on("request", lambda request: asked.append(request.url))
+    page = visitor.open(f"view=neuron&layer=2&neuron={neuron}")
+    files = [url.partition("layer_02/")[2] for url in asked if "neo-8m/layer_" in url]
+    assert files == [f"{neuron // PER_FILE:02d}.js"]
+    layer = read_layer(explorer, "neo-8m", 2)
+    value = page.locator("#neuron .context .value").first.inner_text()
+    assert value.replace("−", "-") == f"{layer['context_value'][neuron, 0]:#.3g}"
+    assert f"neuron {layer['match_neuron'][neuron]}" in page.inner_text("#neuron .match")
+    ids = page.locator("#neuron .tokens").first.locator(".token").evaluate_all("(tokens) => tokens.map((t) => t.title)")
+    assert ids == [f"token id {i}" for i in layer["types_top"][neuron][:9]]
+
+
 def test_matched_neuron_beside_it(visitor: Visitor, explorer: Path):
     page = visitor.open("view=neuron&layer=1&neuron=7")
-    _, _, layer = read_script(explorer / "data/neo-8m/layer_01.js")
+    layer = read_layer(explorer, "neo-8m", 1)
     name = f"neo-2m · layer {layer['match_layer'][7]} · neuron {layer['match_neuron'][7]}"
     assert name in page.inner_text("#neuron .match")
     page.click("text=Show side by side")

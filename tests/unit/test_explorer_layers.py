@@ -8,10 +8,11 @@ import pytest
 from explorer_data import NONE, read_script
 from layer_tables import AROUND, BINS, random_tables
 
+from layerscope.explorer import layer_file
 from layerscope.explorer.columns import COLUMNS, columns_of, write_columns
 from layerscope.explorer.contexts import coded
 from layerscope.explorer.inputs import TABLES
-from layerscope.explorer.layer_file import BITS, rounded, write_layer_file
+from layerscope.explorer.layer_file import BITS, NEURONS_PER_FILE, rounded, write_layer_files
 from layerscope.read.neurons_table import neurons_table
 
 NEURONS, TOKENS, LENGTH, TYPES, LAYERS = 23, 4096, 64, 300, 3
@@ -49,10 +50,10 @@ def matches() -> pd.DataFrame:
 
 
 def read_layer(folder: Path, tables: Tables, matches: pd.DataFrame | None = None) -> tuple[dict, dict[str, np.ndarray]]:
-    path = folder / "layer_02.js"
-    write_layer_file(str(path), "some", 2, LAYERS, tables, matches, LENGTH)
+    write_layer_files(folder / "layer_02", "some", 2, LAYERS, tables, matches, LENGTH)
+    (path,) = (folder / "layer_02").iterdir()  # one file, of a layer of so few neurons
     name, facts, arrays = read_script(path)
-    assert name == "some/layer_02"
+    assert name == "some/layer_02/00"
     return facts, arrays
 
 
@@ -205,7 +206,46 @@ def test_what_a_model_does_not_have_is_left_out(tables: Tables, tmp_path: Path) 
 
 
 def test_files_are_the_same_again(tables: Tables, matches: pd.DataFrame, tmp_path: Path) -> None:
-    paths = [tmp_path / folder / "layer_00.js" for folder in "ab"]
-    for path in paths:
-        write_layer_file(str(path), "some", 0, LAYERS, tables, matches, LENGTH)
-    assert paths[0].read_bytes() == paths[1].read_bytes()
+    for folder in "ab":
+        write_layer_files(tmp_path / folder, "some", 0, LAYERS, tables, matches, LENGTH)
+    assert (tmp_path / "a/00.js").read_bytes() == (tmp_path / "b/00.js").read_bytes()
+
+
+def test_a_wide_layer_takes_several_files(
+    tables: Tables, matches: pd.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    facts, whole = read_layer(tmp_path, tables, matches)
+    monkeypatch.setattr(layer_file, "NEURONS_PER_FILE", 10)
+    write_layer_files(tmp_path / "parts", "some", 2, LAYERS, tables, matches, LENGTH)
+    files = [read_script(path) for path in sorted((tmp_path / "parts").iterdir())]
+    assert [name for name, _, _ in files] == [f"some/layer_02/{number:02d}" for number in range(3)]
+    assert [len(arrays["match_r"]) for _, _, arrays in files] == [10, 10, 3]
+    for _, facts_of_part, arrays in files:
+        assert facts_of_part == facts and set(arrays) == set(whole)
+    for name, array in whole.items():
+        parts = [arrays[name] for _, _, arrays in files]
+        if name in ("length", "length_tokens"):
+            assert all(np.array_equal(part, array) for part in parts)
+        else:
+            np.testing.assert_array_equal(np.concatenate(parts), array)
+
+
+@pytest.mark.slow
+def test_no_file_of_a_wide_layer_is_above_15_mb(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of random values, which compress worst, in a sample of ten million tokens with lengths up to 100."""
+    neurons, lengths = 20_000, 100
+    monkeypatch.setattr("layer_tables.LENGTHS", lengths)
+    of_few = random_tables(np.random.default_rng(0), NEURONS_PER_FILE, 10_000_000, LENGTH, 50_000)
+    # As many times over as there are files: those before the last are of other neurons with the same values.
+    copies = -(-neurons // NEURONS_PER_FILE)
+    tables = {}
+    for kind, table in of_few.items():
+        if "neuron" in table:
+            parts = [table.assign(neuron=table["neuron"] + NEURONS_PER_FILE * copy) for copy in range(copies)]
+            table = pd.concat(parts, ignore_index=True)
+            table = table[table["neuron"] < neurons]
+        tables[kind] = table
+    write_layer_files(tmp_path, "wide", 0, 1, tables, None, LENGTH)
+    sizes = [path.stat().st_size / 1e6 for path in sorted(tmp_path.iterdir())]
+    assert len(sizes) == 5 and 5 < max(sizes) < 15
+    assert sum(len(read_script(path)[2]["histogram_low"]) for path in tmp_path.iterdir()) == neurons

@@ -65,12 +65,12 @@ BY_RUN = {True: 4 * RUNS * 6 * 9, False: 4 * RUNS * 6 * 9 - 1}
 
 
 @pytest.fixture(scope="module")
-def matched(tmp_path_factory: pytest.TempPathFactory) -> Callable[[bool, bool, int], pd.DataFrame]:
-    """The table: whether the other layer is held, whether there are products by runs, and the threads."""
+def matched(tmp_path_factory: pytest.TempPathFactory) -> Callable[[bool, bool, int], tuple[pd.DataFrame, ...]]:
+    """Both tables: whether the other layer is held, whether there are products by runs, and the threads."""
     folder = tmp_path_factory.mktemp("pairs")
     (shards, tables), (other_shards, other_tables) = write(folder / "model", MODEL), write(folder / "other", [OTHER])
 
-    def table(held: bool, by_run: bool, threads: int) -> pd.DataFrame:
+    def tables_of(held: bool, by_run: bool, threads: int) -> tuple[pd.DataFrame, ...]:
         with pytest.MonkeyPatch.context() as patch:
             for module, name in product((matching, layer_units), ("TOKENS_AT_ONCE", "PIECE")):
                 patch.setattr(module, name, {"TOKENS_AT_ONCE": 50, "PIECE": 7}[name])
@@ -81,18 +81,19 @@ def matched(tmp_path_factory: pytest.TempPathFactory) -> Callable[[bool, bool, i
             patch.setattr(matching, "RUN_BYTES", BY_RUN[by_run])
             return match_layer(shards, tables, other_shards, other_tables[0], VOCABULARY, 0, 0, threads)
 
-    return table
+    return tables_of
 
 
 @pytest.fixture(scope="module", params=[True, False], ids=["products by runs", "a second pass"])
 def matches(request: pytest.FixtureRequest, matched: Callable) -> pd.DataFrame:
-    return matched(True, request.param, 1)
+    return matched(True, request.param, 1)[0]
 
 
 @pytest.mark.parametrize("by_run", [True, False], ids=["products by runs", "a second pass"])
 def test_what_is_held_and_how_many_threads_change_nothing(by_run: bool, matched: Callable) -> None:
     for held, threads in ((False, 1), (True, 2)):
-        pd.testing.assert_frame_equal(matched(held, by_run, threads), matched(True, by_run, 1), check_exact=True)
+        for table, again in zip(matched(held, by_run, threads), matched(True, by_run, 1), strict=True):
+            pd.testing.assert_frame_equal(table, again, check_exact=True)
 
 
 @pytest.mark.parametrize(("held", "by_run", "passes"), [(True, True, 1), (False, True, 3), (False, False, 4)])
@@ -130,6 +131,33 @@ def test_matches_are_the_largest_correlations(matches: pd.DataFrame) -> None:
     assert matches.loc[1, "other_neuron"] == 4
     assert matches.loc[1, "r"] > 0.99
     assert matches.loc[6 + 2, "other_neuron"] != 7
+
+
+@pytest.mark.parametrize("by_run", [True, False], ids=["products by runs", "a second pass"])
+def test_neurons_of_the_other_layer_have_their_best_match_of_all_layers(by_run: bool, matched: Callable) -> None:
+    matches, back = matched(True, by_run, 1)
+    r = np.nan_to_num(np.concatenate([correlations(layer, OTHER) for layer in range(2)]), nan=-1)
+    place = list(zip(*(matches[name] for name in ("layer", "neuron")), strict=True))
+    assert list(back) == ["layer", "neuron", "other_layer", "other_neuron", "r"]
+    assert back["layer"].eq(0).all() and back["neuron"].tolist() == list(range(9))
+    np.testing.assert_allclose(back["r"], r.max(axis=0), atol=1e-5)
+    assert list(zip(back["other_layer"], back["other_neuron"], strict=True)) == [place[i] for i in r.argmax(axis=0)]
+    # Of a pair that are each other's best, r is the same both ways.
+    assert tuple(back.loc[4, ["other_layer", "other_neuron"]]) == (0, 1) and back["r"][4] == matches["r"][1]
+    assert back["other_layer"].nunique() == 2
+
+
+def test_what_never_varies_is_no_match_either_way(tmp_path: Path) -> None:
+    other = OTHER.copy()
+    other[:, 3] = 2.5
+    constant = np.full_like(MODEL[0], 0.25)
+    for layers, none in (([MODEL[1], constant], [3]), ([constant], range(9))):
+        folder = tmp_path / str(len(layers))
+        (shards, tables), (other_shards, other_tables) = write(folder / "m", layers), write(folder / "o", [other])
+        _, back = match_layer(shards, tables, other_shards, other_tables[0], VOCABULARY, 0, 0, 1)
+        assert np.flatnonzero(back["r"].isna()).tolist() == list(none)
+        assert (back.loc[list(none), ["other_layer", "other_neuron"]] == -1).all(axis=None)
+        assert back["other_layer"].max() <= 0 and 5 not in back["other_neuron"].tolist()
 
 
 def rotated(number: int) -> np.ndarray:
@@ -265,7 +293,7 @@ def test_of_one_document_the_excess_has_no_interval(tmp_path: Path) -> None:
     one_document = np.zeros(TOKENS, dtype=np.int32)
     sides = [write(tmp_path / name, layers, IDS, one_document) for name, layers in (("m", MODEL[:1]), ("o", [OTHER]))]
     (shards, tables), (other_shards, other_tables) = sides
-    matches = match_layer(shards, tables, other_shards, other_tables[0], VOCABULARY, 0, seed=0, threads=1)
+    matches, _ = match_layer(shards, tables, other_shards, other_tables[0], VOCABULARY, 0, seed=0, threads=1)
     write_table(tmp_path / "0.parquet", matches)
     table = matches_table({("a", "b"): [str(tmp_path / "0.parquet")]})
     assert table["excess"].notna().all() and table[["excess_low", "excess_high"]].isna().all(axis=None)

@@ -1,5 +1,6 @@
 """What ``layerscope.open`` gives is what is in the files, by name; and what cannot be given is said in one line."""
 
+import re
 import shutil
 import subprocess
 import sys
@@ -48,6 +49,20 @@ def test_reading_imports_no_torch(made: Made) -> None:
     )
     command = [sys.executable, "-c", code, str(made.path)]
     assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == "False\n"
+
+
+def test_explorer_and_report_read_their_tables_as_it_does() -> None:
+    """By read/tables.py alone; from io they import nothing that reads a table."""
+    package = Path(layerscope.__file__).parent
+    scripts = package.parents[1] / "workflow/scripts"
+    modules = [*package.glob("report/*.py"), *package.glob("explorer/*.py"), *package.glob("studies/*/section.py")]
+    modules += [scripts / "report.py", *scripts.glob("write_explorer*.py")]
+    assert len(modules) > 20
+    for module in modules:
+        imported = re.findall(r"^from layerscope\.io\.(?:tables|files) import (.*)$", module.read_text(), re.MULTILINE)
+        assert not {"read_csv", "read_table", "check_seal"} & set(re.findall(r"\w+", " ".join(imported))), module
+    readers = [module.stem for module in modules if "import table_of" in module.read_text()]
+    assert {"section", "claims", "write_explorer_neurons", "write_explorer_columns"} <= set(readers)
 
 
 def test_what_a_run_holds(run: Run) -> None:
@@ -151,8 +166,8 @@ def test_neurons_are_the_tables_joined(made: Made, run: Run, model: str, layer: 
     pd.testing.assert_frame_equal(table[given], expected[given], check_dtype=False)
     left = {"r_std_error", "r_types_std_error", "r_null_error", "r_pearson"}
     assert set(expected) - set(given) == left
-    if model == "n":  # it has no tables of weights, and is no pair's first
-        assert table[["norm_in", "match_layer", "match_neuron", "match_r", "match_model"]].isna().all(axis=None)
+    if model == "n":  # it has no tables of weights
+        assert table["norm_in"].isna().all()
 
 
 def test_neurons_of_all_models_follow_each_other(run: Run) -> None:
@@ -187,6 +202,29 @@ def test_matches_are_the_best_of_all_layers(made: Made, run: Run) -> None:
     for name, of_match in {"match_layer": "other_layer", "match_neuron": "other_neuron", "match_r": "r"}.items():
         pd.testing.assert_series_equal(neurons[name], found[of_match], check_names=False)
     assert set(neurons["match_model"]) == {"n"}
+
+
+def test_matches_of_the_second_model_of_a_pair(made: Made, run: Run) -> None:
+    tables = [pd.read_parquet(made.path / f"token_length/n/best_in_m_{layer:02d}.parquet") for layer in range(3)]
+    expected, found = pd.concat(tables, ignore_index=True), run.matches("n")
+    assert set(found["model"]) == {"n"} and set(found["other"]) == {"m"} and found["r_rotated"].isna().all()
+    never = expected["other_layer"] == -1
+    assert never.sum() == 3 and found.loc[never, ["other_layer", "other_neuron", "r"]].isna().all(axis=None)
+    for name in ("layer", "neuron", "other_layer", "other_neuron", "r"):
+        assert found.loc[~never, name].tolist() == expected.loc[~never, name].tolist()
+    neurons = run.neurons("n", 1)
+    assert neurons["match_neuron"].equals(found.loc[found["layer"] == 1, "other_neuron"].reset_index(drop=True))
+    assert set(neurons["match_model"]) == {"m"}
+
+
+def test_a_model_in_no_pair_has_no_matches(copy: Path) -> None:
+    for path in copy.glob("token_length/n/best_in_*"):
+        path.unlink()
+    run = layerscope.open(copy)
+    matches = ["match_layer", "match_neuron", "match_r", "match_model"]
+    assert run.neurons("n")[matches].isna().all(axis=None)
+    with pytest.raises(UserError, match=r": no matches of n; it is in no pair of studies\.token_length\.pairs$"):
+        run.matches("n")
 
 
 @pytest.mark.parametrize("largest", [True, False])
@@ -303,10 +341,6 @@ WRONG: dict[str, tuple[Callable[[Run], object], str]] = {
     "no table": (
         lambda run: run.table("report.html"),
         "RESULTS/report.html: not a table; name a .csv or a .parquet, one of run.tables()",
-    ),
-    "no pair": (
-        lambda run: run.matches("n"),
-        "RESULTS: no matches of n; it is the first of no pair in studies.token_length.pairs",
     ),
     "folder": (
         lambda run: layerscope.open(run.path / "x"),

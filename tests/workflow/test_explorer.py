@@ -48,7 +48,7 @@ def test_the_page_asks_for_all_files_and_no_others(manifest: dict, files: Files)
     expected = {f"tokens/mini/{chunk:05d}" for chunk in range(chunks)} | {"vocabulary/mini"}
     for model in manifest["models"]:
         expected |= {f"{model['name']}/columns/{column}" for column in model["columns"]}
-        expected |= {f"{model['name']}/layer_{layer:02d}" for layer in range(model["layers"])}
+        expected |= {f"{model['name']}/layer_{layer:02d}/00" for layer in range(model["layers"])}
     assert set(files) == expected
 
 
@@ -57,7 +57,7 @@ def test_models_are_those_of_the_study(manifest: dict, run: Run) -> None:
     assert list(named) == ["a", "b"]
     assert [(model["matched"], model["tokenizer"], model["weights"]) for model in named.values()] == [
         ("b", "mini", "trained"),
-        (None, "mini", "trained"),
+        ("a", "mini", "trained"),
     ]
     for name, model in named.items():
         assert model["neurons"] == run.neurons(name).groupby("layer").size().tolist()
@@ -80,11 +80,24 @@ def test_statistics_are_those_of_all_neurons(manifest: dict, files: Files, run: 
     assert not np.isnan(files[f"{model}/columns/r_null_low"][1]["values"]).all()
     for layer in run.layers(model):
         rows = neurons[neurons["layer"] == layer]
-        statistics = files[f"{model}/layer_{layer:02d}"][1]["statistics"]
+        statistics = files[f"{model}/layer_{layer:02d}/00"][1]["statistics"]
         for number, column in enumerate(manifest["columns"]):
             np.testing.assert_array_equal(
                 statistics[:, number], as_float32(rows[column["name"]]), err_msg=column["name"]
             )
+
+
+@pytest.mark.parametrize(("model", "other"), [("a", "b"), ("b", "a")])
+def test_matches_are_those_of_either_model_of_the_pair(files: Files, run: Run, model: str, other: str) -> None:
+    matches = run.matches(model)
+    assert set(matches["other"]) == {other} and matches["r"].notna().any()
+    for layer in run.layers(model):
+        facts, arrays = files[f"{model}/layer_{layer:02d}/00"]
+        rows = matches[matches["layer"] == layer]
+        assert facts["matched"] == other
+        for name in ("layer", "neuron"):
+            assert arrays[f"match_{name}"].tolist() == rows[f"other_{name}"].fillna(-1).tolist()
+        np.testing.assert_array_equal(arrays["match_r"], rows["r"].to_numpy(np.float32))
 
 
 def test_chunks_are_the_token_shards(finished: Path, files: Files) -> None:
@@ -101,7 +114,7 @@ def test_contexts_are_at_their_tokens(files: Files, run: Run, model: str) -> Non
     """Value, token and the activations around it, of every neuron; those that are stored against what is stored."""
     ids = files["tokens/mini/00000"][1]["input_ids"]
     for layer in run.layers(model):
-        facts, arrays = files[f"{model}/layer_{layer:02d}"]
+        facts, arrays = files[f"{model}/layer_{layer:02d}/00"]
         table = run.table(f"token_length/{model}/contexts_{layer:02d}.parquet")
         stored = run.activation_array(model, layer)  # all tokens of this study are stored
         place, value = arrays["context_place"], arrays["context_value"]
@@ -132,7 +145,7 @@ def test_contexts_are_at_their_tokens(files: Files, run: Run, model: str) -> Non
 @pytest.mark.parametrize("model", ["a", "b"])
 def test_token_types_and_logits_are_those_of_the_tables(files: Files, run: Run, model: str) -> None:
     for layer in run.layers(model):
-        _, arrays = files[f"{model}/layer_{layer:02d}"]
+        _, arrays = files[f"{model}/layer_{layer:02d}/00"]
         for neuron in range(0, len(arrays["statistics"]), 7):
             for name, largest in (("types_top", True), ("types_bottom", False)):
                 top = run.top_tokens(model, layer, neuron, largest=largest)

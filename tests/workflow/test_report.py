@@ -21,10 +21,12 @@ from PIL import Image
 from planning import run_study
 
 from layerscope.io.errors import UserError
+from layerscope.io.tables import write_csv
 from layerscope.plotting import figure
 from layerscope.report.cost import cost
 from layerscope.report.figures import Figure, load_figure
 from layerscope.report.page import write_report
+from layerscope.report.section import Files
 from layerscope.report.tables import kept_table
 
 
@@ -55,6 +57,29 @@ def test_a_figure_is_shown_at_its_size(png: Path) -> None:
     shown = load(png)
     assert shown.title == "lengths of lines"
     assert (shown.name, shown.width) == ("lengths", 60)  # an inch has 96 pixels, and a quarter more on a screen
+
+
+def test_a_study_reads_its_tables_checked_and_by_name(tmp_path: Path) -> None:
+    tables = {"layers": pd.DataFrame({"layer": [0, 1]}), "lengths": pd.DataFrame({"length": [3]})}
+    paths = {name: tmp_path / f"results/study/{name}.csv" for name in tables}
+    for name, path in paths.items():
+        write_csv(path, tables[name])
+    given: dict[str, str | list[str]] = {"layers": str(paths["layers"]), "lengths": [str(paths["lengths"])]}
+    files = Files(tmp_path / "results", [], [], given, ["mini"], {})
+    pd.testing.assert_frame_equal(files.table("layers"), tables["layers"])
+    pd.testing.assert_frame_equal(files.of_tokenizers("lengths")["mini"], tables["lengths"])
+    saved = files.downloads(
+        {"lengths": "lengths of tokens", "properties": "of a study that has some", "layers": "layers"}
+    )
+    assert [(table.name, table.path) for table in saved] == [
+        ("study-lengths.csv", "study/lengths.csv"),
+        ("study-layers.csv", "study/layers.csv"),
+    ]
+    assert b64decode(saved[0].uri.partition(",")[2]) == paths["lengths"].read_bytes()
+    paths["layers"].write_text("layer\n0\n2\n")
+    for read in (lambda: files.table("layers"), lambda: files.downloads({"layers": "layers"})):
+        with pytest.raises(UserError, match=r"study/layers\.csv: "):
+            read()
 
 
 def test_the_smaller_file_is_shown(png: Path) -> None:

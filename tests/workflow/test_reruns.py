@@ -352,7 +352,7 @@ def test_growing_equals_a_run_from_scratch(finished):
     assert (grown / old).stat().st_mtime_ns == (finished / old).stat().st_mtime_ns
     layers = [str(path.relative_to(grown)) for path in (grown / "results/token_length").glob("[ab]/*.parquet")]
     of_weights = [path for path in layers if Path(path).name.startswith(("weights", "logits"))]
-    assert (len(layers), len(of_weights)) == (62, 8)
+    assert (len(layers), len(of_weights)) == (64, 8)
     shown = [str(path.relative_to(grown)) for path in (grown / "results/explorer").rglob("*.*")]
     for path in [*TABLES, *layers, *shown]:
         assert (grown / path).read_bytes() == (scratch / path).read_bytes(), path

@@ -7,12 +7,6 @@ from layerscope.explorer.inputs import NUMBERS, STATISTICS, TABLES
 from layerscope.studies.token_length.study import VOCABULARY
 
 
-def matches_of(model):
-    """The tables of the neurons of a model matched with those of another; none if it is the first of no pair."""
-    other = LENGTH.matched(model)
-    return LENGTH.paths(f"token_length/{model}/matches_{other}_{{layer}}.parquet", model=other) if other else []
-
-
 def tables_of(kind, wildcards):
     """The tables of a kind of all layers of a model."""
     return LENGTH.paths(f"token_length/{{model}}/{kind}_{{layer}}.parquet", model=wildcards.model)
@@ -21,10 +15,10 @@ def tables_of(kind, wildcards):
 def explorer_files():
     """All data files that the page may ask for."""
     files = [f"<results>/explorer/data/vocabulary/{tokenizer}.js" for tokenizer in LENGTH.tokenizers]
-    # Of a folder, Snakemake compares the date alone; it is written with the vocabulary, whose content counts.
+    # Of a folder, Snakemake compares the date alone. What the page says of them is in other files, whose content counts.
     files += [ancient(f"<results>/explorer/data/tokens/{tokenizer}") for tokenizer in LENGTH.tokenizers]
     for model in LENGTH.models:
-        files += LENGTH.paths("explorer/data/{model}/layer_{layer}.js", model=model)
+        files += map(ancient, LENGTH.paths("explorer/data/{model}/layer_{layer}", model=model))
         names = columns_of(LENGTH.matched(model) is not None)
         files += [f"<results>/explorer/data/{model}/columns/{name}.js" for name in names]
     return files
@@ -38,9 +32,10 @@ for jobs in layer_jobs(LENGTH, lambda size: NUMBERS * size.mlp):
         input:
             # Of all layers, so that the inputs are the same however many of them share the job.
             **{kind: partial(tables_of, kind) for kind in TABLES},
-            matches=lambda w: matches_of(w.model),
+            matches=lambda w: LENGTH.match_tables(w.model),
         output:
-            jobs.files("<results>/explorer/data/{model}/layer_{layer}.js"),
+            # Folders: how many files a layer takes follows from its width, which is not known of a model of the hub.
+            [directory(folder) for folder in jobs.files("<results>/explorer/data/{model}/layer_{layer}")],
         log:
             jobs.file("<logs>/write_explorer_neurons/{model}/layer_{layer}.log"),
         benchmark:
@@ -67,7 +62,7 @@ for matched in (True, False):
             "write_explorer_columns_of_pairs" if matched else "write_explorer_columns"
         input:
             **{kind: partial(tables_of, kind) for kind in STATISTICS},
-            matches=lambda w: matches_of(w.model),
+            matches=lambda w: LENGTH.match_tables(w.model),
         output:
             [f"<results>/explorer/data/{{model}}/columns/{name}.js" for name in columns_of(matched)],
         log:

@@ -308,7 +308,8 @@ for jobs in layer_jobs(LENGTH, matching(MATCHED, LENGTH.stored_tokens)):
             other_neurons=lambda w: LENGTH.paths("token_length/{model}/layer_{layer}.parquet", model=w.other),
             vocabulary=lambda w: vocabulary_of(w.model, LENGTH.corpus),
         output:
-            jobs.files("<results>/token_length/{model}/matches_{other}_{layer}.parquet"),
+            matches=jobs.files("<results>/token_length/{model}/matches_{other}_{layer}.parquet"),
+            back=jobs.files("<results>/token_length/{other}/best_in_{model}_{layer}.parquet"),
         log:
             jobs.file("<logs>/match_neurons/{model}/{other}/layer_{layer}.log"),
         benchmark:

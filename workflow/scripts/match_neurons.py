@@ -14,6 +14,6 @@ with job(snakemake) as task:
 
     def matches(layer):
         others = task.input.other_neurons[layer]
-        return [match_layer(shards, neurons, other_shards, others, vocabulary, layer, seed, task.threads)]
+        return match_layer(shards, neurons, other_shards, others, vocabulary, layer, seed, task.threads)
 
     write_layers(task, matches)

@@ -1,7 +1,7 @@
 from pathlib import Path
 from pkgutil import resolve_name
 
-from layerscope.io.tables import read_csv
+from layerscope.read.tables import table_of
 from layerscope.report.claims import claims_of
 from layerscope.report.page import write_report
 from layerscope.report.section import Files
@@ -21,6 +21,6 @@ with job(snakemake) as task:
     all_claims = tables[0] if tables else None
     explorer = next((str(Path(path).relative_to(root)) for path in task.input.explorer), None)
     claims, folder = claims_of(task.input.claims), Path(task.scriptdir)
-    kept = next((kept_table(read_csv(path)) for path in task.input.kept), None)
-    series = spec.get("revisions", [])
-    write_report(task.output[0], claims, all_claims, sections, spec["settings"], folder, explorer, kept, series)
+    kept = next((kept_table(table_of(path)) for path in task.input.kept), None)
+    revisions = spec.get("revisions", [])
+    write_report(task.output[0], claims, all_claims, sections, spec["settings"], folder, explorer, kept, revisions)

@@ -1,6 +1,7 @@
-"""What the explorer shows of each neuron of a layer, in one file, from the layer's tables."""
+"""What the explorer shows of each neuron of a layer, from the layer's tables, in as few files as their sizes allow."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,11 +14,15 @@ from layerscope.read.neurons_table import neurons_table
 from layerscope.studies.token_length.length_groups import GROUP_NAMES, GROUPS
 from layerscope.studies.token_length.token_types import TYPES_KEPT
 
+# Of a file, which then takes 8 to 13 MB, by how many token lengths the sample has; none may have more than 15.
+NEURONS_PER_FILE = 4096
+# Arrays that are the same for all neurons; the first axis of all others is neurons.
+OF_ALL = ("length", "length_tokens")
 BITS = 12  # of means and logits that are only shown: within 0.025%, in half of the space
 
 
-def write_layer_file(
-    path: str,
+def write_layer_files(
+    folder: str | Path,
     model: str,
     layer: int,
     layers: int,
@@ -25,10 +30,10 @@ def write_layer_file(
     matches: pd.DataFrame | None,
     sequence_length: int,
 ) -> None:
-    """Write the file of a layer.
+    """Write the files of a layer, each of at most ``NEURONS_PER_FILE`` neurons.
 
     Args:
-        path: where to.
+        folder: of these files, which are numbered from 0.
         layers: how many the model has.
         tables: those of the layer, by the names of :data:`.TABLES`.
         matches: of :func:`layerscope.read.matches.best_matches`, if the model is matched with another.
@@ -53,7 +58,10 @@ def write_layer_file(
         arrays |= _match_arrays(table)
         facts["matched"] = str(matches["other"].iloc[0])
     arrays["statistics"] = values_of(table)
-    write_script(path, f"{model}/layer_{layer:02d}", arrays, facts)
+    for number, first in enumerate(range(0, neurons, NEURONS_PER_FILE)):
+        rows = slice(first, first + NEURONS_PER_FILE)
+        part = {name: array if name in OF_ALL else array[rows] for name, array in arrays.items()}
+        write_script(Path(folder) / f"{number:02d}.js", f"{model}/layer_{layer:02d}/{number:02d}", part, facts)
 
 
 def _histogram_arrays(table: pd.DataFrame, neurons: int) -> Arrays:

@@ -5,6 +5,7 @@ from typing import Any, TypedDict
 from layerscope import __version__
 from layerscope.explorer.columns import columns_of, described
 from layerscope.explorer.corpus_text import chunk_tokens
+from layerscope.explorer.layer_file import NEURONS_PER_FILE
 from layerscope.io.records import Weights
 from layerscope.summarize.neuron_sums import AFTER, BEFORE
 
@@ -46,6 +47,7 @@ def manifest(spec: ExplorerSpec, neurons: dict[str, list[int]], types: dict[str,
         "corpus": spec["corpus"],
         "sequence_length": spec["sequence_length"],
         "chunk_tokens": chunk_tokens(spec["sequence_length"]),
+        "neurons_per_file": NEURONS_PER_FILE,
         "context": {"before": BEFORE, "after": AFTER},
         "models": models,
         "columns": described(),

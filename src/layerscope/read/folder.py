@@ -9,9 +9,10 @@ from layerscope.extract.activation_shards import FORMAT, PLACE, manifest_of
 from layerscope.io.errors import UserError
 from layerscope.io.files import read_json
 from layerscope.io.hdf5 import read_root_attributes
-from layerscope.io.tables import read_csv, read_table
 from layerscope.model.architecture import SITES
 from layerscope.read.arguments import chosen, number
+from layerscope.read.matches import FIRST, SECOND
+from layerscope.read.tables import table_of
 from layerscope.studies.path_length.path_shards import FORMAT as PATHS_FORMAT
 from layerscope.studies.path_length.path_shards import PLACE as PATHS_PLACE
 from layerscope.studies.registry import STUDIES
@@ -51,13 +52,13 @@ class ResultsFolder:
         self.depths: dict[str, int] = {}  # model → number of its layers
         self.models_of: dict[str, list[str]] = {}  # study → its models
         for name in self.studies:
-            table = read_csv(self.path / name / "layers.csv")
+            table = table_of(self.path / name / "layers.csv")
             self.models_of[name] = list(table["model"].unique())
             self.depths |= (table.groupby("model", sort=False)["layer"].max() + 1).to_dict()
         kept = self.path / KEPT
         self.tokenizers: dict[str, str] = {}  # of models of which something is kept
         if kept.is_file():
-            table = read_csv(kept)
+            table = table_of(kept)
             self.depths |= dict(zip(table["model"], table["layers"], strict=True))
             self.tokenizers = dict(zip(table["model"], table["tokenizer"], strict=True))
         if not self.depths:
@@ -172,12 +173,7 @@ class ResultsFolder:
         Raises:
             UserError: it is not there, is neither, or is not what was written.
         """
-        path = self.path / name
-        if path.suffix not in (".csv", ".parquet"):
-            raise UserError(f"{path}: not a table; name a .csv or a .parquet, one of run.tables()")
-        if not path.is_file():
-            raise UserError(f"{path}: no such table; run.tables() lists those that are there")
-        return read_csv(path) if path.suffix == ".csv" else read_table(path)
+        return table_of(self.path / name)
 
     def tables(self) -> list[str]:
         """Names of all tables."""
@@ -193,12 +189,12 @@ class ResultsFolder:
         Raises:
             UserError: there is no such model or layer, or the table is missing.
         """
-        name = self.place(kind, model, layer)
-        if not (self.path / name).is_file():
-            raise UserError(f"{self.path / name}: no such table; run the workflow with studies.token_length")
-        return self.table(name)
+        path = self.place(kind, model, layer)
+        if not path.is_file():
+            raise UserError(f"{path}: no such table; run the workflow with studies.token_length")
+        return table_of(path)
 
-    def place(self, kind: str, model: str, layer: int) -> str:
+    def place(self, kind: str, model: str, layer: int) -> Path:
         """Where such a table is.
 
         Raises:
@@ -207,18 +203,23 @@ class ResultsFolder:
         layer = self.layer(model, layer)
         if model not in self.models_of.get("token_length", []):
             raise UserError(f"{self.path}: no token_length of {model}; name it in studies.token_length.models and run")
-        return f"token_length/{model}/{kind}_{layer:02d}.parquet"
+        return self.path / f"token_length/{model}/{kind}_{layer:02d}.parquet"
 
     def matched(self, model: str) -> list[str]:
-        """Models whose neurons those of a model were matched with."""
+        """Models whose neurons those of a model were matched with; first those of pairs that it is the first of."""
         folder = self.path / "token_length" / self.model(model)
-        names = (re.fullmatch(r"matches_(.+)_\d+\.parquet", path.name) for path in sorted(folder.glob("matches_*")))
-        return list(dict.fromkeys(found[1] for found in names if found))
+        others: list[str] = []
+        for kind in (FIRST, SECOND):
+            names = (re.fullmatch(rf"{kind}_(.+)_\d+\.parquet", path.name) for path in sorted(folder.glob(f"{kind}_*")))
+            others += [found[1] for found in names if found]
+        return list(dict.fromkeys(others))
 
     def match_tables(self, model: str, other: str) -> list[str]:
-        """The tables of a model's neurons matched with those of another, one per layer of the other."""
+        """The tables of a model's neurons matched with those of another, in order."""
         folder = self.path / "token_length" / model
-        return [f"{folder}/matches_{other}_{layer:02d}.parquet" for layer in range(self.depths[other])]
+        first = [folder / f"{FIRST}_{other}_{layer:02d}.parquet" for layer in range(self.depths[other])]
+        second = [folder / f"{SECOND}_{other}_{layer:02d}.parquet" for layer in range(self.depths[model])]
+        return list(map(str, first if first[0].is_file() else second))
 
     def _activations(self, model: str) -> list[Path]:
         return sorted((self.path / "activations" / self.model(model) / str(self.corpus)).glob("shard_*.h5"))

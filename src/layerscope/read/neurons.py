@@ -17,6 +17,6 @@ def neurons_of_layer(folder: ResultsFolder, model: str, layer: int, matches: pd.
         UserError: a table that every run writes is missing, or one is damaged.
     """
     tables = {kind: folder.of_layer(kind, model, layer) for kind in NEURON_TABLES}
-    if (folder.path / folder.place("weights", model, layer)).is_file():
+    if folder.place("weights", model, layer).is_file():
         tables["weights"] = folder.of_layer("weights", model, layer)
     return neurons_table(model, layer, folder.depths[model], tables, matches)

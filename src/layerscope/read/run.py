@@ -151,7 +151,7 @@ class Run:
             - ``icc``: share of the variance that is between token types; ``dip_…`` and ``p_dip_…`` over ``tokens``,
               ``short_tokens``, ``types``, ``short_types``; ``bimodality_tokens``, ``bimodality_short_tokens``
             - ``match_model``, ``match_layer``, ``match_neuron``, ``match_r``: the neuron of the model that it is paired
-              with (the first, if several) that correlates best with it; missing where there is no pair
+              with (the first of :meth:`matches`) that correlates best with it; missing where there is no pair
             - ``norm_in``, ``norm_out``: L2 norms of input and output weights, and ``cosine_in_out`` between them;
               missing where the run has no tables of weights
         """
@@ -241,12 +241,11 @@ class Run:
         Returns:
             One row per other model and neuron: ``model``, ``layer``, ``neuron``, ``other``, ``other_layer``,
             ``other_neuron``, ``r`` with it over the same tokens, and ``r_rotated``, the best with a unit of rotated
-            layers, averaged over rotations: what chance gives. All missing for a neuron that never varies.
+            layers, averaged over rotations: what chance gives; only if the model is the first of the pair. All missing
+            for a neuron that never varies.
         """
         if not (others := self._folder.matched(model)):
-            raise UserError(
-                f"{self.path}: no matches of {model}; it is the first of no pair in studies.token_length.pairs"
-            )
+            raise UserError(f"{self.path}: no matches of {model}; it is in no pair of studies.token_length.pairs")
         return pd.concat([self._best_matches(model, other) for other in others], ignore_index=True)
 
     def _best_matches(self, model: str, other: str) -> pd.DataFrame:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from layerscope.io.tables import read_csv
+from layerscope.read.tables import table_of
 from layerscope.report.tables import with_minus
 from layerscope.stats.claims import QUESTIONS
 
@@ -49,7 +49,7 @@ TEXTS = ("statement", "reference", "statistic", "about", "of_training")
 
 def claims_of(paths: list[str]) -> list[ClaimRows]:
     """Claims in the order of claims.csv, each with one verdict per model; none if no study makes any."""
-    return [claim for path in paths for claim in claim_rows(read_csv(path))]
+    return [claim for path in paths for claim in claim_rows(table_of(path))]
 
 
 def claim_rows(table: pd.DataFrame) -> list[ClaimRows]:

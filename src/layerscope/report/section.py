@@ -4,7 +4,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
+import pandas as pd
+
 from layerscope.io.hdf5 import read_root_attributes
+from layerscope.read.tables import table_of
 from layerscope.report.figures import Figure, load_figure
 from layerscope.report.tables import Download, Table, download, with_minus
 from layerscope.studies.series import Series
@@ -67,29 +70,52 @@ class Files:
     root: Path  # folder of the results
     figures: list[str]  # PNG files, in order
     runs: list[str]  # an HDF5 file of each model, whose attributes say how its values came about
-    tables: dict[str, str | list[str]]
+    tables: dict[str, str | list[str]]  # as of Study.tables: path, or paths of those of which there are several
     tokenizers: list[str]
     shown: dict[str, tuple[str, str]]  # figure → what it shows, and of what
     series: list[Series] = field(default_factory=list)  # revisions of one model
 
-    def table(self, name: str) -> str:
-        """The path of a table that exists once."""
-        path = self.tables[name]
-        assert isinstance(path, str)
-        return path
+    def table(self, name: str) -> pd.DataFrame:
+        """A table that exists once.
 
-    def of_tokenizers(self, name: str) -> dict[str, str]:
-        """Tokenizer → path, for a table that exists once per tokenizer."""
-        return dict(zip(self.tokenizers, self.tables[name], strict=True))
+        Raises:
+            UserError: it is not what was written.
+        """
+        (path,) = self._paths(name)
+        return table_of(path)
+
+    def of_tokenizers(self, name: str) -> dict[str, pd.DataFrame]:
+        """Tokenizer → table, of those that exist once per tokenizer.
+
+        Raises:
+            UserError: one is not what was written.
+        """
+        return dict(zip(self.tokenizers, map(table_of, self._paths(name)), strict=True))
+
+    def downloads(self, tables: dict[str, str]) -> list[Download]:
+        """Tables to save from the report.
+
+        Args:
+            tables: name → what is in it; those that the study does not have are left out.
+
+        Raises:
+            UserError: one is not what was written.
+        """
+        return [
+            download(path, str(Path(path).relative_to(self.root)), what)
+            for name, what in tables.items()
+            if name in self.tables
+            for path in self._paths(name)
+        ]
 
     def named_first(self, models: list[str]) -> list[str]:
         """Those of ``models`` that a headline names: of revisions of one model, the first and the last."""
         within = {model for one in self.series for model in one["models"][1:-1]}
         return [model for model in models if model not in within]
 
-    def download(self, path: str, what: str) -> Download:
-        """A table to save from the report."""
-        return download(path, str(Path(path).relative_to(self.root)), what)
+    def _paths(self, name: str) -> list[str]:
+        paths = self.tables[name]
+        return [paths] if isinstance(paths, str) else list(paths)
 
     def load_figures(self, captions: Path) -> list[Figure]:
         """The figures of the study, with the captions of a folder."""

@@ -2,8 +2,8 @@
 /* Data files: each is a script, as a page opened from disk may load no other kind of file. It calls `receive`. */
 {
   const { element, Problem } = layerscope;
-  // Decoded, a layer of 8,192 neurons takes 17 MB, and a chunk of tokens half a megabyte.
-  const LIMITS = [[/\/layer_\d+$/, 4], [/^tokens\//, 64]];
+  // Decoded, 4,096 neurons of a layer take 9 MB, and a chunk of tokens half a megabyte.
+  const LIMITS = [[/\/layer_\d+\/\d+$/, 8], [/^tokens\//, 64]];
   const TYPES = {
     uint8: Uint8Array, int8: Int8Array, uint16: Uint16Array, int16: Int16Array,
     uint32: Uint32Array, int32: Int32Array, float32: Float32Array, float64: Float64Array,

@@ -2,6 +2,7 @@
 /* What the manifest says of models and columns, and the values of columns. */
 {
   const manifest = JSON.parse(document.getElementById("manifest").textContent);
+  const EACH = manifest.neurons_per_file;
   const FIRST = ["r", "r_given_all", "r_types", "dip_tokens", "kurtosis", "mean", "std"];
   const PLACES = [
     { name: "layer", label: "layer", unit: "", description: "Number of the layer, from 0." },
@@ -45,7 +46,11 @@
       return layer;
     },
     nameOf: (model, layer, neuron) => `${model} · layer ${layer} · neuron ${neuron}`,
-    layerFile: (model, layer) => layerscope.load(`${model}/layer_${String(layer).padStart(2, "0")}`),
+    /* The data file that a neuron is in, and its row there: {file, at}. */
+    fileOf: async (model, layer, neuron) => {
+      const [number, of] = [layer, Math.floor(neuron / EACH)].map((n) => String(n).padStart(2, "0"));
+      return { file: await layerscope.load(`${model}/layer_${number}/${of}`), at: neuron % EACH };
+    },
     /* Label of a column with its unit, as an axis has it. */
     labelOf: (name) => {
       const { label, unit } = described.get(name);

@@ -64,7 +64,7 @@
       const [layer, neuron] = [Number(state.layer), Number(state.neuron)];
       showControls(state, layer, neuron);
       heading.textContent = layerscope.nameOf(state.model, layer, neuron);
-      const matched = layerscope.matchOf(await layerscope.layerFile(state.model, layer), neuron);
+      const matched = layerscope.matchOf(await layerscope.fileOf(state.model, layer, neuron));
       const beside = matched && state.beside === "1";
       const wanted = [[state.model, layer, neuron], ...(beside ? [[matched.model, matched.layer, matched.neuron]] : [])];
       const built = await Promise.all(wanted.map((place) => layerscope.neuronPanel(place, wanted)));

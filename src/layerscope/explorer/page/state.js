@@ -6,7 +6,7 @@
   const statistic = layerscope.statistics[0]?.name ?? "neuron";
   const DEFAULTS = {
     view: "map", model: first.name, other: null, layer: "0", neuron: "0", beside: "",
-    x: "layer", y: statistic, log: "", filter: "", sort: "", columns: "", token: "", both: "",
+    x: "layer", y: statistic, log: "", filter: "", sort: "", columns: "", token: "", among: "top", both: "",
   };
 
   const otherOf = (model) => models.get(model)?.matched ?? [...models.keys()].find((name) => name !== model) ?? "none";
@@ -29,6 +29,8 @@
     for (const name of [state.x, state.y, state.sort.replace(/^-/, ""), ...state.columns.split(",")]) {
       if (name && !columns.has(name)) return `There is no column ${name}: columns are ${[...columns.keys()].join(", ")}.`;
     }
+    const lists = layerscope.tokenLists.map(([name]) => name);
+    if (!lists.includes(state.among)) return `There is no list ${state.among}: lists of tokens are ${lists.join(", ")}.`;
     if (state.view !== "neuron") return null;
     const { neurons } = models.get(state.model);
     const inside = (text, count) => /^\d+$/.test(text) && Number(text) < count;

@@ -12,6 +12,7 @@
   const filter = layerscope.filterField();
   const token = element("input", { type: "text", size: 12, placeholder: "her", spellcheck: "false", autocomplete: "off", autocapitalize: "off",
     title: "A token as text, or its id after #; · is a space.", change: () => go({ token: token.value }) });
+  const among = layerscope.select("Among the ten", layerscope.tokenLists, (list) => go({ among: list }));
   const chooser = element("details", { class: "chooser" }, element("summary", {}, "Columns"));
   const save = element("button", { type: "button" }, "Save CSV");
   const found = element("p", { class: "found", role: "status" });
@@ -23,7 +24,7 @@
   const scroller = element("div", { class: "scroller", tabindex: 0, role: "region", "aria-label": "Neurons" }, grid);
   container.append(
     element("div", { class: "controls" }, modelChoice.field, both.field, filter.field,
-      element("label", {}, element("span", {}, "Token among top types"), token), chooser, save),
+      element("label", {}, element("span", {}, "Token"), token), among.field, chooser, save),
     said, progress, found, scroller,
   );
   let shown = null; // {rows, names, values}
@@ -99,16 +100,20 @@
     layerscope.download(`${rows.models.map(({ name }) => name).join("-")}-neurons.csv`, layerscope.csvOf(rows, names, values), "text/csv");
   });
 
-  const search = async (model, rows, query, alive) => {
+  const search = async (model, rows, { token: query, among: list }, alive) => {
     const vocabulary = await layerscope.vocabularyOf(model);
     if (!alive()) return rows;
-    const { ids, line } = layerscope.searchedTokens(vocabulary, query);
-    said.replaceChildren(line);
+    const { ids, line } = layerscope.searchedTokens(vocabulary, query, list);
+    // Two models may have one tokenizer.
+    if (![...said.children].some(({ textContent }) => textContent === line.textContent)) said.append(line);
     if (!ids.size) return new Uint32Array(0);
-    return layerscope.withTopType(model, rows, ids, (done, of, what) => {
+    const having = await layerscope.withToken(model, rows, ids, list, (done, of, what) => {
       Object.assign(progress, { max: of, value: done, hidden: false });
       found.textContent = `Searching ${what}`;
     }, alive);
+    if (having) return having;
+    said.append(` ${model.name} has no such list, as it has no unembedding.`);
+    return new Uint32Array(0);
   };
 
   const select = async (state, alive) => {
@@ -118,7 +123,7 @@
     for (const name of wanted) {
       const model = models.get(name);
       let rows = await layerscope.passing(model, terms);
-      if (state.token) rows = await search(model, rows, state.token, alive);
+      if (state.token) rows = await search(model, rows, state, alive);
       parts.push({ model, rows });
     }
     return layerscope.makeRows(parts);
@@ -131,6 +136,7 @@
     both.field.querySelector("span").textContent = `and ${state.other}`;
     filter.input.value = state.filter;
     token.value = state.token;
+    among.select.value = state.among;
     said.replaceChildren();
     const sorting = document.activeElement?.dataset.column;
     progress.hidden = true;

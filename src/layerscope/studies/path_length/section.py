@@ -4,7 +4,6 @@ from pathlib import Path
 
 import pandas as pd
 
-from layerscope.io.tables import read_csv
 from layerscope.report.section import Files, Section, Summary, run_rows
 from layerscope.report.tables import Table, listed, with_minus
 from layerscope.studies.path_length.path_shards import FORMAT, PLACE
@@ -27,7 +26,7 @@ HEADINGS = {
 
 def section(files: Files) -> Section:
     """The study's part, from its table and figures."""
-    table = read_csv(files.table("layers"))
+    table = files.table("layers")
     of_models = {str(model): rows for model, rows in table.groupby("model", sort=False)}
     runs = run_rows(files.runs, {FORMAT: PLACE})
     trained = [run.model for run in runs if run.weights == "trained"]
@@ -44,7 +43,7 @@ def section(files: Files) -> Section:
             "path follows in part the step that varies more over tokens, often the larger one.",
         ],
         figures=files.load_figures(Path(__file__).parent / "captions"),
-        downloads=[files.download(files.table("layers"), "one row per model, layer and token filter")],
+        downloads=files.downloads({"layers": "one row per model, layer and token filter"}),
         runs=runs,
         facts={model: _facts(rows) for model, rows in of_models.items()},
         layers=Table.of(table[table["token_filter"] == "without_first"], HEADINGS),

@@ -9,6 +9,7 @@ from layerscope.studies.token_length.match_columns import MEASURES, without
 from layerscope.studies.token_length.rotation import Rotation
 
 NEURONS_AT_ONCE = 32  # whose correlations stay in the cache
+OTHERS_AT_ONCE = 64
 
 
 def best_matches(
@@ -22,7 +23,7 @@ def best_matches(
     """Best correlations of neurons with the units of another layer, as it is and rotated.
 
     Args:
-        products: [neurons, other neurons], sums over all tokens, which are overwritten.
+        products: [neurons, other neurons], sums over all tokens; covariances take their place.
         own: of the neurons, minus some value near their means.
         others: of the other layer's neurons, likewise, and of its units under each of the ``rotations``.
         counts: [runs], tokens.
@@ -50,6 +51,36 @@ def best_matches(
 
     list(pool.map(look, range(0, len(products), NEURONS_AT_ONCE)))
     r = np.clip(np.where(np.isinf(r), np.nan, r / np.sqrt(own.variance(counts))), -1, 1)
+    return r, np.where(np.isnan(r), -1, match)
+
+
+def best_of_others(
+    covariances: np.ndarray, own: Sums, other: Sums, counts: np.ndarray, pool: Executor
+) -> tuple[np.ndarray, np.ndarray]:
+    """For each neuron of the other layer, the neuron of this one that correlates best with it.
+
+    Args:
+        covariances: [neurons, other neurons], as :func:`best_matches` leaves them.
+        own, other: of the neurons of both layers, minus some value near their means.
+        counts: [runs], tokens.
+        pool: threads, which take some neurons of the other layer at a time.
+
+    Returns:
+        [other neurons]: r, from -1 to 1, and the neuron; NaN and -1 for one that never varies, or if none here does.
+    """
+    own_std, std = (np.sqrt(sums.variance(counts)) for sums in (own, other))
+    varies, scale = np.isfinite(own_std)[:, None], own_std.astype(np.float32)[:, None]
+    chosen, match = np.empty(len(std), np.float32), np.empty(len(std), int)
+
+    def look(start: int) -> None:
+        some = slice(start, start + OTHERS_AT_ONCE)
+        values = np.where(varies, covariances[:, some] / scale, -np.inf)
+        match[some] = values.argmax(axis=0)
+        chosen[some] = covariances[match[some], np.arange(len(std))[some]]
+
+    list(pool.map(look, range(0, len(std), OTHERS_AT_ONCE)))
+    # Rounded as in best_matches, so that r of a pair is the same both ways.
+    r = np.clip(chosen / std.astype(np.float32) / own_std[match], -1, 1)
     return r, np.where(np.isnan(r), -1, match)
 
 

@@ -14,7 +14,7 @@ from layerscope.extract.activation_shards import LayerReader
 from layerscope.io.errors import UserError
 from layerscope.io.tables import read_table
 from layerscope.studies.token_length import SITE
-from layerscope.studies.token_length.best_matches import best_matches, measured, pairs_of_products
+from layerscope.studies.token_length.best_matches import best_matches, best_of_others, measured, pairs_of_products
 from layerscope.studies.token_length.document_runs import PIECE, TOKENS_AT_ONCE, Runs, Sums
 from layerscope.studies.token_length.layer_units import LayerUnits
 from layerscope.studies.token_length.match_columns import ROTATIONS
@@ -35,8 +35,8 @@ def match_layer(
     other_layer: int,
     seed: int,
     threads: int,
-) -> pd.DataFrame:
-    """For every neuron of a model, the one of a layer of another model that it correlates with most.
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """For every neuron of a model, the one of a layer of another model that it correlates with most, and back.
 
     The baseline is rotated layers: an orthogonal rotation preserves all the information in the layer, and how much its
     units vary together, but no unit is a neuron any more (Gurnee et al. 2024, "Universal neurons in GPT2 language
@@ -63,6 +63,9 @@ def match_layer(
         rotations); of these, ``{measure}_without_{run}``, as float32, with each of the :class:`Runs` left out. NaN, and
         -1 for ``other_neuron``, for a neuron that never varies.
 
+        And one row per neuron of the other model's layer: ``layer`` (that one), ``neuron``, and its best match among
+        all neurons of the model: ``other_layer``, ``other_neuron`` and ``r``; -1, -1 and NaN if it never varies.
+
     Raises:
         UserError: a shard is damaged or of another run, or the two models did not read the same tokens.
     """
@@ -86,11 +89,12 @@ def match_layer(
             )
         units = LayerUnits(other, runs, others["mean"].to_numpy(np.float32), rotations, pool)
         by_run = 4 * len(runs) * len(layers[0].table) * other.width <= RUN_BYTES
-        best, pairs = [], []
+        best, pairs, of_others = [], [], []
         for layer in layers:
             products = layer.products(units, by_run, pool)
             of_all = products.sum(axis=0) if by_run else products[0]
             best.append(best_matches(of_all, layer.sums, units.sums, runs.counts, rotations, pool))
+            of_others.append(best_of_others(of_all, layer.sums, units.sums[0], runs.counts, pool))
             if by_run:
                 pairs.append(pairs_of_products(products, best[-1][1], rotations, pool))
         if not by_run:
@@ -100,7 +104,27 @@ def match_layer(
         place = {"layer": number, "neuron": layer.table["neuron"], "other_layer": other_layer}
         columns = measured(r, match, layer.sums, units.sums, runs.counts, products)
         tables.append(pd.DataFrame(place | columns))
-    return pd.concat(tables, ignore_index=True)
+    back = best_over_layers([layer.table["neuron"] for layer in layers], of_others)
+    place = {"layer": np.int64(other_layer), "neuron": others["neuron"]}
+    return pd.concat(tables, ignore_index=True), pd.DataFrame(place | back)
+
+
+def best_over_layers(neurons: list[pd.Series], found: list[tuple[np.ndarray, np.ndarray]]) -> dict[str, np.ndarray]:
+    """Of the best matches of some neurons in each layer of a model, the best of all: three columns.
+
+    Args:
+        neurons: their numbers, of each layer.
+        found: of :func:`best_of_others`, of each layer.
+    """
+    r = np.stack([of_layer for of_layer, _ in found])
+    none = np.isnan(r).all(axis=0)
+    layer, at = np.nan_to_num(r, nan=-np.inf).argmax(axis=0), np.arange(r.shape[1])
+    numbers = np.stack([of.to_numpy()[match] for of, (_, match) in zip(neurons, found, strict=True)])
+    return {
+        "other_layer": np.where(none, -1, layer),
+        "other_neuron": np.where(none, -1, numbers[layer, at]),
+        "r": r[layer, at],
+    }
 
 
 class Layer:

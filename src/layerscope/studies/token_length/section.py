@@ -5,7 +5,6 @@ from pathlib import Path
 import pandas as pd
 
 from layerscope.extract.activation_shards import FORMAT, PLACE
-from layerscope.io.tables import read_csv, read_table
 from layerscope.report.section import Files, Section, Summary, run_rows
 from layerscope.report.tables import Table
 from layerscope.studies.token_length.findings import facts_of_sample, findings, headline, power_findings
@@ -25,27 +24,25 @@ HEADINGS = {
     "r_std": "standard deviation of r",
     "fraction_positive": "share of r > 0",
 }
+DOWNLOADS = {
+    "layers": "one row per model and layer",
+    "evidence": "summaries of r with their intervals and null bands",
+    "properties": "r with properties of tokens",
+    "multimodality": "how many neurons are multimodal",
+    "matches": "neurons of two models matched",
+    "profiles": "quantiles of r of two models at the same depths",
+    "confounds": "correlation of length with its confounds",
+    "dip_power": "power of the dip test",
+}
 
 
 def section(files: Files) -> Section:
     """The study's part, from its tables and figures."""
-    table, evidence, multimodality = (read_csv(files.table(name)) for name in ("layers", "evidence", "multimodality"))
+    table, evidence, multimodality = (files.table(name) for name in ("layers", "evidence", "multimodality"))
     models = list(table["model"].unique())
-    vocabularies = {name: read_table(path) for name, path in files.of_tokenizers("vocabularies").items()}
-    confounds = {name: read_csv(path) for name, path in files.of_tokenizers("confounds").items()}
-    power = {name: read_csv(path) for name, path in files.of_tokenizers("dip_power").items()}
-    properties = [files.table("properties")] if "properties" in files.tables else []
-    of_properties = [sentence for path in properties for sentence in property_findings(read_csv(path))]
+    vocabularies, confounds, power = map(files.of_tokenizers, ("vocabularies", "confounds", "dip_power"))
+    of_properties = property_findings(files.table("properties")) if "properties" in files.tables else []
     runs = run_rows(files.runs, {FORMAT: PLACE})
-    downloads = {
-        files.table("layers"): "one row per model and layer",
-        files.table("evidence"): "summaries of r with their intervals and null bands",
-        **{path: "r with properties of tokens" for path in properties},
-        files.table("multimodality"): "how many neurons are multimodal",
-        **{files.table(name): what for name, what in PAIRS.items() if name in files.tables},
-        **{path: "correlation of length with its confounds" for path in files.tables["confounds"]},
-        **{path: "power of the dip test" for path in files.tables["dip_power"]},
-    }
     return Section(
         name="token_length",
         title="Token length",
@@ -53,7 +50,7 @@ def section(files: Files) -> Section:
         headline=headline(evidence, files.named_first([run.model for run in runs if run.weights == "trained"])),
         findings=[*findings(evidence, multimodality), *of_properties],
         figures=files.load_figures(Path(__file__).parent / "captions"),
-        downloads=[files.download(path, what) for path, what in downloads.items()],
+        downloads=files.downloads(DOWNLOADS),
         runs=runs,
         facts={str(model): _facts(rows, evidence) for model, rows in table.groupby("model", sort=False)},
         layers=Table.of(_with_evidence(table, evidence), HEADINGS),
@@ -65,9 +62,6 @@ def section(files: Files) -> Section:
             }
         ),
     )
-
-
-PAIRS = {"matches": "neurons of two models matched", "profiles": "quantiles of r of two models at the same depths"}
 
 
 def _facts(rows: pd.DataFrame, evidence: pd.DataFrame) -> dict[str, str]:

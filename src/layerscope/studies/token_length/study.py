@@ -218,8 +218,18 @@ class TokenLength(Study):
         return tokens
 
     def matched(self, model: str) -> str | None:
-        """The model that the neurons of a model are matched with: that of the first pair that begins with it."""
-        return next((other for first, other in self.settings.pairs or () if first == model), None)
+        """The model that the neurons of a model are matched with: of the first pair that begins with it, or ends."""
+        pairs = self.settings.pairs or ()
+        others = [*(second for first, second in pairs if first == model), *(one for one, end in pairs if end == model)]
+        return next(iter(others), None)
+
+    def match_tables(self, model: str) -> list[str]:
+        """The tables of its matches with that model, in order; none if it is in no pair."""
+        if (other := self.matched(model)) is None:
+            return []
+        if [model, other] in (self.settings.pairs or ()):
+            return self.paths(f"token_length/{model}/matches_{other}_{{layer}}.parquet", model=other)
+        return self.paths(f"token_length/{{model}}/best_in_{other}_{{layer}}.parquet", model=model)
 
     def drawn(self) -> tuple[Figure, ...]:
         without = set()

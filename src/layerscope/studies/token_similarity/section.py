@@ -5,7 +5,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from layerscope.io.tables import read_csv
 from layerscope.report.section import Files, Section, Summary, run_rows
 from layerscope.report.tables import Table, listed
 from layerscope.studies.token_similarity.vectors import FORMAT, PLACE
@@ -26,7 +25,7 @@ HEADINGS = {
 
 def section(files: Files) -> Section:
     """The study's part, from its table and figures."""
-    table = read_csv(files.table("layers"))
+    table = files.table("layers")
     of_models = {str(model): rows for model, rows in table.groupby("model", sort=False)}
     runs = run_rows(files.runs, {FORMAT: PLACE})
     trained = [run.model for run in runs if run.weights == "trained"]
@@ -42,7 +41,7 @@ def section(files: Files) -> Section:
             *(sentence for model, rows in of_models.items() for sentence in notes(model, rows)),
         ],
         figures=files.load_figures(Path(__file__).parent / "captions"),
-        downloads=[files.download(files.table("layers"), "one row per model, layer, token and block")],
+        downloads=files.downloads({"layers": "one row per model, layer, token and block"}),
         runs=runs,
         facts={
             model: {"layers": f"{rows['layer'].nunique()}", "sentences": f"{rows['sentences'].iloc[0]}"}
