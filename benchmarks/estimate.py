@@ -44,7 +44,7 @@ STAGES = {
 
 
 class Peaks(threading.Thread):
-    """Watches the jobs of a run. Use as a context manager; ``found`` has the peak of each rule in MB.
+    """Watches the jobs of a run. Use as a context manager; ``found`` has the peak in MB by :func:`name_of` their rule.
 
     Args:
         folder: where the run is started.
@@ -52,7 +52,8 @@ class Peaks(threading.Thread):
 
     def __init__(self, folder: Path) -> None:
         super().__init__(daemon=True)
-        self.script = re.compile(rf"{re.escape(str(folder.resolve()))}/\.snakemake/scripts/\w+\.(\w+)\.py")
+        self.folder = folder.resolve()
+        self.script = re.compile(r"/\.snakemake/scripts/\w+\.(\w+)\.py")
         self.found: dict[str, float] = {}
         self.ended = threading.Event()
 
@@ -60,10 +61,14 @@ class Peaks(threading.Thread):
         while not self.ended.wait(0.05):
             for process in Path("/proc").glob("[0-9]*"):
                 with suppress(OSError):  # it ended meanwhile
-                    if job := self.script.search((process / "cmdline").read_text()):
-                        status = (process / "status").read_text()
-                        if peak := re.search(r"^VmHWM:\s+(\d+)", status, re.MULTILINE):
-                            self.found[job[1]] = max(self.found.get(job[1], 0), int(peak[1]) * 1024 / 1e6)
+                    if (process / "cwd").resolve() != self.folder:
+                        continue
+                    # A job of several cores has a process of its own, others are forks that have the job's name.
+                    own = self.script.search((process / "cmdline").read_text())
+                    name = name_of(own[1]) if own else (process / "comm").read_text().strip()
+                    status = (process / "status").read_text()
+                    if peak := re.search(r"^VmHWM:\s+(\d+)", status, re.MULTILINE):
+                        self.found[name] = max(self.found.get(name, 0), int(peak[1]) * 1024 / 1e6)
 
     def __enter__(self) -> "Peaks":
         self.start()
@@ -76,13 +81,18 @@ class Peaks(threading.Thread):
         self.join()
 
 
+def name_of(rule: str) -> str:
+    """A rule's name as that of a process, of which Linux keeps 15 characters."""
+    return rule[:15]
+
+
 def compare(
     folder: Path, overlay: str | None, peaks: Mapping[str, float] | None = None
 ) -> Iterator[tuple[str, float, float]]:
     """What is compared, in which unit; the estimate; and what was measured. Figures are part of all files alone.
 
     Args:
-        peaks: rule → MB; those of Snakemake's benchmark files, if not given.
+        peaks: :func:`name_of` a rule → MB; those of Snakemake's benchmark files, if not given.
     """
     os.chdir(folder)
     config = yaml.safe_load(Path("config/config.yaml").read_text())
@@ -106,14 +116,11 @@ def compare(
     for job in jobs:
         expected[job.rule] = max(expected[job.rule], job.expected.memory / 1e6)
     if peaks is None:
-        peaks = {rule: peak((results / "logs" / rule).rglob("*.benchmark.tsv")) for rule in expected}
+        peaks = {name_of(rule): peak((results / "logs" / rule).rglob("*.benchmark.tsv")) for rule in expected}
     for rule in expected:
-        yield f"`{rule}`, MB of memory", expected[rule], peaks.get(rule, 0.0)
-    yield (
-        "the largest job, MB of memory",
-        max(expected.values()),
-        max(peaks[rule] for rule in peaks if rule in expected),
-    )
+        yield f"`{rule}`, MB of memory", expected[rule], peaks.get(name_of(rule), 0.0)
+    largest = max(peaks.get(name_of(rule), 0.0) for rule in expected)
+    yield "the largest job, MB of memory", max(expected.values()), largest
 
 
 def estimated(config: Config) -> Iterator[ModelCosts]:

@@ -117,6 +117,13 @@ def test_a_script_is_watched_while_it_runs(server: Server, tmp_path: Path) -> No
     assert seen == [int((tmp_path / "process").read_text()), "ended"]
 
 
+def test_a_script_is_known_by_its_name(server: Server, tmp_path: Path) -> None:
+    said = tmp_path / "said"
+    code = f"open({str(said)!r}, 'w').write(open('/proc/self/comm').read())"
+    assert run(server, tmp_path, code, "tmp1.extract.py") == 0
+    assert said.read_text() == "extract\n"
+
+
 def test_an_interrupt_from_the_terminal_ends_the_script_and_not_the_server(server: Server, tmp_path: Path) -> None:
     assert run(server, tmp_path, "") == 0  # it has started
     os.kill(server.process.pid, signal.SIGINT)

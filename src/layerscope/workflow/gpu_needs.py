@@ -1,4 +1,4 @@
-"""Memory that jobs take on a GPU. In a module of its own, since the rules of batches that it follows import torch."""
+"""Memory that jobs take on a GPU."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
