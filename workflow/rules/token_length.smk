@@ -28,6 +28,7 @@ for jobs in MEASURED:
             jobs.file("<logs>/correlate_token_length/{model}/layer_{layer}.benchmark.tsv")
         wildcard_constraints:
             model=jobs.constraint,
+        priority: 1  # matching waits for it
         resources:
             **NEEDS.ask(
                 lambda w, input, threads: NEEDS.correlate(stored_width(input.manifests[0])),
@@ -316,6 +317,8 @@ for jobs in layer_jobs(LENGTH, matching(MATCHED, LENGTH.stored_tokens)):
             jobs.file("<logs>/match_neurons/{model}/{other}/layer_{layer}.benchmark.tsv")
         wildcard_constraints:
             other=jobs.constraint,
+        # Jobs of one core would keep it waiting for four until they are all done.
+        priority: 1
         threads: 4
         resources:
             **NEEDS.ask(
