@@ -70,13 +70,13 @@ def test_models_of_as_many_layers_share_a_rule(tmp_path: Path) -> None:
     ]
 
 
-@pytest.mark.parametrize(("shards", "jobs"), [(249, 12), (250, 6), (500, 4), (1000, 3), (10_000, 1)])
+@pytest.mark.parametrize(("shards", "jobs"), [(169, 12), (170, 6), (340, 4), (1000, 2), (10_000, 1)])
 def test_with_many_shards_layers_share_jobs(tmp_path: Path, shards: int, jobs: int) -> None:
     """Also those of a model of the hub, so that a plan has few links."""
     many = study(tmp_path, hub={}, wide={"num_layers": 3, "intermediate_size": 100 * WIDTH})
     many.sampling = Sampling(sequences=shards, sequences_per_shard=1)
     found = layer_jobs(many, values)
-    assert jobs_of_models(many, found) == {"hub": jobs, "wide": -(-3 // (1 + shards // 250))}
+    assert jobs_of_models(many, found) == {"hub": jobs, "wide": -(-3 // (1 + shards // 170))}
 
 
 def test_one_job_takes_all_layers_of_a_model(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from layerscope.workflow.model_size import ModelSize, local_model_size
 JOB_VALUES = 1 << 27  # numbers that a job reads, if its model has so many: ten to thirty seconds of a core
 # Snakemake links each job to each shard that it reads, and plans so many links a second: with so many shards a second
 # layer shares the job, with twice as many a third.
-MANY_SHARDS = 250
+MANY_SHARDS = 170
 PRODUCTS = 2048  # of two numbers, that take as long as what else is done with a number that is read
 
 
