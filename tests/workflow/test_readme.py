@@ -118,12 +118,36 @@ def test_what_is_said_of_the_null_is_so(rows: Rows, config: dict) -> None:
         assert rows.value(model, 0, "median", "r_given_frequency") < rows.value(model, 0) / 2
 
 
+def costs(project: Path, config: dict) -> list[str]:
+    """Cells of the table of costs: what was measured is in the pages that it names, and what they say of it."""
+    full = Sampling(**yaml.safe_load((project / "config/gpt_neo.yaml").read_text(encoding="utf-8"))["sampling"])
+    default = config["sampling"]["sequences"] * config["sampling"]["sequence_length"]
+    cluster = (project / "docs/cluster.md").read_text(encoding="utf-8")
+    disk, memory = (
+        [f"{float(cells.split()[0]):.1f} GB" for cells in re.search(row, cluster)[1].split("|")[1::2]]
+        for row in (r"\| all files on the disk \|(.*)\|", r"\| memory of the largest job \|(.*)\|")
+    )
+    performance = " ".join((project / "docs/performance.md").read_text(encoding="utf-8").split())
+    seconds = (
+        re.search(r"`snakemake --cores 8` on two cores \| \d+ \| (\d+) \|", performance)[1],
+        re.search(r"The notebook took [\d.]+ seconds, the study ([\d.]+):", performance)[1],
+    )
+    minutes = [f"{float(of_study) / 60:.0f} minutes" for of_study in seconds]
+    return [
+        f"| {default:,} | a laptop | {minutes[0]} ¹ | {memory[0]} ¹ | {disk[0]} ¹ |",
+        f"| token_length of GPT-Neo 125M | 8,192 | a laptop | {minutes[1]} ¹ | {memory[1]} ¹ | {disk[1]} ¹ |",
+        f"| {full.sequences * full.sequence_length:,} | a cluster with GPUs | 2 GPU hours ² "
+        "| 21.5 GB, on the GPU 21.2 GB ² | 323 GB ² |",
+        "at 12 TFLOP/s, float32 on an A100",
+    ]
+
+
 def test_every_number_in_readme_is_one_of_these(readme: str, rows: Rows, config: dict, project: Path) -> None:
     version = tomllib.loads((project / "pyproject.toml").read_text())["project"]["requires-python"].removeprefix(">=")
     lines = len((project / config["studies"]["token_similarity"]["sentences"]).read_text().splitlines())
     names = ("GPT-Neo 125M and 1.3B", "GPT-2", "HDF5", "CC0")
     facts = (full_study(project, config), f"Python {version} or newer", f'(" her") over {lines} sentences')
-    for known in (*sentences(rows, config), *facts, *names):
+    for known in (*sentences(rows, config), *costs(project, config), *facts, *names):
         assert known in readme
         readme = readme.replace(known, "")
     assert re.findall(r"\S*\d\S*", readme) == []
