@@ -120,6 +120,7 @@ DRAWINGS: dict[str, tuple[Callable, Callable[[Results], tuple]]] = {
 }
 HEATMAPS = {"cosines", "cosines_centred", "matrix", "path_lengths"}  # have no lines
 ROWS = {"r_by_layer", "cosines", "cosines_centred", "path_lengths"}  # have revisions as rows, which have no scale
+COUNTS = ["five", "without steps", *(pytest.param(count, marks=pytest.mark.slow) for count in ("two", "twenty"))]
 BESIDE = {"two": True, "five": False, "twenty": True, "without steps": False}
 
 
@@ -148,7 +149,7 @@ def bars(shown: Figure) -> list[Axes]:
     return [ax for ax in shown.findobj(Axes) if ax.get_label() == "<colorbar>"]
 
 
-@pytest.mark.parametrize("count", SERIES)
+@pytest.mark.parametrize("count", COUNTS)
 @pytest.mark.parametrize("name", DRAWINGS)
 def test_it_can_be_read(drawn: Callable, name: str, count: str) -> None:
     shown = drawn(name, count)
@@ -181,7 +182,7 @@ def colours(ax: Axes) -> list[object]:
     return [colour for colour in dict.fromkeys(drawn) if not isinstance(colour, str) and tuple(colour) in plasma]
 
 
-@pytest.mark.parametrize("count", ["two", "five", "twenty", "without steps"])
+@pytest.mark.parametrize("count", COUNTS)
 @pytest.mark.parametrize("name", sorted(set(DRAWINGS) - HEATMAPS))
 def test_lines_go_from_dark_to_light_in_the_order_of_training(drawn: Callable, name: str, count: str) -> None:
     shown = drawn(name, count)

@@ -8,7 +8,8 @@ import yaml
 from project import PROJECT, STUDIES, link_project, snakemake
 
 
-@pytest.mark.parametrize("study", STUDIES)
+# Of token_length more is run in other tests.
+@pytest.mark.parametrize("study", [pytest.param(STUDIES[0], marks=pytest.mark.slow), *STUDIES[1:]])
 def test_a_study_alone(tmp_path: Path, study: str) -> None:
     link_project(tmp_path)
     text = (PROJECT / ".test/config/config.yaml").read_text(encoding="utf-8")
