@@ -197,13 +197,15 @@ def hatched_band(ax: Axes, x: pd.Series, low: pd.Series, high: pd.Series) -> Non
 
 
 def line_beyond_null(ax: Axes, x: pd.Series, rows: pd.DataFrame, colour: str, marker: str, label: str = "") -> None:
-    """A statistic with its 95% interval; filled markers are outside the 95% band of their own null, open ones within.
+    """r with its 95% interval; filled markers are outside the 95% band of their own null, open ones within.
+
+    Intervals end at ±1: those of a few documents may be wider than r can be.
 
     Args:
         rows: ``value``, ``low``, ``high``, ``null_low`` and ``null_high``.
     """
     value = rows["value"]
     beyond = (value < rows["null_low"]) | (value > rows["null_high"])
-    ax.fill_between(x, rows["low"], rows["high"], color=colour, alpha=0.25, linewidth=0)
+    ax.fill_between(x, rows["low"].clip(-1), rows["high"].clip(upper=1), color=colour, alpha=0.25, linewidth=0)
     ax.plot(x, value, color=colour, marker=marker, markerfacecolor="white", label=label)
     ax.plot(x[beyond], value[beyond], color=colour, marker=marker, linestyle="")

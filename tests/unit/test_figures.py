@@ -185,6 +185,16 @@ def test_markers_say_whether_a_value_is_beyond_its_null():
     assert beyond.get_markerfacecolor() == "#0072B2" and list(beyond.get_ydata()) == [0.5, -0.5]
 
 
+def test_intervals_of_r_end_where_r_does() -> None:
+    rows = pd.DataFrame(
+        {"value": [0.1, 0.5], "null_low": -0.2, "null_high": 0.2, "low": [-7.5, 0.4], "high": [7.5, 0.6]}
+    )
+    ax = Figure().subplots()
+    line_beyond_null(ax, pd.Series([0, 1]), rows, "#0072B2", "o")
+    (band,) = ax.collections
+    assert sorted({float(y) for _, y in band.get_paths()[0].vertices}) == [-1, 0.4, 0.6, 1]
+
+
 def test_dimensions_of_a_matrix_are_ordered_by_clusters():
     rng = np.random.default_rng(0)
     kinds = rng.standard_normal((50, 3))

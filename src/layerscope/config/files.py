@@ -41,7 +41,12 @@ def check_command_line() -> None:
     except argparse.ArgumentError:  # Snakemake says it
         return
     try:
-        for file in files:
+        for number, file in enumerate(files):
+            if number and Path(file).suffix not in (".yaml", ".yml", ".json"):
+                raise UserError(
+                    f"config: {file}: is taken for a config file, as all that follows --configfile; write a target "
+                    f"before it: snakemake {file} --configfile {files[0]}"
+                )
             check_config_file(file)
     except UserError as error:
         sys.exit(str(error))

@@ -82,6 +82,7 @@ def write_report(
             tally(claims),
         ],
         models=models_table(runs, sections, claims),
+        pairs=any("," in verdict.models for claim in claims if claim.about == "model" for verdict in claim.verdicts),
         revisions=sentences(series),
         sections=sections,
         headline=models[0] if models else None,
@@ -112,7 +113,8 @@ def opening(runs: list[Run], sections: list[Section], settings: Settings, series
     """What was run, in one sentence."""
     models = dict.fromkeys(run.model for run in runs)
     trained = list(dict.fromkeys(run.model for run in runs if run.weights == "trained"))
-    controls = f" and {len(models) - len(trained)} untrained controls" if len(models) > len(trained) else ""
+    of_controls = len(models) - len(trained)
+    controls = f" and {of_controls} untrained control{'s' * (of_controls > 1)}" if of_controls else ""
     named = summed_up(trained, series)
     sampling = settings["sampling"]
     tokens = sampling["sequences"] * sampling["sequence_length"]
@@ -124,7 +126,7 @@ def opening(runs: list[Run], sections: list[Section], settings: Settings, series
 
 
 def models_table(runs: list[Run], sections: list[Section], claims: list[ClaimRows]) -> Table:
-    """A row per model: what was measured of it in any study, and its verdicts."""
+    """A row per model: what was measured of it in any study, and its verdicts, but for those on pairs of models."""
     facts: dict[str, dict[str, str]] = {run.model: {"weights": run.weights, "device": run.device} for run in runs}
     for section in sections:
         for model, of in section.facts.items():

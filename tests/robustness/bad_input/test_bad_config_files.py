@@ -10,7 +10,7 @@ import yaml
 from conftest import Run
 from test_whole_workflow import lines_of
 
-from layerscope.config.files import check_config_file, check_config_files
+from layerscope.config.files import check_command_line, check_config_file, check_config_files
 from layerscope.io.errors import UserError
 
 FILE = "config/config.yaml"
@@ -126,3 +126,19 @@ def test_folder_that_is_no_project(study: dict[str, Any], snakemake: Run, tmp_pa
         f"config: {FILE} is not in {tmp_path / 'elsewhere'}; run snakemake in the project's folder (a study of "
         "your own is a file for --configfile there, or a clone of the project)"
     ]
+
+
+def test_target_after_the_config_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "study.yaml").write_text("studies: {}\n")
+    (tmp_path / "other.json").write_text('{"studies": {}}\n')
+    monkeypatch.chdir(tmp_path)
+    files = ["--configfile", "study.yaml", "other.json"]
+    monkeypatch.setattr("sys.argv", ["snakemake", "--cores", "1", *files])
+    check_command_line()
+    monkeypatch.setattr("sys.argv", ["snakemake", "--cores", "1", *files, "estimate"])
+    with pytest.raises(SystemExit) as stop:
+        check_command_line()
+    assert stop.value.code == (
+        "config: estimate: is taken for a config file, as all that follows --configfile; write a target before it: "
+        "snakemake estimate --configfile study.yaml"
+    )
