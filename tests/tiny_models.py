@@ -11,9 +11,11 @@ from safetensors.torch import load_file, save_file
 from transformers import AutoConfig, AutoModelForCausalLM
 
 from layerscope.extract.store_activations import extract_shard
+from layerscope.io.files import write_json
 from layerscope.model import loading
 from layerscope.model.architectures import ARCHITECTURES
 from layerscope.tokenize.token_shards import Tokens, write_token_shard
+from layerscope.workflow.model_size import ModelSize, model_size
 
 COMMON = {"vocab_size": 211, "bos_token_id": 0, "eos_token_id": 0}
 CONFIGS: dict[str, dict[str, Any]] = {
@@ -106,6 +108,12 @@ def save_tiny_model(model_type: str, folder: Path, seed: int = 0, **changes: obj
         "model_type": model_type,
         "weights": "trained",
     }
+
+
+def open_with_size(record: dict, folder: Path) -> tuple[ModelSize, loading.LoadedModel]:
+    """How large a model is said to be, of its files, and the model itself."""
+    write_json(folder / "record.json", record)
+    return model_size(str(folder / "record.json")), loading.open_model(record, "float32", "cpu", 1, np.zeros((1, 8)))
 
 
 def change_weights(record: dict, change: Callable[[dict[str, torch.Tensor]], object]) -> None:

@@ -7,12 +7,11 @@ import numpy as np
 import pytest
 from live_bytes import LiveBytes
 from texts import table_of_types
-from tiny_models import CASES, COMMON, extract, save_random_tokens, save_tiny_model
+from tiny_models import CASES, COMMON, extract, open_with_size, save_random_tokens, save_tiny_model
 
 from layerscope.io.files import write_json
 from layerscope.model.batch_size import batch_size_of
 from layerscope.model.gpu_memory import SHARE, bytes_of_token
-from layerscope.model.loading import open_model
 from layerscope.preflight.config import Config
 from layerscope.studies.path_length import reduce_streams
 from layerscope.studies.path_length.extract import extract_paths
@@ -49,8 +48,7 @@ def memory(config: Config, size: ModelSize, rule: str) -> GPUMemory:
 def test_forward_pass_is_that_of_the_loaded_model(name: str, tmp_path: Path) -> None:
     model_type, changes = CASES[name]
     record = save_tiny_model(model_type, tmp_path, **changes)
-    write_json(tmp_path / "record.json", record)
-    size, loaded = model_size(str(tmp_path / "record.json")), open_model(record, "float32", "cpu", 1, np.zeros((1, 8)))
+    size, loaded = open_with_size(record, tmp_path)
     assert forward_bytes(size, LENGTH) == bytes_of_token(loaded, LENGTH)
     assert all(size.width(site) == loaded.width(site) for site in ("mlp_pre", "mlp_out", "q", "k", "v", "resid_pre"))
 

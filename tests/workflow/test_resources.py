@@ -5,14 +5,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
-from tiny_models import CASES, save_tiny_model
+from tiny_models import CASES, open_with_size, save_tiny_model
 
 from layerscope.io.errors import UserError
 from layerscope.io.files import write_json
-from layerscope.model.loading import load_base_model, open_model
+from layerscope.model.loading import load_base_model
 from layerscope.preflight.config import Config
 from layerscope.workflow.model_size import UNKNOWN, ModelSize, model_size, stored_width
 from layerscope.workflow.resources import LEAST_MB, Expected, Needs
@@ -90,8 +89,7 @@ def test_weights_are_those_of_the_published_models(name: str, tmp_path: Path) ->
 def test_size_is_that_of_the_loaded_model(name: str, tmp_path: Path) -> None:
     model_type, changes = CASES[name]
     record = save_tiny_model(model_type, tmp_path, **changes)
-    write_json(tmp_path / "record.json", record)
-    size, loaded = model_size(str(tmp_path / "record.json")), open_model(record, "float32", "cpu", 1, np.zeros((1, 8)))
+    size, loaded = open_with_size(record, tmp_path)
     assert (size.layers, size.mlp, size.hidden) == (loaded.layers, loaded.width("mlp_pre"), loaded.width("resid_pre"))
     weights = load_base_model(record, "float32", torch.device("cpu")).parameters()
     matrices = sum(tensor.numel() for tensor in weights if tensor.ndim > 1)
