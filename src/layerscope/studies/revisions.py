@@ -53,11 +53,8 @@ def series_of(models: Mapping[str, Model]) -> list[Series]:
         with_step = [name for name in names if split[name][1] is not None]
         for before in dict.fromkeys(split[name][0] for name in with_step or names):
             members = [name for name in with_step or names if split[name][0] == before]
+            members.sort(key=lambda name: split[name][1] or 0)  # those without steps stay in their order
             steps = [step for name in members if (step := split[name][1]) is not None]
-            if with_step:
-                steps, members = map(
-                    list, zip(*sorted(zip(steps, members, strict=True), key=lambda of: of[0]), strict=True)
-                )
             revisions = [places[name][1] or NEWEST for name in members]
             if len(set(revisions)) > 1:
                 stage = before.strip("-_./")
