@@ -16,6 +16,7 @@ from layerscope.stats.correlation import moments
 from layerscope.stats.jackknife import Groups
 from layerscope.stats.multiple_testing import at_least, passes
 from layerscope.studies.token_length.dip_test import (
+    MANY,
     SEPARATIONS,
     SHARES,
     SMALLEST_P,
@@ -150,10 +151,39 @@ def test_p_is_unknown_beyond_the_largest_sample_of_the_table(rng) -> None:
         warnings.simplefilter("error")  # none is for the log of the job
         beyond_dip, beyond = dip_tests(rows)
         dip, p = dip_tests(rows[:, :-1])
-    assert p.tolist() == [diptest(row[:-1])[1] for row in rows]
+    assert p.tolist() == [Consts.compute_pval_interpolation(TABLE_END, of_row) for of_row in dip]
     assert np.isnan(beyond).all()
     assert beyond_dip.tolist() == [dipstat(row) for row in rows]
     np.testing.assert_allclose(beyond_dip, dip, atol=1e-4)
+
+
+@pytest.mark.parametrize("n", [MANY, MANY + 3, 4 * MANY - 1])
+def test_of_many_values_only_dips_that_cannot_pass_are_those_of_a_part(rng, n: int) -> None:
+    """These are within the bound of the dip of all values, and nothing that passes 5%, or its p, is touched."""
+    apart = np.linspace(1.5, 4, 40)[:, None] * (rng.random((40, n)) < 0.2)
+    rows = np.concatenate(
+        [
+            rng.standard_normal((40, n)),
+            rng.uniform(size=(40, n)),  # of unimodal distributions that with the largest dips
+            rng.standard_normal((40, n)) + apart,
+            rng.standard_normal((40, n)).round(1),
+            rng.integers(0, 3, (40, n)),
+        ]
+    ).astype(np.float32)
+    dip, p = dip_tests(rows)
+    all_dip, all_p = np.array([diptest(row.astype(np.float64)) for row in rows]).T
+    passes = all_p <= 0.05
+    assert 40 < passes.sum() < 160
+    assert ((p <= 0.05) == passes).all()
+    assert (dip[passes] == all_dip[passes]).all()
+    assert (p[all_p > SMALLEST_P][passes[all_p > SMALLEST_P]] == all_p[(all_p > SMALLEST_P) & passes]).all()
+    assert 0 < np.abs(dip - all_dip).max() <= 1 / (2 * (n // 4))
+    assert (dip != all_dip)[:40].mean() > 0.9  # else nothing is saved
+
+
+def test_of_fewer_values_all_dips_are_those_of_all_values(rng) -> None:
+    rows = rng.standard_normal((20, MANY - 1))
+    assert dip_tests(rows)[0].tolist() == [dipstat(row) for row in rows]
 
 
 @pytest.fixture(scope="module")

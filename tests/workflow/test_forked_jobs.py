@@ -1,6 +1,7 @@
 """Scripts that run as forks: their status, what they inherit, and which of them share a server."""
 
 import contextlib
+import csv
 import json
 import os
 import select
@@ -10,7 +11,6 @@ import sys
 import tempfile
 import threading
 from collections.abc import Iterator
-from contextlib import nullcontext
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -33,7 +33,7 @@ def server(tmp_path: Path) -> Iterator[Server]:
 def run(server: Server, folder: Path, code: str, name: str = "script.py") -> int:
     script = folder / name
     script.write_text(code)
-    return server.run(str(script), "", lambda process: nullcontext())
+    return server.run(str(script), "")["status"]
 
 
 @pytest.mark.parametrize(
@@ -99,22 +99,41 @@ def test_a_script_gets_the_folder_for_temporary_files(server: Server, tmp_path: 
     for folder in (tmp_path / "mine", None):
         if folder:
             folder.mkdir()
-        assert server.run(str(script), str(folder or ""), lambda process: nullcontext()) == 0
+        assert server.run(str(script), str(folder or ""))["status"] == 0
         assert (tmp_path / "said").read_text() == str(folder or tempfile.gettempdir())
 
 
-def test_a_script_is_watched_while_it_runs(server: Server, tmp_path: Path) -> None:
-    script, seen = tmp_path / "script.py", []
-    script.write_text(f"import os; open({str(tmp_path / 'process')!r}, 'w').write(str(os.getpid()))")
+def test_a_server_says_what_a_script_took(server: Server, tmp_path: Path) -> None:
+    """Beside what the script sees of itself; the memory is its peak, not that at its end."""
+    peak, written = 300, 5
+    code = f"""
+import json, os, resource
+held = b"x" * ({peak} << 20)
+del held
+while sum(os.times()[:2]) < 0.3:
+    pass
+with open({str(tmp_path / "written")!r}, "wb") as file:
+    file.write(b"x" * ({written} << 20))
+    os.fsync(file.fileno())
+seen = sum(os.times()[:2]), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+json.dump(seen, open({str(tmp_path / "seen")!r}, "w"))
+"""
+    (tmp_path / "script.py").write_text(code)
+    took = server.run(str(tmp_path / "script.py"), "")
+    seconds, memory = json.loads((tmp_path / "seen").read_text())
+    assert took["status"] == 0
+    assert took["cpu_time"] == pytest.approx(seconds, abs=0.05) and took["cpu_usage"] == 100 * took["cpu_time"]
+    assert peak < memory <= took["max_rss"] < memory + 5 and took["max_vms"] > took["max_rss"]
+    assert written <= took["io_out"] < written + 1 or took["io_out"] == 0  # on a file system in memory
+    assert took["max_uss"] is took["max_pss"] is None
 
-    @contextlib.contextmanager
-    def watch(process: int) -> Iterator[None]:
-        seen.append(process)
-        yield
-        seen.append("ended")
 
-    server.run(str(script), "", watch)
-    assert seen == [int((tmp_path / "process").read_text()), "ended"]
+def test_a_script_took_nothing_of_what_another_did(server: Server, tmp_path: Path) -> None:
+    """Neither its peak of memory nor its seconds are inherited."""
+    (tmp_path / "much.py").write_text("import os\nx = b'x' * (300 << 20)\nwhile sum(os.times()[:2]) < 0.3: pass")
+    (tmp_path / "little.py").touch()
+    much, little = (server.run(str(tmp_path / name), "") for name in ("much.py", "little.py"))
+    assert much["max_rss"] > 300 > 2 * little["max_rss"] and much["cpu_time"] >= 0.3 > 2 * little["cpu_time"]
 
 
 def test_a_script_is_known_by_its_name(server: Server, tmp_path: Path) -> None:
@@ -149,10 +168,9 @@ def test_a_server_that_was_killed_is_replaced(tmp_path: Path) -> None:
 def test_a_server_ends_with_the_process_that_started_it(tmp_path: Path) -> None:
     (tmp_path / "script.py").touch()
     code = f"""
-from contextlib import nullcontext
 from layerscope.workflow.forked_jobs import Server
 server = Server((), {{}})
-server.run({str(tmp_path / "script.py")!r}, "", lambda process: nullcontext())
+server.run({str(tmp_path / "script.py")!r}, "")
 print(server.process.pid, flush=True)
 """
     for end in ("", "import os; os._exit(0)"):  # at once, as if it was killed
@@ -205,20 +223,21 @@ class PythonScript:
     [
         ({}, False, True),
         ({"threads": 2}, False, False),
+        ({"threads": 2, "name": "match_neurons.py"}, False, True),
         ({"conda_env": "env"}, False, False),
         ({"container_img": "image"}, False, False),
         ({"env_modules": ["python"]}, False, False),
         ({}, True, False),
     ],
 )
-def test_scripts_of_one_core_in_this_environment_are_forked(
+def test_scripts_in_this_environment_are_forked_unless_libraries_take_several_threads(
     tmp_path: Path, options: dict[str, Any], edit: bool, forked: bool
 ) -> None:
     class Class(PythonScript):
         pass
 
     fork_local_jobs(Class)
-    path = tmp_path / "script.py"
+    path = tmp_path / options.pop("name", "script.py")
     path.write_text(f"open({str(tmp_path / 'ran')!r}, 'w')")
     script = Class(path, **options)
     script.execute_script(str(path), edit)
@@ -276,6 +295,8 @@ def test_through_snakemake(tmp_path: Path) -> None:
     assert one[0] == two[0] != given[0]
     assert one[1] != two[1]
     for name in ("one", "two"):
-        assert (tmp_path / f"{name}.tsv").read_text().startswith("s\t")
+        (measured,) = csv.DictReader((tmp_path / f"{name}.tsv").open(), delimiter="\t")
+        assert measured["max_pss"] == "-" and float(measured["max_rss"]) > 5
+        assert float(measured["cpu_time"]) < 1 and 0 < float(measured["s"]) < 60
     records = [json.loads(path.read_text()) for path in (tmp_path / ".snakemake/metadata").rglob("*") if path.is_file()]
     assert sum(list(record["input_checksums"]) == ["given"] for record in records) == 2

@@ -1,9 +1,9 @@
-# The figures of all studies: one rule per study.
+# The figures of all studies: one rule per study for those of models, and one for each other kind that it has.
 
 
-def inputs_of(study):
-    """What the figures read, each file once: pattern → paths."""
-    patterns = dict.fromkeys(pattern for figure in study.drawn() for pattern in figure.reads.values())
+def inputs_of(study, figures):
+    """What figures read, each file once: pattern → paths."""
+    patterns = dict.fromkeys(pattern for figure in figures for pattern in figure.reads.values())
     return study.inputs({pattern: pattern for pattern in patterns})
 
 
@@ -20,20 +20,22 @@ def files_of(study, figure):
 
 
 for study in STUDIES.values():
+    for shows, figures in study.figures_by_kind().items():
+        drawing = study.name + {"models": "", "pairs of models": "_pairs", "sample": "_sample"}[shows]
 
-    rule:
-        name:
-            f"draw_{study.name}"
-        input:
-            **inputs_of(study),
-        output:
-            **{figure.name: files_of(study, figure) for figure in study.drawn()},
-        log:
-            f"<logs>/draw/{study.name}.log",
-        localrule: True
-        params:
-            spec=SPECS.figures(study, study.drawn()),
-        message:
-            f"{study.title}: draw the figures"
-        script:
-            "../scripts/draw.py"
+        rule:
+            name:
+                f"draw_{drawing}"
+            input:
+                **inputs_of(study, figures),
+            output:
+                **{figure.name: files_of(study, figure) for figure in figures},
+            log:
+                f"<logs>/draw/{drawing}.log",
+            localrule: True
+            params:
+                spec=SPECS.figures(study, figures),
+            message:
+                f"{study.title}: draw the figures of the {shows}"
+            script:
+                "../scripts/draw.py"

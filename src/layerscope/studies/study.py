@@ -151,6 +151,13 @@ class Study:
         """Its figures under the current settings."""
         return self.figures
 
+    def figures_by_kind(self) -> dict[str, list[Figure]]:
+        """Its figures under the current settings, by what they show: what those of a kind read is ready at one time."""
+        by_kind: dict[str, list[Figure]] = {}
+        for figure in self.drawn():
+            by_kind.setdefault(figure.shows, []).append(figure)
+        return by_kind
+
     def check_settings(self, tokenizers: Collection[str], mistakes: Mistakes) -> None:
         """Note settings that do not fit each other, the models or the ``tokenizers`` of the config."""
 

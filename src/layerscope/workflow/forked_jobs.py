@@ -10,14 +10,16 @@ import atexit
 import contextlib
 import json
 import os
+import re
+import resource
 import runpy
 import signal
 import socket
 import subprocess
 import sys
 import threading
+import time
 import traceback
-from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -29,6 +31,8 @@ MODEL_SCRIPTS = {
     *("describe_weights", "extract", "extract_paths", "extract_vectors"),
     *("reduce_paths", "summarize", "summarize_stored"),
 }
+# Whose threads are their own, and use libraries of one thread each.
+OWN_THREADS = {"match_neurons"}
 # Which they import only when they load a model.
 TRANSFORMERS = ("transformers.models.auto.modeling_auto", "transformers.modeling_utils")
 # A fork must not come upon threads, which numerical libraries start when they are imported.
@@ -61,15 +65,15 @@ class Server:
         self.socket.close()
         self.process.wait()
 
-    def run(self, script: str, temporary: str, watch: Callable[[int], contextlib.AbstractContextManager[Any]]) -> int:
+    def run(self, script: str, temporary: str) -> dict[str, Any]:
         """Run a script in a fork.
 
         Args:
             temporary: folder for temporary files.
-            watch: called with the fork's process id; its context is open while the script runs.
 
         Returns:
-            The script's exit status, negative if a signal ended it.
+            ``status``, its exit status, negative if a signal ended it; and, if none did, what it took, as
+            :func:`taken` says.
         """
         read, write = os.pipe()
         with os.fdopen(read) as told:
@@ -78,10 +82,7 @@ class Server:
             finally:
                 os.close(write)
             # Of a fork that is killed, the pipe closes before it says how it ended.
-            if not (process := told.readline()):
-                return -signal.SIGKILL
-            with watch(int(process)):
-                return int(told.read() or -signal.SIGKILL)
+            return json.loads(told.read() or json.dumps({"status": -signal.SIGKILL}))
 
 
 class Servers:
@@ -103,29 +104,29 @@ class Servers:
 
 
 def fork_local_jobs(script_class: Any) -> None:
-    """Let Snakemake run the Python scripts of local jobs of one core by :class:`Servers`.
+    """Let Snakemake run the Python scripts of local jobs by :class:`Servers`.
 
-    Jobs of several cores start as ever: libraries decide on their threads when they are imported.
+    Jobs of several cores start as ever, but for those of ``OWN_THREADS``: libraries decide on their threads when they
+    are imported.
 
     Args:
         script_class: Snakemake's class of Python scripts.
     """
-    from snakemake.benchmark import benchmarked
-
     execute, servers = script_class.execute_script, Servers()
 
     def execute_script(script: Any, path: str, edit: bool = False) -> None:
+        name = Path(script.path.get_path_or_uri(secret_free=True)).stem
         isolated = script.conda_env or script.container_img or script.env_modules
-        if script.threads != 1 or isolated or edit:
+        if (script.threads != 1 and name not in OWN_THREADS) or isolated or edit:
             execute(script, path, edit)
             return
 
-        def watch(process: int) -> contextlib.AbstractContextManager[Any]:
-            return benchmarked(process, script.bench_record) if script.bench_record else contextlib.nullcontext()
-
-        server = servers.of(Path(script.path.get_path_or_uri(secret_free=True)).stem)
-        if status := server.run(path, script.resources.get("tmpdir") or "", watch):
+        started = time.monotonic()
+        ended = servers.of(name).run(path, script.resources.get("tmpdir") or "")
+        if status := ended.pop("status"):
             raise subprocess.CalledProcessError(status, [sys.executable, path])
+        if script.bench_record:  # which Snakemake would fill by looking, twice a second, at all pages that a job has
+            vars(script.bench_record).update(ended, running_time=time.monotonic() - started, data_collected=True)
 
     script_class.execute_script = execute_script
 
@@ -170,14 +171,13 @@ def import_all(modules: set[str]) -> None:
 
 
 def leave(script: str, told: int) -> None:
-    """Run a script, and end this process with its status, told before to whom it was asked for.
+    """Run a script, and end this process with its status.
 
     Args:
-        told: descriptor of a pipe, which gets the process id and the status, a line each.
+        told: descriptor of a pipe, which gets what :meth:`Server.run` returns.
     """
     with contextlib.suppress(OSError, IndexError):  # of Linux: the name that `top` shows, of 15 characters at most
         Path("/proc/self/comm").write_text(Path(script).name.split(".")[1])
-    tell(told, os.getpid())
     status = 1
     try:
         sys.argv = [script]
@@ -193,17 +193,33 @@ def leave(script: str, told: int) -> None:
         with contextlib.suppress(Exception):
             sys.stdout.flush()
             sys.stderr.flush()
-        tell(told, status)
+        with contextlib.suppress(BrokenPipeError):  # nobody reads it any more
+            os.write(told, json.dumps({"status": status, **taken()}).encode())
         os._exit(status)  # without the end of an interpreter, which takes as long as its start
 
 
-def tell(told: int, number: int) -> None:
-    """Write a number to a pipe, unless nobody reads it any more."""
-    with contextlib.suppress(BrokenPipeError):
-        os.write(told, f"{number}\n".encode())
+def taken() -> dict[str, float | None]:
+    """What this process has taken, under the names and in the units of a benchmark record of Snakemake.
+
+    What only a look at each of its pages would tell is None.
+    """
+    usage, mebibyte = resource.getrusage(resource.RUSAGE_SELF), 2**20
+    seconds = usage.ru_utime + usage.ru_stime
+    peak = re.search(r"^VmPeak:\s+(\d+) kB$", Path("/proc/self/status").read_text(), re.MULTILINE)
+    return {
+        "cpu_time": seconds,
+        "cpu_usage": 100 * seconds,  # divided by the seconds that passed, it is the mean load in percent
+        "max_rss": usage.ru_maxrss * 1024 / mebibyte,
+        "max_vms": int(peak[1]) * 1024 / mebibyte if peak else None,
+        "max_uss": None,
+        "max_pss": None,
+        "io_in": usage.ru_inblock * 512 / mebibyte,
+        "io_out": usage.ru_oublock * 512 / mebibyte,
+    }
 
 
 if __name__ == "__main__":
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # it reaches the forks, and this process ends with the one that asks
     import_all(set(sys.argv[2:]))
     serve(socket.socket(fileno=int(sys.argv[1])))
+    os._exit(0)  # for the end of an interpreter with torch takes a second, which the user would wait for
