@@ -84,7 +84,7 @@ rule all:
 # Not in the processes of jobs, for which Snakemake reads this file too.
 if workflow.is_main_process:
     keep_failed_jobs_due(Job)
-    fork_local_jobs(PythonScript)
+    SERVERS = fork_local_jobs(PythonScript)
     take_checksums_once(_IOFile)
     LOCK = ResultsLock(CONFIG.results)
     with Planning(WorkflowError), telling("reading the sources, to detect changes later"):
@@ -97,6 +97,7 @@ onstart:
     if any(job.output for job in workflow.dag.needrun_jobs()):
         with Planning(WorkflowError):
             LOCK.take()
+        SERVERS.start(job.rule.script for job in workflow.dag.local_needrun_jobs if job.rule.script)
     else:
         # An estimate, which may be asked while a run goes on. Snakemake would remove that run's lock with its own.
         workflow.persistence.unlock = workflow.persistence.noop

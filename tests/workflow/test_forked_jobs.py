@@ -154,6 +154,17 @@ except KeyboardInterrupt: raise SystemExit(7)
     assert run(server, tmp_path, caught) == 7
 
 
+def test_servers_start_before_they_are_asked_for_anything() -> None:
+    servers = Servers()
+    servers.start(["../scripts/tokenize.py", "../scripts/extract.py", "../scripts/report.py"])
+    started = servers.of("count_tokens"), servers.of("summarize")
+    servers.start([])
+    assert (servers.of("report"), servers.of("extract_paths")) == started
+    assert all(server.process.poll() is None for server in started)
+    for server in started:
+        server.end()
+
+
 def test_a_server_that_was_killed_is_replaced(tmp_path: Path) -> None:
     servers = Servers()
     first = servers.of("tokenize")
@@ -224,6 +235,7 @@ class PythonScript:
         ({}, False, True),
         ({"threads": 2}, False, False),
         ({"threads": 2, "name": "match_neurons.py"}, False, True),
+        ({"threads": 2, "name": "extract.py"}, False, True),
         ({"conda_env": "env"}, False, False),
         ({"container_img": "image"}, False, False),
         ({"env_modules": ["python"]}, False, False),
@@ -243,6 +255,29 @@ def test_scripts_in_this_environment_are_forked_unless_libraries_take_several_th
     script.execute_script(str(path), edit)
     assert (tmp_path / "ran").exists() == forked
     assert script.executed == ([] if forked else [str(path)])
+
+
+def test_models_take_the_threads_of_their_job_in_a_fork(tmp_path: Path) -> None:
+    """Although the server's libraries have one."""
+    script = tmp_path / "extract.py"
+    code = f"""
+import json, os, torch
+from layerscope.model.loading import set_up_torch
+before = len(os.listdir("/proc/self/task"))
+set_up_torch(2)
+rows = torch.randn(1024, 1024)
+for _ in range(20): rows @ rows
+seen = before, torch.get_num_threads(), len(os.listdir("/proc/self/task"))
+json.dump(seen, open({str(tmp_path / "seen")!r}, "w"))
+"""
+    script.write_text(code)
+    server = Server(("torch",), {})
+    try:
+        assert server.run(str(script), "")["status"] == 0
+    finally:
+        server.end()
+    before, threads, after = json.loads((tmp_path / "seen").read_text())
+    assert before == 1 and threads == min(2, len(os.sched_getaffinity(0))) <= after
 
 
 def test_a_script_that_fails_fails_its_job(tmp_path: Path) -> None:

@@ -16,9 +16,10 @@ from layerscope.io.records import ModelRecord
 from layerscope.model.fused import first_half
 from layerscope.model.loading import load_base_model
 from layerscope.model.model_config import architecture, read_model_config
+from layerscope.model.onednn import products
 from layerscope.model.weights import WeightFiles, check_plain
 
-NEURONS_AT_ONCE = 512  # whose logits are computed together: 0.1 GB for 50,000 types
+NEURONS_AT_ONCE = 256  # whose logits are computed together: 51 MB for 50,000 types
 
 
 @dataclass(frozen=True)
@@ -143,7 +144,7 @@ def extreme_logits(
     kinds = {"promoted": True, "suppressed": False}
     found: dict[str, list[Any]] = {kind: [] for kind in kinds}
     for block in out.split(NEURONS_AT_ONCE):
-        logits = block @ unembedding
+        logits = products(block, unembedding.T)
         for kind, largest in kinds.items():
             found[kind].append(logits.topk(count, dim=1, largest=largest))
     return {

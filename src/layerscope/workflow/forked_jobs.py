@@ -20,6 +20,7 @@ import sys
 import threading
 import time
 import traceback
+from collections.abc import Iterable
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -31,8 +32,8 @@ MODEL_SCRIPTS = {
     *("describe_weights", "extract", "extract_paths", "extract_vectors"),
     *("reduce_paths", "summarize", "summarize_stored"),
 }
-# Whose threads are their own, and use libraries of one thread each.
-OWN_THREADS = {"match_neurons"}
+# Which take their threads when they run. In all others, libraries take as many as they are told when they are imported.
+OWN_THREADS = MODEL_SCRIPTS | {"match_neurons"}
 # Which they import only when they load a model.
 TRANSFORMERS = ("transformers.models.auto.modeling_auto", "transformers.modeling_utils")
 # A fork must not come upon threads, which numerical libraries start when they are imported.
@@ -86,7 +87,7 @@ class Server:
 
 
 class Servers:
-    """The servers of this process, each started when the first of its scripts runs."""
+    """The servers of this process, each started when the first of its scripts runs, or before."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -102,15 +103,26 @@ class Servers:
                 server = self._running[runs_model] = Server(modules, OFFLINE if runs_model else {})
             return server
 
+    def start(self, scripts: Iterable[str]) -> None:
+        """Start the servers for scripts that will run, so that none has to wait for imports.
 
-def fork_local_jobs(script_class: Any) -> None:
+        Args:
+            scripts: their paths.
+        """
+        for script in scripts:
+            self.of(Path(script).stem)
+
+
+def fork_local_jobs(script_class: Any) -> Servers:
     """Let Snakemake run the Python scripts of local jobs by :class:`Servers`.
 
-    Jobs of several cores start as ever, but for those of ``OWN_THREADS``: libraries decide on their threads when they
-    are imported.
+    Jobs of several cores start as ever, but for those of ``OWN_THREADS``.
 
     Args:
         script_class: Snakemake's class of Python scripts.
+
+    Returns:
+        The servers, of which none has started.
     """
     execute, servers = script_class.execute_script, Servers()
 
@@ -129,6 +141,7 @@ def fork_local_jobs(script_class: Any) -> None:
             vars(script.bench_record).update(ended, running_time=time.monotonic() - started, data_collected=True)
 
     script_class.execute_script = execute_script
+    return servers
 
 
 def serve(requests: socket.socket) -> None:
