@@ -2,16 +2,20 @@
 
     python benchmarks/measuring.py
 
-Prints the seconds of the five jobs of a layer and their peak memory, on noise stored in a shard of that size.
+Prints the seconds of the four jobs of a layer, and of summing up its shard before them, and the peak memory of each in
+a process of its own, on noise stored in a shard of that size.
 """
 
 import os
 
 os.environ |= dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 
+import multiprocessing
 import resource
 import tempfile
 import time
+from collections.abc import Callable
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +28,6 @@ from layerscope.studies.token_length.correlate_layer import correlate_layer
 from layerscope.studies.token_length.describe_layer import describe_layer
 from layerscope.studies.token_length.resample_layer import resample_layer
 from layerscope.studies.token_length.unimodality_test import unimodality_tests
-from layerscope.summarize.summarize_shard import summarize_stored
 from layerscope.tokenize.token_shards import Tokens, write_token_shard
 
 TOKENS, NEURONS, TYPES, SEQUENCES, RESAMPLES = 8192, 8192, 2500, 16, 200
@@ -55,22 +58,46 @@ def main() -> None:
         with ActivationShard(shard) as stored:
             attributes = {"sequence_length": TOKENS // SEQUENCES, "sequences": SEQUENCES, "shard": 0}
             write_token_shard(tokens, stored.tokens(), attributes)
+
+        def summarize() -> None:
+            from layerscope.summarize.summarize_shard import (
+                summarize_stored,
+            )  # with torch, which no job of a layer loads
+
+            summarize_stored([str(shard)], tokens, vocabulary, 1, SPEC, 1, summary[0])
+
         jobs = {
-            "summarize": lambda: summarize_stored([str(shard)], tokens, vocabulary, 1, SPEC, 1, summary[0]),
+            "summarize": summarize,
             "correlate": lambda: correlate_layer(summary, [str(shard)], [manifest], vocabulary, 0, 2048),
             "describe": lambda: describe_layer(summary, [str(shard)], vocabulary, 0),
             "resample": lambda: resample_layer(summary, [str(shard)], vocabulary, 0, RESAMPLES, 0, "spline"),
             "test unimodality": lambda: unimodality_tests([str(shard)], vocabulary, 0, RESAMPLES, 0),
         }
-        seconds = {}
-        for name, job in jobs.items():
-            started = time.perf_counter()
-            job()
-            seconds[name] = time.perf_counter() - started
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(f"{TOKENS:,} tokens x {NEURONS:,} neurons, {RESAMPLES} resamples:", end=" ")
-    print(", ".join(f"{name} {value:.1f} s" for name, value in seconds.items()), end="; ")
-    print(f"together {sum(seconds.values()):.1f} s, {peak:,.0f} MiB at most")
+        measured = {name: alone(job) for name, job in jobs.items()}
+    print(f"{TOKENS:,} tokens x {NEURONS:,} neurons, {RESAMPLES} resamples:")
+    for name, (seconds, peak) in measured.items():
+        print(f"{name:16} {seconds:5.1f} s, {peak:4.0f} MiB")
+    of_layer = [measured[name] for name in jobs if name != "summarize"]
+    print(
+        f"jobs of a layer  {sum(s for s, _ in of_layer):5.1f} s, {max(peak for _, peak in of_layer):4.0f} MiB at most"
+    )
+
+
+def alone(job: Callable[[], object]) -> tuple[float, float]:
+    """Seconds and peak memory (MiB) of a job, in a fork of this process."""
+    fork = multiprocessing.get_context("fork")
+    here, there = fork.Pipe()
+    process = fork.Process(target=measure, args=(job, there))
+    process.start()
+    found: tuple[float, float] = here.recv()
+    process.join()
+    return found
+
+
+def measure(job: Callable[[], object], to: Connection) -> None:
+    started = time.perf_counter()
+    job()
+    to.send((time.perf_counter() - started, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024))
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """Products of float32 matrices by oneDNN, on CPUs.
 
 PyTorch multiplies float32 matrices by MKL, which leaves half of a recent AMD processor's vector width unused; oneDNN
-uses all of it, and is as fast on others. The operator is the one that PyTorch's compiler puts in place of linear layers.
+uses all of it, and is as fast on others. The operator is that which PyTorch's compiler puts in place of linear layers.
 """
 
 import torch
