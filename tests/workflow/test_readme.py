@@ -132,7 +132,7 @@ def costs(project: Path, config: dict) -> list[str]:
         re.search(r"`snakemake --cores 8` on two cores \| \d+ \| (\d+) \|", performance)[1],
         re.search(r"The notebook took [\d.]+ seconds, the study ([\d.]+):", performance)[1],
     )
-    minutes = [f"{float(of_study) / 60:.0f} minutes" for of_study in seconds]
+    minutes = [f"{number} minute{'s' * (number > 1)}" for number in (round(float(of) / 60) for of in seconds)]
     return [
         f"| {default:,} | a laptop | {minutes[0]} ¹ | {memory[0]} ¹ | {disk[0]} ¹ |",
         f"| token_length of GPT-Neo 125M | 8,192 | a laptop | {minutes[1]} ¹ | {memory[1]} ¹ | {disk[1]} ¹ |",

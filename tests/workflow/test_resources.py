@@ -136,7 +136,7 @@ MEASURED = {
     "resample, 65,536 tokens": (lambda: needs(SIXTY_FOUR).resample(3072, 200), 796, 15),
     "resample, 125M": (lambda: needs(MILLION).resample(3072, 200), 797, 15),
     "describe_weights, default": (lambda: needs(DEFAULT).describe_weights(NEO_8M, 1), 558, 6),
-    "describe_weights, 125M": (lambda: needs(SIXTEEN).describe_weights(GPT_NEO_125M, 2), 1408, 52),
+    "describe_weights, 125M": (lambda: needs(SIXTEEN).describe_weights(GPT_NEO_125M, 2), 1087, 52),
     "write_explorer_neurons, default": (lambda: needs(DEFAULT).explorer_layer(3_035_960), 229, 1),
     "write_explorer_neurons, 1.3B": (lambda: needs(SIXTY_FOUR).explorer_layer(23_044_785), 443, 4),
     "test_unimodality, default": (lambda: needs(DEFAULT).test_unimodality(1024, 200), 285, 2),
@@ -217,16 +217,16 @@ def test_the_environment_sets_the_margin(monkeypatch: pytest.MonkeyPatch) -> Non
 # Peaks of resident memory in MB, in one run of each: the default study, and token_length of GPT-Neo 125M's exact shape
 # with random weights on 8,192 tokens (benchmarks/estimate.py).
 PEAKS = {
-    "extract": (629, 1377),
-    "summarize_stored": (625, 1115),
-    "describe_weights": (638, 1188),
-    "correlate_token_length": (332, 440),
-    "describe_neurons": (405, 534),
-    "resample_token_length": (363, 463),
-    "test_unimodality": (286, 343),
-    "extract_paths": (664, None),
-    "extract_vectors": (589, None),
-    "compute_cosines": (172, None),
+    "extract": (512, 1280),
+    "summarize_stored": (630, 1120),
+    "describe_weights": (514, 1087),
+    "correlate_token_length": (348, 462),
+    "describe_neurons": (437, 565),
+    "resample_token_length": (377, 483),
+    "test_unimodality": (303, 358),
+    "extract_paths": (555, None),
+    "extract_vectors": (489, None),
+    "compute_cosines": (184, None),
 }
 
 

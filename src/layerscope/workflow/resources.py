@@ -182,7 +182,7 @@ class Needs:
     def describe_weights(self, model: ModelSize, threads: int) -> Expected:
         """Of all neurons: their logits take most of the time. Those of some hundred are held at once, and the
         unembedding; random weights are those of the whole model."""
-        held = 4 * model.weights + 4 * model.embeddings + 5e3 * model.embeddings / max(1, model.hidden)
+        held = 4 * model.weights + 4 * model.embeddings + 3e3 * model.embeddings / max(1, model.hidden)
         seconds = model.layers * model.mlp * (2 * model.embeddings / (threads * CPU) + 0.5e-3)
         return Expected(TORCH + held, (model.weights * 4 / READING + seconds) / 60)
 
