@@ -7,7 +7,7 @@ from snakemake.jobs import Job
 from snakemake.script import PythonScript
 from snakemake.utils import min_version
 
-from layerscope.workflow.announce import announce_plan, telling
+from layerscope.workflow.announce import announce_pages, announce_plan, telling
 from layerscope.workflow.checksums import take_checksums_once
 from layerscope.preflight.load import load_config
 from layerscope.config.files import check_config_files
@@ -101,3 +101,7 @@ onstart:
     else:
         # An estimate, which may be asked while a run goes on. Snakemake would remove that run's lock with its own.
         workflow.persistence.unlock = workflow.persistence.noop
+
+
+onsuccess:
+    announce_pages(CONFIG.results, {job.rule.name for job in workflow.dag.finished_jobs})

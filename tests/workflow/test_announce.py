@@ -10,7 +10,7 @@ from project import PROJECT
 
 from layerscope.preflight.config import Config
 from layerscope.workflow import announce
-from layerscope.workflow.announce import announce_plan, plan_size, telling
+from layerscope.workflow.announce import announce_pages, announce_plan, plan_size, telling
 
 
 def study(shards: int, **changes: Any) -> Config:
@@ -67,6 +67,19 @@ def test_much_is_announced(capsys: pytest.CaptureFixture[str]) -> None:
 def test_little_is_not(capsys: pytest.CaptureFixture[str], shards: int) -> None:
     announce_plan(study(shards), LAYER_JOBS)
     assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize(
+    ("rules", "said"),
+    [
+        (["report", "write_explorer"], "layerscope: now open out/report.html and out/explorer/index.html\n"),
+        (["draw_path_length", "report"], "layerscope: now open out/report.html\n"),
+        (["tokenize"], ""),
+    ],
+)
+def test_pages_that_were_written_are_named(capsys: pytest.CaptureFixture[str], rules: list[str], said: str) -> None:
+    announce_pages("out", rules)
+    assert capsys.readouterr().err == said
 
 
 def test_what_takes_long_is_told(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

@@ -180,7 +180,7 @@ def test_snakemake_keeps_what_is_not_due(finished: Path) -> None:
     shutil.copytree(finished, folder)
     before = state(folder)
     drop_first_token(folder, value=False)
-    run_study(folder)
+    assert "\nlayerscope: now open results/report.html\n" in run_study(folder).stderr
     between = state(folder)
     assert {name for name in between if between[name] != before[name]} == CHANGED
     drop_first_token(folder, value=True)

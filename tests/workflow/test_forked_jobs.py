@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from layerscope.workflow.forked_jobs import MODEL_SCRIPTS, Server, Servers, fork_local_jobs, modules_of
+from layerscope.workflow.forked_jobs import MODEL_SCRIPTS, Server, Servers, fork_local_jobs, modules_named, modules_of
 
 SCRIPTS = Path(__file__).parents[2] / "workflow/scripts"
 
@@ -70,6 +70,19 @@ def test_a_module_is_imported_once_and_a_script_runs_each_time(server: Server, t
     assert [run(server, tmp_path, code, name) for name in ("a.py", "b.py", "c.py")] == [0, 0, 0]
     assert (tmp_path / "imports").read_text() == "x"
     assert (tmp_path / "runs").read_text() == "111"  # none sees what another did
+
+
+def test_modules_whose_functions_a_spec_names_are_imported_once(server: Server, tmp_path: Path) -> None:
+    spec = {
+        "r": {"function": "layerscope.studies.path_length.draw:draw_r", "path": "C:layerscope", "n": 1},
+        "s": ["a:b"],
+    }
+    assert modules_named(spec) == {"layerscope.studies.path_length.draw"} and modules_named(None) == set()
+    code = f"import sys; open({str(tmp_path / 'seen')!r}, 'a').write(f'{{\"layerscope.io.svg\" in sys.modules}} ')"
+    (tmp_path / "script.py").write_text(code)
+    for modules in ([], ["layerscope.io.svg", "nothing_of_this_name"], []):
+        assert server.run(str(tmp_path / "script.py"), "", modules)["status"] == 0
+    assert (tmp_path / "seen").read_text() == "False True True "
 
 
 def test_scripts_run_side_by_side(server: Server, tmp_path: Path) -> None:
@@ -210,6 +223,20 @@ for script in sorted(pathlib.Path(sys.argv[1]).glob("*.py")):
     assert [name for name, torch, hub in found if hub and not torch] == []
 
 
+def test_imports_ask_nothing_of_a_gpu() -> None:
+    """Once CUDA is set up in a process, its forks cannot use it."""
+    code = """
+import sys, torch
+for name in ("is_available", "device_count", "init", "_lazy_init"):
+    setattr(torch.cuda, name, lambda *_, name=name: sys.exit(f"torch.cuda.{name} is called"))
+from layerscope.workflow.forked_jobs import MODEL_SCRIPTS, TRANSFORMERS, import_all, modules_of
+import_all(set(TRANSFORMERS).union(*(modules_of(f"{sys.argv[1]}/{script}.py") for script in MODEL_SCRIPTS)))
+assert all(module in sys.modules for module in TRANSFORMERS)
+"""
+    done = subprocess.run([sys.executable, "-c", code, SCRIPTS], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
 def test_every_script_imports_its_code_by_name() -> None:
     """Else the server would import nothing of it."""
     assert all(len(modules_of(str(script))) >= 2 for script in SCRIPTS.glob("*.py"))
@@ -220,7 +247,7 @@ class PythonScript:
 
     def __init__(self, path: Path, **options: Any) -> None:
         self.path = SimpleNamespace(get_path_or_uri=lambda secret_free: str(path))
-        self.threads, self.resources, self.bench_record = 1, {}, None
+        self.threads, self.resources, self.params, self.bench_record = 1, {}, {}, None
         self.conda_env = self.container_img = self.env_modules = None
         self.executed: list[str] = []
         vars(self).update(options)

@@ -16,7 +16,7 @@ from layerscope.io.records import ModelRecord
 from layerscope.model.fused import first_half
 from layerscope.model.loading import load_base_model
 from layerscope.model.model_config import architecture, read_model_config
-from layerscope.model.onednn import products
+from layerscope.model.onednn import OneDNNLinear
 from layerscope.model.weights import WeightFiles, check_plain
 
 NEURONS_AT_ONCE = 256  # whose logits are computed together: 51 MB for 50,000 types
@@ -143,8 +143,9 @@ def extreme_logits(
     count = min(count, unembedding.shape[1])
     kinds = {"promoted": True, "suppressed": False}
     found: dict[str, list[Any]] = {kind: [] for kind in kinds}
+    project = OneDNNLinear(unembedding.T, None) if torch.backends.mkldnn.is_available() else lambda x: x @ unembedding
     for block in out.split(NEURONS_AT_ONCE):
-        logits = products(block, unembedding.T)
+        logits = project(block)
         for kind, largest in kinds.items():
             found[kind].append(logits.topk(count, dim=1, largest=largest))
     return {

@@ -1,8 +1,4 @@
-"""Products of float32 matrices by oneDNN, on CPUs.
-
-PyTorch multiplies float32 matrices by MKL, which leaves half of a recent AMD processor's vector width unused; oneDNN
-uses all of it, and is as fast on others. The operator is that which PyTorch's compiler puts in place of linear layers.
-"""
+"""The linear layers of a model by oneDNN, on CPUs."""
 
 import torch
 from torch import nn
@@ -11,7 +7,9 @@ from torch import nn
 class OneDNNLinear(nn.Module):
     """x [..., in] to x Wᵀ + b [..., out] in float32, with the products summed in another order than ``nn.Linear``.
 
-    It takes the weights as they are: mapped from the file, they are never copied.
+    PyTorch multiplies float32 matrices by MKL, which leaves half of a recent AMD processor's vector width unused;
+    oneDNN uses all of it, and is as fast on others. The operator is the one that PyTorch's compiler puts in place of
+    linear layers. It takes the weights as they are: mapped from the file, they are never copied.
     """
 
     def __init__(self, weight: torch.Tensor, bias: torch.Tensor | None) -> None:
@@ -20,16 +18,7 @@ class OneDNNLinear(nn.Module):
         self.bias = None if bias is None else bias.detach()
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return _linear(x, self.weight, self.bias)
-
-
-def products(x: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
-    """x Wᵀ in float32, [..., in] and [out, in] to [..., out]; by oneDNN where PyTorch has it."""
-    return _linear(x, weight, None) if torch.backends.mkldnn.is_available() else x @ weight.T
-
-
-def _linear(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None) -> torch.Tensor:
-    return torch.ops.mkldnn._linear_pointwise(x, weight, bias, "none", [], "")
+        return torch.ops.mkldnn._linear_pointwise(x, self.weight, self.bias, "none", [], "")
 
 
 def use_onednn(model: nn.Module) -> None:

@@ -1,8 +1,8 @@
-"""Messages on standard error where planning takes long; small studies are planned silently."""
+"""Messages on standard error: where planning takes long, and which pages a run has written."""
 
 import sys
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 
 from layerscope.preflight.config import Config
@@ -58,6 +58,17 @@ def plan_size(config: Config, layer_jobs: Mapping[str, Mapping[str, int]]) -> tu
     reads = config.sampling.shards * sum(study.summary_reads(jobs_of[study.name]) for study in studies)
     reads += config.sampling.stored_shards * sum(study.shard_reads(jobs_of[study.name]) for study in studies)
     return jobs, jobs + reads
+
+
+def announce_pages(results: str, rules: Collection[str]) -> None:
+    """Say which pages to open.
+
+    Args:
+        rules: of the jobs that the run has finished.
+    """
+    pages = {"report": "report.html", "write_explorer": "explorer/index.html"}
+    if written := [f"{results}/{page}" for rule, page in pages.items() if rule in rules]:
+        _say(f"now open {' and '.join(written)}")
 
 
 def _say(what: str) -> None:

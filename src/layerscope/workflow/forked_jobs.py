@@ -20,7 +20,7 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -66,11 +66,12 @@ class Server:
         self.socket.close()
         self.process.wait()
 
-    def run(self, script: str, temporary: str) -> dict[str, Any]:
+    def run(self, script: str, temporary: str, modules: Collection[str] = ()) -> dict[str, Any]:
         """Run a script in a fork.
 
         Args:
             temporary: folder for temporary files.
+            modules: what it imports besides what it says itself.
 
         Returns:
             ``status``, its exit status, negative if a signal ended it; and, if none did, what it took, as
@@ -79,7 +80,7 @@ class Server:
         read, write = os.pipe()
         with os.fdopen(read) as told:
             try:
-                socket.send_fds(self.socket, [json.dumps([script, temporary]).encode()], [write])
+                socket.send_fds(self.socket, [json.dumps([script, temporary, list(modules)]).encode()], [write])
             finally:
                 os.close(write)
             # Of a fork that is killed, the pipe closes before it says how it ended.
@@ -134,7 +135,8 @@ def fork_local_jobs(script_class: Any) -> Servers:
             return
 
         started = time.monotonic()
-        ended = servers.of(name).run(path, script.resources.get("tmpdir") or "")
+        modules = modules_named(script.params.get("spec"))
+        ended = servers.of(name).run(path, script.resources.get("tmpdir") or "", modules)
         if status := ended.pop("status"):
             raise subprocess.CalledProcessError(status, [sys.executable, path])
         if script.bench_record:  # which Snakemake would fill by looking, twice a second, at all pages that a job has
@@ -154,8 +156,8 @@ def serve(requests: socket.socket) -> None:
                 pass
         if not message:
             return
-        script, temporary = json.loads(message)
-        if new := modules_of(script) - imported:
+        script, temporary, modules = json.loads(message)
+        if new := (modules_of(script) | set(modules)) - imported:
             import_all(new)
             imported |= new
         if not os.fork():
@@ -174,6 +176,11 @@ def modules_of(script: str) -> set[str]:
     except (OSError, SyntaxError):
         return set()
     return {statement.module for statement in statements if isinstance(statement, ast.ImportFrom) and statement.module}
+
+
+def modules_named(spec: Any) -> set[str]:
+    """Modules of this package whose functions a spec names, as those that draw figures."""
+    return set(re.findall(r'"(layerscope(?:\.\w+)+):\w+"', json.dumps(spec, default=str)))
 
 
 def import_all(modules: set[str]) -> None:
