@@ -85,7 +85,7 @@ ANY = settings(deadline=None, derandomize=True, database=None, suppress_health_c
     batch=st.integers(1, 5),
     size=st.integers(1, 150),
 )
-@settings(ANY, max_examples=150)
+@settings(ANY, max_examples=60)
 @example(lengths=[500, 3, 3], unit=10, batch=2, size=30)  # a document longer than many parts
 @example(lengths=[10] * 12, unit=30, batch=5, size=20)  # documents that end at every bound, and the corpus too
 @example(lengths=[7] * 40, unit=1, batch=3, size=100)  # a shard across many parts

@@ -208,7 +208,9 @@ print(server.process.pid, flush=True)
 def test_scripts_that_import_torch_share_a_server_and_the_others_load_no_client_of_the_hub() -> None:
     code = """
 import json, os, pathlib, sys
+import scipy.stats, pyarrow.parquet, matplotlib.figure, h5py, pandas  # which take most of the time, and load neither
 from layerscope.workflow.forked_jobs import import_all, modules_of
+assert "torch" not in sys.modules and "huggingface_hub" not in sys.modules
 for script in sorted(pathlib.Path(sys.argv[1]).glob("*.py")):
     if not os.fork():
         import_all(modules_of(str(script)))
