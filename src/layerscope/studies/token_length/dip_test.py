@@ -20,9 +20,9 @@ SEPARATIONS = np.arange(2, 8.5, 0.5)  # of the modes, in the standard deviation 
 def dip_tests(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Hartigan and Hartigan's (1985) dip of each row [rows, n], and its p: two arrays [rows].
 
-    Of ``MANY`` values or more, a row that cannot have p <= ``ALPHA`` gets the dip of every fourth of its values, which
-    differs by 1 / (2m) at most if there are m of these. For the dip is the distance of the distribution function from
-    the nearest unimodal one, so that it changes no more than the function does.
+    Of ``MANY`` values or more, a row that cannot have p <= ``ALPHA`` gets the dip of every fourth of its values, within
+    1 / (2m) of its own if there are m of these: the dip is the distance of the distribution function from the nearest
+    unimodal one, so it changes no more than the function does.
 
     The p is that of the package's table of 1,000,001 simulated uniform samples, ten of which lie beyond its last
     quantile, 1e-5. Beyond that quantile the package interpolates to 0 at the largest of them, which is no p. There, p
