@@ -134,7 +134,7 @@ json.dump(seen, open({str(tmp_path / "seen")!r}, "w"))
     (tmp_path / "script.py").write_text(code)
     took = server.run(str(tmp_path / "script.py"), "")
     seconds, memory = json.loads((tmp_path / "seen").read_text())
-    assert took["status"] == 0
+    assert took["status"] == 0 and took["running_time"] >= 0.2
     assert took["cpu_time"] == pytest.approx(seconds, abs=0.05) and took["cpu_usage"] == 100 * took["cpu_time"]
     assert peak < memory <= took["max_rss"] < memory + 5 and took["max_vms"] > took["max_rss"]
     assert written <= took["io_out"] < written + 1 or took["io_out"] == 0  # on a file system in memory
@@ -361,6 +361,6 @@ def test_through_snakemake(tmp_path: Path) -> None:
     for name in ("one", "two"):
         (measured,) = csv.DictReader((tmp_path / f"{name}.tsv").open(), delimiter="\t")
         assert measured["max_pss"] == "-" and float(measured["max_rss"]) > 5
-        assert float(measured["cpu_time"]) < 1 and 0 < float(measured["s"]) < 60
+        assert float(measured["cpu_time"]) < 1 and float(measured["s"]) < 10
     records = [json.loads(path.read_text()) for path in (tmp_path / ".snakemake/metadata").rglob("*") if path.is_file()]
     assert sum(list(record["input_checksums"]) == ["given"] for record in records) == 2

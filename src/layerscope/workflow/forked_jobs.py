@@ -134,13 +134,12 @@ def fork_local_jobs(script_class: Any) -> Servers:
             execute(script, path, edit)
             return
 
-        started = time.monotonic()
         modules = modules_named(script.params.get("spec"))
         ended = servers.of(name).run(path, script.resources.get("tmpdir") or "", modules)
         if status := ended.pop("status"):
             raise subprocess.CalledProcessError(status, [sys.executable, path])
         if script.bench_record:  # which Snakemake would fill by looking, twice a second, at all pages that a job has
-            vars(script.bench_record).update(ended, running_time=time.monotonic() - started, data_collected=True)
+            vars(script.bench_record).update(ended, data_collected=True)
 
     script_class.execute_script = execute_script
     return servers
@@ -198,7 +197,7 @@ def leave(script: str, told: int) -> None:
     """
     with contextlib.suppress(OSError, IndexError):  # of Linux: the name that `top` shows, of 15 characters at most
         Path("/proc/self/comm").write_text(Path(script).name.split(".")[1])
-    status = 1
+    status, started = 1, time.monotonic()
     try:
         sys.argv = [script]
         runpy.run_path(script, run_name="__main__")
@@ -214,19 +213,23 @@ def leave(script: str, told: int) -> None:
             sys.stdout.flush()
             sys.stderr.flush()
         with contextlib.suppress(BrokenPipeError):  # nobody reads it any more
-            os.write(told, json.dumps({"status": status, **taken()}).encode())
+            os.write(told, json.dumps({"status": status, **taken(started)}).encode())
         os._exit(status)  # without the end of an interpreter, which takes as long as its start
 
 
-def taken() -> dict[str, float | None]:
+def taken(started: float) -> dict[str, float | None]:
     """What this process has taken, under the names and in the units of a benchmark record of Snakemake.
 
     What only a look at each of its pages would tell is None.
+
+    Args:
+        started: when it started, by ``time.monotonic``.
     """
     usage, mebibyte = resource.getrusage(resource.RUSAGE_SELF), 2**20
     seconds = usage.ru_utime + usage.ru_stime
     peak = re.search(r"^VmPeak:\s+(\d+) kB$", Path("/proc/self/status").read_text(), re.MULTILINE)
     return {
+        "running_time": time.monotonic() - started,
         "cpu_time": seconds,
         "cpu_usage": 100 * seconds,  # divided by the seconds that passed, it is the mean load in percent
         "max_rss": usage.ru_maxrss * 1024 / mebibyte,
