@@ -56,7 +56,7 @@ def test_revisions_are_laid_out_by_their_steps(tmp_path: Path) -> None:
         "3 of the models are revisions of tiny-neo; figures lay them out along the training step, from 0 to 200: "
     )
     assert f"<p>{sentence}first, early, late.</p>" in page
-    assert "Activations of 3 revisions of tiny-neo and 1 untrained controls were measured" in page
+    assert "Activations of 3 revisions of tiny-neo and 1 untrained control were measured" in page
     captions = re.findall(r"<figcaption>(.*?)</figcaption>", page)
     assert len(captions) == sum(len(list((results / name / "figures").glob("*.png"))) for name in STUDIES)
     along = [caption for caption in captions if "Revisions of one model" in caption]
