@@ -104,4 +104,4 @@ onstart:
 
 
 onsuccess:
-    announce_pages(CONFIG.results, {job.rule.name for job in workflow.dag.finished_jobs})
+    announce_pages(path for job in workflow.dag.finished_jobs for path in job.output)

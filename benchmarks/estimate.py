@@ -7,8 +7,8 @@
 The first compares with a finished run in FOLDER, where ``snakemake`` was started; the others run a study first: the
 default one, or that of benchmarks/notebook.py, token_length of GPT-Neo 125M's exact shape with random weights, on
 16 x 512 tokens. Memory is the peak of a process, the largest of the jobs of a rule. Of a finished run, Snakemake's
-benchmark files say it: of jobs that were forks without fail, of others as Snakemake saw it, which looks every half
-second, after half a minute every half minute. Of a study that is run here, the system says it.
+benchmark files say it: of jobs that were forks, the true peak; of others, the most that Snakemake saw, which looks
+every half second, after half a minute every half minute. Of a study that is run here, the system says it.
 """
 
 import argparse

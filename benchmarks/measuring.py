@@ -11,7 +11,6 @@ import os
 os.environ |= dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 
 import multiprocessing
-import resource
 import tempfile
 import time
 from collections.abc import Callable
@@ -20,6 +19,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from extraction import peak_mib
 
 from layerscope.extract.activation_shards import ActivationShard
 from layerscope.extract.writer import ActivationShardWriter
@@ -60,9 +60,8 @@ def main() -> None:
             write_token_shard(tokens, stored.tokens(), attributes)
 
         def summarize() -> None:
-            from layerscope.summarize.summarize_shard import (
-                summarize_stored,
-            )  # with torch, which no job of a layer loads
+            # With torch, which no job of a layer loads.
+            from layerscope.summarize.summarize_shard import summarize_stored
 
             summarize_stored([str(shard)], tokens, vocabulary, 1, SPEC, 1, summary[0])
 
@@ -78,9 +77,8 @@ def main() -> None:
     for name, (seconds, peak) in measured.items():
         print(f"{name:16} {seconds:5.1f} s, {peak:4.0f} MiB")
     of_layer = [measured[name] for name in jobs if name != "summarize"]
-    print(
-        f"jobs of a layer  {sum(s for s, _ in of_layer):5.1f} s, {max(peak for _, peak in of_layer):4.0f} MiB at most"
-    )
+    together, most = sum(seconds for seconds, _ in of_layer), max(peak for _, peak in of_layer)
+    print(f"jobs of a layer  {together:5.1f} s, {most:4.0f} MiB at most")
 
 
 def alone(job: Callable[[], object]) -> tuple[float, float]:
@@ -97,7 +95,7 @@ def alone(job: Callable[[], object]) -> tuple[float, float]:
 def measure(job: Callable[[], object], to: Connection) -> None:
     started = time.perf_counter()
     job()
-    to.send((time.perf_counter() - started, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024))
+    to.send((time.perf_counter() - started, peak_mib()))
 
 
 if __name__ == "__main__":

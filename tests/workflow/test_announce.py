@@ -70,15 +70,18 @@ def test_little_is_not(capsys: pytest.CaptureFixture[str], shards: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("rules", "said"),
+    ("written", "said"),
     [
-        (["report", "write_explorer"], "layerscope: now open out/report.html and out/explorer/index.html\n"),
-        (["draw_path_length", "report"], "layerscope: now open out/report.html\n"),
-        (["tokenize"], ""),
+        (
+            ["out/explorer/index.html", "out/report.html"],
+            "layerscope: now open out/report.html and out/explorer/index.html\n",
+        ),
+        (["out/path_length/figures/path_r.svg", "out/report.html"], "layerscope: now open out/report.html\n"),
+        (["out/tokens/mini/shard_0000.h5"], ""),
     ],
 )
-def test_pages_that_were_written_are_named(capsys: pytest.CaptureFixture[str], rules: list[str], said: str) -> None:
-    announce_pages("out", rules)
+def test_pages_that_were_written_are_named(capsys: pytest.CaptureFixture[str], written: list[str], said: str) -> None:
+    announce_pages(written)
     assert capsys.readouterr().err == said
 
 

@@ -2,7 +2,7 @@
 
 import sys
 import threading
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 
 from layerscope.preflight.config import Config
@@ -60,15 +60,14 @@ def plan_size(config: Config, layer_jobs: Mapping[str, Mapping[str, int]]) -> tu
     return jobs, jobs + reads
 
 
-def announce_pages(results: str, rules: Collection[str]) -> None:
-    """Say which pages to open.
+def announce_pages(written: Iterable[str]) -> None:
+    """Say which pages to open, the report first.
 
     Args:
-        rules: of the jobs that the run has finished.
+        written: paths of what the jobs of the run have written.
     """
-    pages = {"report": "report.html", "write_explorer": "explorer/index.html"}
-    if written := [f"{results}/{page}" for rule, page in pages.items() if rule in rules]:
-        _say(f"now open {' and '.join(written)}")
+    if pages := sorted((path for path in written if path.endswith(".html")), key=len):
+        _say(f"now open {' and '.join(pages)}")
 
 
 def _say(what: str) -> None:

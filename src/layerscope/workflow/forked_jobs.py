@@ -32,10 +32,10 @@ MODEL_SCRIPTS = {
     *("describe_weights", "extract", "extract_paths", "extract_vectors"),
     *("reduce_paths", "summarize", "summarize_stored"),
 }
-# Which take their threads when they run. In all others, libraries take as many as they are told when they are imported.
-OWN_THREADS = MODEL_SCRIPTS | {"match_neurons"}
 # Which they import only when they load a model.
 TRANSFORMERS = ("transformers.models.auto.modeling_auto", "transformers.modeling_utils")
+# Scripts that take their threads when they run; of all others, libraries take them when they are imported.
+OWN_THREADS = MODEL_SCRIPTS | {"match_neurons"}
 # A fork must not come upon threads, which numerical libraries start when they are imported.
 ONE_THREAD = dict.fromkeys(
     ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "GOTO_NUM_THREADS", "NUMEXPR_NUM_THREADS"), "1"
